@@ -1,0 +1,48 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
+STARTED := $(shell date +%s)
+TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
+
+.PHONY: help setup lock demo test lint types unit docs bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(BIN)/.ready ## make .venv with the pinned packages and this one
+
+$(BIN)/.ready: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check "uv==$(UV_VERSION)"
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q -r constraints.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --no-deps -e .
+	VIRTUAL_ENV=.venv $(BIN)/uv pip check
+	@touch $@
+
+lock: ## resolve the newest packages into constraints.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --no-header --no-annotate --all-extras pyproject.toml -o constraints.txt
+
+demo: setup ## forge, train, test and localize on clips rendered here
+	$(BIN)/outpaint-lightning demo --overwrite
+	@$(TOOK)
+
+test: setup lint types unit ## lint, types and tests
+	@$(TOOK)
+
+lint: setup ## style and docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy in strict mode
+	$(BIN)/mypy
+
+unit: setup ## the tests alone
+	$(BIN)/pytest
+
+docs: setup ## render docs/ to site/
+	$(BIN)/python docs/build.py
+
+bench: setup ## speed against peers, as ratios
+	for script in benchmarks/*.py; do $(BIN)/python $$script; done

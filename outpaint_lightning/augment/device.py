@@ -1,0 +1,58 @@
+"""Augment a batch where it is, with the same draw for all frames of a window and for their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from kornia.augmentation import AugmentationSequential
+from kornia.augmentation.base import _AugmentationBase
+from torch import Tensor, nn
+
+from outpaint_lightning.types import Batch
+
+
+class DeviceAugmentation(nn.Module):
+    """Apply augmentations to `image` and `mask` of a batch, reproducibly.
+
+    A Kornia augmentation draws once per sample, and every frame and mask of the window follows. Any other module is
+    called with the batch and returns one.
+
+    Args:
+        augmentations: modules, applied in order.
+        seed: of the draws. A draw depends on (seed, step, rank) only, so it differs between processes, is the same
+            after a resume, and leaves the global random state alone.
+    """
+
+    def __init__(self, augmentations: Sequence[nn.Module], seed: int = 0) -> None:
+        super().__init__()
+        self.seed = seed
+        self.steps = nn.ModuleList(map(_for_batches, augmentations))
+
+    def forward(self, batch: Batch, step: int, rank: int) -> Batch:
+        """Return the augmented batch; `step` counts training batches, `rank` is the process."""
+        device = batch["image"].device
+        with torch.random.fork_rng(devices=[]), torch.autocast(device.type, enabled=False):
+            torch.manual_seed((self.seed * 1_000_003 + step) * 65_537 + rank)
+            for augmentation in self.steps:
+                batch = augmentation(batch)
+        return batch
+
+
+class _KorniaOnWindows(nn.Module):
+    """One Kornia augmentation over all frames and masks of a window: `B T C H W` as T inputs with one draw."""
+
+    def __init__(self, augmentation: nn.Module) -> None:
+        super().__init__()
+        self.augmentation = augmentation
+
+    def forward(self, batch: Batch) -> Batch:
+        frames, masks = batch["image"].unbind(1), batch["mask"].unbind(1)
+        keys = ["input"] * len(frames) + ["mask"] * len(masks)
+        out: list[Tensor] = AugmentationSequential(self.augmentation, data_keys=keys)(*frames, *masks)
+        image, mask = torch.stack(out[: len(frames)], 1), torch.stack(out[len(frames) :], 1)
+        return {**batch, "image": image, "mask": mask}
+
+
+def _for_batches(augmentation: nn.Module) -> nn.Module:
+    return _KorniaOnWindows(augmentation) if isinstance(augmentation, _AugmentationBase) else augmentation

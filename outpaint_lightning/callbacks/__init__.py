@@ -1,0 +1,7 @@
+"""Callbacks that print and write files; training and metrics live in the tasks."""
+
+from outpaint_lightning.callbacks.predictions import MaskWriter
+from outpaint_lightning.callbacks.progress import PlainProgress
+from outpaint_lightning.callbacks.results import TestReport, result_table
+
+__all__ = ["MaskWriter", "PlainProgress", "TestReport", "result_table"]

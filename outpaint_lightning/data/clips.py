@@ -1,0 +1,181 @@
+"""The DataModule of video clips with masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from outpaint_lightning.augment import DeviceAugmentation
+from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset, read_masks
+from outpaint_lightning.io import ClipEntry, open_clip, read_dataset
+from outpaint_lightning.types import Batch, InputError, VideoInfo
+
+PRIOR_MASKS = 2000  # masks read for the training prior; more change no digit that is printed
+
+
+class ClipDataModule(pl.LightningDataModule):
+    """Windows of the clips below `root`, in the layout of docs/reference/dataset.md.
+
+    Training gets random crops in an order that depends on (seed, epoch); validation, test and prediction get whole
+    frames in order. Frames travel as uint8 and become float32 in [0, 1] on the device, where augmentation happens.
+
+    Args:
+        root: folder with `frames/` or `videos/`, `masks/` and `manifest.csv`.
+        batch_size: windows in a training batch of one process.
+        eval_batch_size: windows in any other batch; more than 1 needs clips of one size.
+        frames: T, frames in a window.
+        stride: distance between the frames of a window.
+        crop: `[height, width]` of training crops; null trains on whole frames.
+        augmentations: modules applied to training batches on the device, in order.
+        val_every: validate on every this-many-th frame; test and prediction always see every frame.
+        workers: processes that read frames; 0 reads in the main process.
+        seed: of order, crops and augmentation.
+
+    Raises:
+        InputError: naming the folder, clip, file or key that cannot be used.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        batch_size: int = 8,
+        eval_batch_size: int = 1,
+        frames: int = 2,
+        stride: int = 1,
+        crop: list[int] | None = None,
+        augmentations: list[nn.Module] | None = None,
+        val_every: int = 1,
+        workers: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if crop is not None and len(crop) != 2:
+            raise InputError(f"data.crop is {crop}: expected [height, width]")
+        if batch_size < 1 or eval_batch_size < 1 or workers < 0:
+            raise InputError(
+                f"data.batch_size {batch_size}, data.eval_batch_size {eval_batch_size}, data.workers {workers}: "
+                "expected at least 1, 1 and 0"
+            )
+        self.root = Path(root)
+        self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
+        self.crop = (crop[0], crop[1]) if crop else None
+        self.val_every = val_every
+        self.window = {"frames": frames, "stride": stride}
+        self.augmentation = DeviceAugmentation(augmentations or [], seed)
+        self.datasets: dict[str, WindowDataset] = {}
+
+    def setup(self, stage: str) -> None:
+        """Read the manifest and prepare the splits that `stage` needs."""
+        entries = read_dataset(self.root)
+        wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("test",)}[stage]
+        for split in wanted:
+            self.datasets[split] = WindowDataset(
+                self._split(entries, split),
+                **self.window,
+                crop=self.crop if split == "train" else None,
+                every=self.val_every if split == "val" else 1,
+                seed=self.seed,
+            )
+
+    def _split(self, entries: Sequence[ClipEntry], split: str) -> list[ClipEntry]:
+        if split != "train" and not any(entry.split for entry in entries):
+            return list(entries)  # a plain folder of clips: one split
+        chosen = [entry for entry in entries if entry.split == split]
+        if not chosen:
+            raise InputError(f"{self.root}/manifest.csv: no clip in split {split!r}; expected a column `split`")
+        return chosen
+
+    def videos(self, split: str) -> list[VideoInfo]:
+        """Return what is known of each video of a split, for metrics."""
+        return self.datasets[split].videos
+
+    def training_masks(self, size: int) -> tuple[Tensor, float]:
+        """Return what the training masks alone tell.
+
+        Returns:
+            Forged training masks `N size size`, as the forged share of each cell in [0, 1]; and the forged share of
+            all training pixels, authentic clips included.
+        """
+        entries = self.datasets["train"].entries
+        forged = [entry for entry in entries if entry.masks is not None]
+        if not forged:
+            raise InputError(f"{self.root}: no training clip has masks; expected {self.root}/masks/<clip>")
+        per_clip = max(1, PRIOR_MASKS // len(forged))
+        grids = []
+        for entry in forged:
+            clip = open_clip(entry.frames)
+            indices = np.unique(np.linspace(0, len(clip) - 1, per_clip).astype(int)).tolist()
+            masks = torch.from_numpy(read_masks(entry, indices, (clip.height, clip.width)))
+            grids.append(F.adaptive_avg_pool2d(masks[:, None].float(), size)[:, 0])
+        grid = torch.cat(grids)
+        return grid, grid.mean().item() * len(forged) / len(entries)
+
+    def train_dataloader(self) -> DataLoader[Window]:
+        """Shuffled random crops."""
+        dataset, trainer = self.datasets["train"], self.trainer
+        ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        sampler = EpochSampler(dataset, num_replicas=ranks, rank=rank, shuffle=True, seed=self.seed)
+        return self._loader(
+            dataset, batch_size=self.batch_size, sampler=sampler, drop_last=len(dataset) >= self.batch_size
+        )
+
+    def val_dataloader(self) -> DataLoader[Window]:
+        """Whole frames in order."""
+        return self._loader(self.datasets["val"], batch_size=self.eval_batch_size)
+
+    def test_dataloader(self) -> DataLoader[Window]:
+        """Whole frames in order."""
+        return self._loader(self.datasets["test"], batch_size=self.eval_batch_size)
+
+    predict_dataloader = test_dataloader
+
+    def _loader(self, dataset: WindowDataset, **options: Any) -> DataLoader[Window]:
+        return DataLoader(
+            dataset,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=collate,
+            worker_init_fn=_one_thread,
+            **options,
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
+        """Make frames and masks float32, augment training batches and derive `label`, all on the device."""
+        batch = {**batch, "image": batch["image"].float() / 255, "mask": batch["mask"].float()}
+        if self.trainer and self.trainer.training:
+            batch = self.augmentation(batch, self.trainer.fit_loop.total_batch_idx, self.trainer.global_rank)
+        return {**batch, "label": batch["mask"][:, 0].flatten(1).any(1).long()}
+
+
+def collate(windows: Sequence[Window]) -> Batch:
+    """Stack windows of one size.
+
+    Raises:
+        InputError: naming two clips of different sizes.
+    """
+    sizes = {window["image"].shape[-2:]: window["meta"]["clip"] for window in windows}
+    if len(sizes) > 1:
+        (a, clip_a), (b, clip_b) = list(sizes.items())[:2]
+        raise InputError(
+            f"clips {clip_a!r} ({a[0]}x{a[1]}) and {clip_b!r} ({b[0]}x{b[1]}) do not fit in one batch: "
+            "set data.crop for training, data.eval_batch_size 1 otherwise"
+        )
+    return Batch(
+        image=torch.stack([window["image"] for window in windows]),
+        mask=torch.stack([window["mask"] for window in windows]),
+        meta=[window["meta"] for window in windows],
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    cv2.setNumThreads(0)  # the workers are the parallelism

@@ -1,0 +1,167 @@
+"""Windows of consecutive frames with their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from outpaint_lightning.io import Clip, ClipEntry, frame_files, open_clip, read_mask
+from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
+
+OPEN_CLIPS = 64  # kept open per worker; a video file holds a decoder, a folder only names
+
+
+class Window(TypedDict):
+    """One sample, before batching."""
+
+    image: Tensor
+    """uint8 `T 3 H W`."""
+    mask: Tensor
+    """uint8 `T 1 H W` in {0, 1}."""
+    meta: WindowMeta
+
+
+def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int]:
+    """Return the window of `frames` indices that judges `frame`: forwards in time, or backwards near the clip's end.
+
+    Raises:
+        ValueError: a clip of `total` frames has room for neither.
+    """
+    for step in (stride, -stride):
+        window = [frame + i * step for i in range(frames)]
+        if 0 <= window[-1] < total:
+            return window
+    raise ValueError(f"no window of {frames} frames at stride {stride} around frame {frame} of {total}")
+
+
+class WindowDataset(Dataset[Window]):
+    """One window for every frame of every clip, so that each frame is judged exactly once.
+
+    Args:
+        entries: clips of the dataset on disk.
+        frames: T, frames in a window, at least 2.
+        stride: distance between them, at least 1.
+        crop: `(height, width)` of a random crop, the same for all frames of a window; None gives whole frames.
+        every: take only every this-many-th frame of a clip.
+        seed: of the crops. A crop depends on (seed, epoch, index) only.
+
+    Raises:
+        InputError: naming the clip, when it is too short for a window or a frame smaller than the crop.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[ClipEntry],
+        frames: int = 2,
+        stride: int = 1,
+        crop: tuple[int, int] | None = None,
+        every: int = 1,
+        seed: int = 0,
+    ) -> None:
+        if frames < 2 or stride < 1 or every < 1:
+            raise InputError(f"frames {frames}, stride {stride}, every {every}: expected at least 2, 1 and 1")
+        self.entries = list(entries)
+        self.frames, self.stride, self.crop, self.seed = frames, stride, crop, seed
+        self.lengths = [self._checked_length(entry) for entry in self.entries]
+        self.index = [(v, f) for v, length in enumerate(self.lengths) for f in range(0, length, every)]
+
+    def _checked_length(self, entry: ClipEntry) -> int:
+        clip = _open(entry.frames)
+        needed = 2 * (self.frames - 1) * self.stride  # from here on every frame has a window on one side
+        if len(clip) < needed:
+            raise InputError(
+                f"{entry.frames}: {len(clip)} frames; windows of {self.frames} frames at stride {self.stride} "
+                f"need at least {needed}"
+            )
+        if self.crop and (clip.height < self.crop[0] or clip.width < self.crop[1]):
+            raise InputError(
+                f"{entry.frames}: frames of {clip.height}x{clip.width} are smaller than the crop "
+                f"{self.crop[0]}x{self.crop[1]} (data.crop)"
+            )
+        return len(clip)
+
+    @property
+    def videos(self) -> list[VideoInfo]:
+        """What metrics need to know of each clip, in the order of `entries`."""
+        return [
+            VideoInfo(clip=e.clip, frames=n, scene=e.scene, camera=e.camera, source=e.source, forger=e.forger)
+            for e, n in zip(self.entries, self.lengths, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Window:
+        """Return window `index`, or window `index` as cropped in `epoch` for a key `(epoch, index)`."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        video, frame = self.index[index]
+        entry = self.entries[video]
+        indices = window_indices(frame, self.lengths[video], self.frames, self.stride)
+        image = _open(entry.frames).read(indices)
+        mask = read_masks(entry, indices, image.shape[1:3])
+        if self.crop:
+            top, left = self._corner(epoch, index, image.shape[1:3], self.crop)
+            area = np.s_[:, top : top + self.crop[0], left : left + self.crop[1]]
+            image, mask = image[area], mask[area]
+        meta = WindowMeta(
+            clip=entry.clip, frames=indices, source=entry.source, scene=entry.scene, camera=entry.camera,
+            forger=entry.forger,
+        )  # fmt: skip
+        return Window(
+            image=torch.from_numpy(np.ascontiguousarray(image)).permute(0, 3, 1, 2),
+            mask=torch.from_numpy(np.ascontiguousarray(mask)).view(torch.uint8)[:, None],
+            meta=meta,
+        )
+
+    def _corner(self, epoch: int, index: int, size: tuple[int, ...], crop: tuple[int, int]) -> tuple[int, int]:
+        rng = np.random.default_rng((self.seed, epoch, index))
+        top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
+        return top, left
+
+
+def read_masks(entry: ClipEntry, indices: Sequence[int], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read the masks of some frames of a clip: bool `T H W`, all False for an authentic clip.
+
+    Raises:
+        InputError: naming a mask that is missing, not 0/255 or of another size than its frame.
+    """
+    if entry.masks is None:
+        return np.zeros((len(indices), *size), dtype=np.bool_)
+    paths = _mask_paths(entry.masks)
+    masks = [read_mask(paths[i]) for i in indices]
+    for i, mask in zip(indices, masks, strict=True):
+        if mask.shape != tuple(size):
+            raise InputError(
+                f"{paths[i]}: mask of {mask.shape[1]}x{mask.shape[0]} on a frame of {size[1]}x{size[0]}; "
+                "the same size was expected"
+            )
+    return np.stack(masks)
+
+
+@lru_cache(maxsize=OPEN_CLIPS)
+def _open(path: Path) -> Clip:
+    return open_clip(path)
+
+
+@lru_cache(maxsize=OPEN_CLIPS)
+def _mask_paths(folder: Path) -> list[Path]:
+    return frame_files(folder)
+
+
+class EpochSampler(DistributedSampler[Any]):
+    """Torch's distributed sampler that hands the epoch to the dataset with each index.
+
+    Persistent workers hold a copy of the dataset and never hear of a new epoch otherwise. The order depends on
+    (seed, epoch) only, so a run resumed at an epoch's end goes on exactly.
+    """
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]  # keys of WindowDataset
+        return ((self.epoch, index) for index in super().__iter__())

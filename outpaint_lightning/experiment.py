@@ -1,0 +1,189 @@
+"""fit, validate, test and predict: LightningCLI over one YAML, with a run folder of its own."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lightning.pytorch as pl
+import yaml
+from jsonargparse import set_parsing_settings
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf.errors import OmegaConfBaseException
+
+import outpaint_lightning.augment
+import outpaint_lightning.losses
+import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
+from outpaint_lightning.callbacks import MaskWriter, PlainProgress, TestReport
+from outpaint_lightning.data import ClipDataModule  # noqa: F401
+from outpaint_lightning.parse_errors import one_line
+from outpaint_lightning.tasks import find_checkpoint, read_checkpoint
+from outpaint_lightning.types import InputError
+
+COMMANDS = ("fit", "validate", "test", "predict")
+
+
+def run(argv: Sequence[str] | None) -> None:
+    """Run one of `COMMANDS`.
+
+    Args:
+        argv: command and options; None takes them from `sys.argv`, which a run on several processes needs, as Lightning
+            starts the others with the same line.
+
+    Raises:
+        InputError: a key, class, file or folder that cannot be used.
+        KeyboardInterrupt: the user stopped it; the last epoch's checkpoint is kept.
+    """
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    for harmless in (".*does not have many workers", ".*logs directory .* exists", ".*Checkpoint directory .* exists"):
+        warnings.filterwarnings("ignore", harmless)
+    _Experiment(
+        pl.LightningModule,
+        pl.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        parser_class=_Parser,
+        parser_kwargs={"parser_mode": "omegaconf+", "prog": "outpaint-lightning"},
+        save_config_callback=_SaveConfig,
+        save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
+        auto_configure_optimizers=False,
+        seed_everything_default=0,
+        trainer_defaults={"default_root_dir": "runs/default", "callbacks": [TestReport(), MaskWriter()]},
+        args=None if argv is None else list(argv),
+    )
+
+
+class _Parser(LightningArgumentParser):
+    """Accepts no abbreviated options, and reports an error as one line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise InputError(one_line(message)) from ex
+
+
+class _SaveConfig(SaveConfigCallback):
+    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        assert trainer.state.fn is not None
+        path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.parser.save(self.config, str(path), skip_none=False, overwrite=True, multifile=False)
+
+
+class _Experiment(LightningCLI):
+    """LightningCLI whose run lives in `trainer.default_root_dir`."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--overwrite", action="store_true", help="replace what the run folder holds")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self._args: list[str] = sys.argv[1:] if args is None else args
+        try:
+            self.config = parser.parse_args(args)
+        except OmegaConfBaseException as error:
+            raise InputError(f"config: {str(error).splitlines()[0]}") from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Find the checkpoint, and let its model stand in for the config's; the command line wins over both."""
+        command: str = self.config.subcommand
+        path = self._checkpoint(command, self.config[command])
+        if path is None:
+            return
+        recipe = dict(read_checkpoint(path).get("hyper_parameters", {}))
+        recipe.pop("_instantiator", None)
+        if "_class_path" in recipe:
+            recipe["net"].get("init_args", {}).pop("weights", None)  # the checkpoint has them
+            model = {"class_path": recipe.pop("_class_path"), "init_args": recipe}
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                yaml.safe_dump({"model": model}, file)
+                file.flush()
+                configs, rest = _split_configs(self._args[self._args.index(command) + 1 :])
+                self.config = self.parser.parse_args([command, *configs, "--config", file.name, *rest])
+                self.config[command].pop("config", None)
+        self.config[command].ckpt_path = str(path)
+
+    @staticmethod
+    def _checkpoint(command: str, config: Any) -> Path | None:
+        """Return the checkpoint to load: of the run itself when none is named and `command` needs one."""
+        run, named = Path(config.trainer.default_root_dir), config.ckpt_path
+        if named is None:
+            return None if command == "fit" or config.trainer.fast_dev_run else find_checkpoint(run)
+        return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse to write over an earlier run, unless asked to or resuming it."""
+        command: str = self.config.subcommand
+        config = self.config[command]
+        self._run = Path(config.trainer.default_root_dir)
+        self._resumed = command == "fit" and config.ckpt_path is not None
+        if config.trainer.fast_dev_run or self._resumed or rank_zero_only.rank:
+            return
+        names = ("checkpoints", "metrics.csv", "validate", "test", "predict") if command == "fit" else (command,)
+        found = [self._run / name for name in names if (self._run / name).exists()]
+        if found and not config.overwrite:
+            resume = ", --ckpt_path last to go on" if command == "fit" else ""
+            raise InputError(
+                f"{found[0]} already exists: pass --overwrite to replace it{resume}, "
+                "or another folder by --trainer.default_root_dir"
+            )
+        for path in found:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Log to CSV in the run folder, beside any logger that the config names."""
+        trainer = self._get(self.config_init, "trainer")
+        given = trainer["logger"]
+        if given is not False and not trainer["fast_dev_run"]:
+            loggers = [] if given in (None, True) else given if isinstance(given, list) else [given]
+            kwargs["logger"] = [*loggers, self._csv_logger()]
+        if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
+            kwargs["enable_progress_bar"] = False
+            trainer["callbacks"] = [*(trainer["callbacks"] or []), PlainProgress()]
+        return super().instantiate_trainer(**kwargs)
+
+    def _csv_logger(self) -> CSVLogger:
+        """Return a logger to `<run>/metrics.csv`, or `<run>/<command>/metrics.csv`, keeping a resumed run's rows."""
+        metrics = self._run / "metrics.csv"
+        rows: list[dict[str, Any]] = []
+        if self._resumed and metrics.exists():
+            with metrics.open(newline="") as file:
+                rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        logger = CSVLogger(self._run, name="", version="" if self.subcommand == "fit" else self.subcommand)
+        if rows and not rank_zero_only.rank:
+            logger.experiment.metrics = rows  # the logger deletes the file and writes these first
+        return logger
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Print a test's numbers once, in our own table."""
+        kwargs: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
+        return {**kwargs, "verbose": False} if "verbose" in kwargs and subcommand == "test" else kwargs
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as error:  # how Lightning leaves after Ctrl-C
+            raise KeyboardInterrupt from error
+
+
+def _split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a command line into its `-c/--config` options and the rest."""
+    configs: list[str] = []
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word in ("-c", "--config"):
+            configs += [word, next(words)]
+        else:
+            (configs if word.startswith("--config=") else rest).append(word)
+    return configs, rest

@@ -1,0 +1,110 @@
+"""Where a forgery lies: masks over the frames of a clip, True where pixels are forged."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.parts import Parameters, Part
+
+
+class MaskSampler(Part, ABC):
+    """Samples a region that is never empty and never the whole frame, standing still or moving."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Parameters:
+        """Draw the region of a clip of `frames` frames of `height` x `width` pixels."""
+
+    @abstractmethod
+    def render(self, params: Parameters, frames: int, height: int, width: int) -> NDArray[np.bool_]:
+        """Return the masks `frames height width` of sampled parameters."""
+
+
+def _path(start: list[int], stop: list[int], frames: int) -> NDArray[np.int64]:
+    """Return the whole-pixel positions `frames n` on the straight way from `start` to `stop`."""
+    return np.rint(np.linspace(start, stop, frames)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class BorderMask(MaskSampler):
+    """A border on some sides of the frame, each of its own width: the region that outpainting adds.
+
+    Attributes:
+        sides: Fewest and most sides that get a border, 1 to 4.
+        width: Narrowest and widest border, as a fraction of the frame's width (left, right) or height (top, bottom).
+        drift: Probability that the widths change over the clip.
+        max_drift: Largest change from the first frame to the last, in the unit of `width`.
+    """
+
+    name = "border"
+
+    sides: tuple[int, int] = (1, 4)
+    width: tuple[float, float] = (0.06, 0.25)
+    drift: float = 0.5
+    max_drift: float = 0.08
+
+    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Parameters:
+        """Draw `start` and `stop`: pixels of border left, top, right and bottom, at least 2 where there is one."""
+        present = np.zeros(4, dtype=bool)
+        present[rng.permutation(4)[: rng.integers(*self.sides, endpoint=True)]] = True
+        start = rng.uniform(*self.width, size=4)
+        change = rng.uniform(-self.max_drift, self.max_drift, size=4) * (frames > 1 and rng.random() < self.drift)
+        extent = np.array([width, height, width, height])
+
+        def pixels(fraction: NDArray[np.float64]) -> list[int]:
+            # Less than half on either side leaves at least one known row and column.
+            widths = np.clip(np.rint(fraction * extent), 2, (extent - 1) // 2)
+            return [int(value) for value in widths * present]
+
+        return {"start": pixels(start), "stop": pixels(start + change)}
+
+    def render(self, params: Parameters, frames: int, height: int, width: int) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        mask = np.ones((frames, height, width), dtype=bool)
+        for hole, (left, top, right, bottom) in zip(mask, _path(params["start"], params["stop"], frames), strict=True):
+            hole[top : height - bottom, left : width - right] = False
+        return mask
+
+
+@dataclass(frozen=True)
+class BoxMask(MaskSampler):
+    """One axis-aligned box, uniform in place.
+
+    Attributes:
+        area: Smallest and largest area as a fraction of the frame's.
+        aspect: Smallest and largest width / height of the box, drawn log-uniformly.
+        drift: Probability that the box moves over the clip.
+        max_drift: Farthest way from the first frame to the last, as a fraction of the frame's width and height.
+    """
+
+    name = "box"
+
+    area: tuple[float, float] = (0.05, 0.3)
+    aspect: tuple[float, float] = (0.5, 2.0)
+    drift: float = 0.5
+    max_drift: float = 0.2
+
+    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Parameters:
+        """Draw `size` (width and height) and the left upper corner at `start` and `stop` (x and y), in pixels."""
+        frame = np.array([width, height])
+        area = rng.uniform(*self.area) * width * height
+        aspect = np.exp(rng.uniform(*np.log(self.aspect)))
+        # A frame far from square cannot hold every shape: then the long side gives way and the area is kept if it can.
+        box_width = np.clip(np.sqrt(area * aspect), area / (height - 1), width - 1)
+        size = np.clip(np.rint([box_width, area / box_width]), 2, frame - 1).astype(np.int64)
+        room = frame - size
+        start = rng.integers(0, room, endpoint=True)
+        way = rng.uniform(-self.max_drift, self.max_drift, size=2) * frame * (frames > 1 and rng.random() < self.drift)
+        stop = np.clip(np.rint(start + way), 0, room).astype(np.int64)
+        return {"size": size.tolist(), "start": start.tolist(), "stop": stop.tolist()}
+
+    def render(self, params: Parameters, frames: int, height: int, width: int) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        box_width, box_height = params["size"]
+        mask = np.zeros((frames, height, width), dtype=bool)
+        for hole, (x, y) in zip(mask, _path(params["start"], params["stop"], frames), strict=True):
+            hole[y : y + box_height, x : x + box_width] = True
+        return mask

@@ -1,0 +1,33 @@
+"""Reading and writing: clips (frame folders and video files), images, masks, and the dataset on disk."""
+
+from outpaint_lightning.io.clips import VIDEO_SUFFIXES, Clip, FrameFolder, frame_files, open_clip
+from outpaint_lightning.io.files import atomic, natural_key, require_free, write_csv, write_json
+from outpaint_lightning.io.images import IMAGE_SUFFIXES, image_size, read_image, read_mask, write_image, write_mask
+from outpaint_lightning.io.manifest import ClipEntry, read_dataset, read_table, vision_name, write_manifest
+from outpaint_lightning.io.video import VideoFile, VideoWriter
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "Clip",
+    "ClipEntry",
+    "FrameFolder",
+    "VideoFile",
+    "VideoWriter",
+    "atomic",
+    "frame_files",
+    "image_size",
+    "natural_key",
+    "open_clip",
+    "read_dataset",
+    "read_image",
+    "read_mask",
+    "read_table",
+    "require_free",
+    "vision_name",
+    "write_csv",
+    "write_image",
+    "write_json",
+    "write_manifest",
+    "write_mask",
+]

@@ -1,0 +1,154 @@
+"""A clip is a sequence of frames of one size, wherever they come from: a folder of images or a video file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.io.files import StrPath, natural_key
+from outpaint_lightning.io.images import IMAGE_SUFFIXES, image_size, read_image
+from outpaint_lightning.types import InputError
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp")
+
+
+class Clip(ABC):
+    """Frames in the order they are shown, counted from 0.
+
+    Attributes:
+        path: the folder or file.
+        name: what the clip is called: the folder's name, the file's without its suffix.
+        height: rows of every frame, in pixels.
+        width: columns of every frame, in pixels.
+        fps: frames a second; the average where the rate varies.
+    """
+
+    path: Path
+    name: str
+    height: int
+    width: int
+    fps: float
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of frames."""
+
+    @abstractmethod
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Read some frames.
+
+        Args:
+            indices: frame numbers in [0, len), in any order, repeats allowed.
+
+        Returns:
+            `T H W 3` uint8 RGB, in the order of `indices`.
+
+        Raises:
+            IndexError: a number is outside the clip.
+            InputError: a frame does not decode.
+        """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every frame in order, `H W 3` uint8 RGB, holding only a few at a time.
+
+        Raises:
+            InputError: a frame does not decode; those before it have been yielded.
+        """
+
+    def _check(self, indices: Sequence[int]) -> None:
+        for index in indices:
+            if not 0 <= index < len(self):
+                raise IndexError(f"{self.path}: frame {index} asked for; the clip has {len(self)}, counted from 0")
+
+
+class FrameFolder(Clip):
+    """A folder of images, one a frame, in natural order (`2.png` before `10.png`). Other files are ignored.
+
+    Attributes:
+        files: the frames' paths, in order.
+    """
+
+    def __init__(self, path: StrPath, fps: float = 25.0) -> None:
+        """Look at the folder's names and the first frame's size; frames are decoded when they are read.
+
+        Args:
+            path: the folder.
+            fps: frames a second, which a folder cannot tell.
+
+        Raises:
+            InputError: no such folder, no image in it, or two images of one name.
+        """
+        self.path = Path(path)
+        self.name = self.path.resolve().name
+        self.fps = fps
+        self.files = frame_files(self.path)
+        self.height, self.width = image_size(self.files[0])
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.files)
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Read some frames; see `Clip.read`."""
+        self._check(indices)
+        frames = np.empty((len(indices), self.height, self.width, 3), np.uint8)
+        for slot, index in enumerate(indices):
+            frames[slot] = self._frame(self.files[index])
+        return frames
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every frame in order; see `Clip`."""
+        return map(self._frame, self.files)
+
+    def _frame(self, file: Path) -> NDArray[np.uint8]:
+        frame = read_image(file)
+        if frame.shape[:2] != (self.height, self.width):
+            height, width = frame.shape[:2]
+            raise InputError(
+                f"{file}: {width}x{height}; {self.width}x{self.height} was expected, the size of {self.files[0].name}"
+            )
+        return frame
+
+
+def frame_files(folder: StrPath) -> list[Path]:
+    """Return the images of `folder` in natural order; hidden files and other kinds are left out.
+
+    Raises:
+        InputError: no such folder, no image in it, or two images of one name (`00000.png` beside `00000.jpg`).
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; a folder of PNG or JPEG frames was expected")
+    names = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+    files = sorted(names, key=lambda file: natural_key(file.name))
+    if not files:
+        raise InputError(f"{folder}: no frames; PNG or JPEG images were expected in this folder")
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        if (twin := by_stem.setdefault(file.stem, file)) != file:
+            raise InputError(f"{folder}: {twin.name} and {file.name} are one frame; one image a frame was expected")
+    return files
+
+
+def open_clip(path: StrPath) -> Clip:
+    """Open a folder of frames or a video file.
+
+    Raises:
+        InputError: nothing is there, or it is neither a folder nor a file of a video's suffix, or it cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return FrameFolder(path)
+    expected = f"a folder of PNG or JPEG frames or a video file ({' '.join(VIDEO_SUFFIXES)}) was expected"
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; {expected}")
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise InputError(f"{path}: not a clip; {expected}")
+    from outpaint_lightning.io.video import VideoFile  # here, as video.py builds on this module
+
+    return VideoFile(path)

@@ -1,0 +1,88 @@
+"""Writing files so that a reader never sees half of one, and the order people expect of numbered names."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from outpaint_lightning.types import InputError
+
+StrPath = str | os.PathLike[str]
+
+
+@contextmanager
+def atomic(path: StrPath) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that becomes `path` when the block ends well and is removed otherwise.
+
+    The temporary file keeps the suffix, from which writers guess the format, and is hidden by a leading dot, so that
+    no frame folder counts it. Missing parent folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: StrPath, obj: Any) -> None:
+    """Write `obj` as JSON, keys in their own order; numbers that are not finite become `null`, paths strings."""
+    text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: StrPath, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one line a row under the columns of all rows in the order they appear; what is undefined stays empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({column: _plain(value) for column, value in row.items()} for row in rows)
+
+
+def natural_key(path: StrPath) -> list[tuple[int, str]]:
+    """Return the key that sorts `frame2.png` before `frame10.png`: numbers by value, the text between as text.
+
+    Digits and text alternate, so keys of any two names compare; ties (`1` and `01`) are settled by the spelling.
+    """
+    name = os.fspath(path)
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if i % 2 else (0, part.casefold()) for i, part in enumerate(parts)] + [(0, name)]
+
+
+def require_free(path: StrPath, overwrite: bool) -> None:
+    """Raise `InputError` when something other than an empty folder lies at `path` and may not be overwritten."""
+    path = Path(path)
+    taken = any(path.iterdir()) if path.is_dir() else path.exists()
+    if taken and not overwrite:
+        raise InputError(f"{path} already exists; pass --overwrite")
+
+
+def _plain(obj: Any) -> Any:
+    """Return `obj` in JSON's own types: numpy unpacked, paths as strings, numbers that are not finite as None."""
+    match obj:
+        case np.ndarray() | np.generic():
+            return _plain(obj.tolist())
+        case float():
+            return obj if math.isfinite(obj) else None
+        case os.PathLike():
+            return os.fspath(obj)
+        case Mapping():
+            return {str(key): _plain(value) for key, value in obj.items()}
+        case list() | tuple():
+            return [_plain(value) for value in obj]
+        case _:
+            return obj

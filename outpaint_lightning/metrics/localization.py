@@ -1,0 +1,143 @@
+"""Pixel metrics per video, from counts per frame.
+
+The source reports the F1 of each video, then mean and variance over videos. A frame's counts are kept in a table with
+one row a frame, merged over processes by the maximum: a frame that a distributed sampler repeats counts once, so any
+number of processes gives the identical number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from outpaint_lightning.metrics.floors import FLOORS
+from outpaint_lightning.types import VideoInfo
+
+COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
+
+
+def pixel_counts(prediction: Tensor, truth: Tensor) -> Tensor:
+    """Count pixels of boolean masks `... H W` (broadcast against each other); returns `... 4` long, as `COUNTS`."""
+    cells = (prediction & truth, prediction & ~truth, ~prediction & truth, ~prediction & ~truth)
+    return torch.stack([cell.sum((-2, -1)) for cell in cells], dim=-1)
+
+
+def scores(counts: Tensor) -> dict[str, Tensor]:
+    """Scores of counts `... 4`; undefined ones are NaN, never 0 or 1.
+
+    F1, IoU and recall need forged pixels in the truth; precision needs predicted ones; `pixel_fpr` authentic ones.
+    """
+    tp, fp, fn, tn = counts.double().unbind(-1)
+    has_truth = torch.where(tp + fn > 0, 1.0, torch.nan)
+    return {
+        "f1": has_truth * 2 * tp / (2 * tp + fp + fn),
+        "iou": has_truth * tp / (tp + fp + fn),
+        "precision": tp / (tp + fp),
+        "recall": tp / (tp + fn),
+        "pixel_fpr": fp / (fp + tn),
+    }
+
+
+class FrameCounts(Metric):
+    """Table of `COUNTS` for each frame of each video, for one or several predictors side by side.
+
+    Args:
+        frames: number of frames of each video.
+        predictors: how many masks are judged against the same truth.
+    """
+
+    full_state_update = False
+    table: Tensor
+
+    def __init__(self, frames: Sequence[int], predictors: int = 1) -> None:
+        super().__init__()
+        self.frames = list(frames)
+        self.starts = torch.tensor([0, *frames]).cumsum(0).tolist()
+        unseen = torch.full((sum(frames), predictors, len(COUNTS)), -1, dtype=torch.long)
+        self.add_state("table", unseen, dist_reduce_fx="max")
+
+    def update(self, video: int, frame: int, prediction: Tensor, truth: Tensor) -> None:
+        """Enter one frame: boolean masks `predictors H W` against `H W`."""
+        self.table[self.starts[video] + frame] = pixel_counts(prediction, truth)
+
+    def compute(self) -> Tensor:
+        """Return long `videos predictors 5`: counts summed over the frames seen, then the number of those frames."""
+        seen = (self.table[..., :1] >= 0).long()
+        rows = torch.cat([self.table * seen, seen], dim=-1)
+        videos = torch.repeat_interleave(torch.tensor(self.frames, device=rows.device))
+        return rows.new_zeros(len(self.frames), *rows.shape[1:]).index_add_(0, videos, rows)
+
+
+def summarize(counts: Tensor, videos: Sequence[VideoInfo]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Turn `FrameCounts.compute()` into the summary and the per-video rows of a test.
+
+    Args:
+        counts: long `videos 1+floors 5`; the first predictor is the model, then `FLOORS` (or none of them).
+        videos: what is known of each video, in the same order.
+
+    Returns:
+        The summary (`f1`, `iou`, `precision`, `recall`, `by_category`, `by_forger`, `floors`, `gain`, `authentic`,
+        `frames`), where a mean is over videos in which it is defined and None where there is none; and one row a video.
+        `variance` is the population's. `gain` is (F1 - best floor) / (1 - best floor).
+    """
+    table = {name: value.cpu() for name, value in scores(counts[..., :4]).items()}
+    seen = counts[:, 0, 4].tolist()
+    f1 = table["f1"][:, 0]
+    forged = ~f1.isnan()
+    judged = torch.tensor([n > 0 for n in seen])
+    authentic = judged & ~forged
+    floors = {name: _mean(table["f1"][:, 1 + i]) for i, name in enumerate(FLOORS) if counts.shape[1] > 1}
+    mean = _mean(f1)
+    summary = {
+        "f1": {
+            "mean": mean,
+            "variance": _number(f1[forged].var(correction=0)) if mean is not None else None,
+            "best": _number(f1[forged].max()) if mean is not None else None,
+            "worst": _number(f1[forged].min()) if mean is not None else None,
+            "videos": int(forged.sum()),
+        },
+        **{name: {"mean": _mean(table[name][forged, 0])} for name in ("iou", "precision", "recall")},
+        "by_category": _grouped(f1, [f"{video['scene']}/{video['camera']}" for video in videos]),
+        "by_forger": _grouped(f1, [video["forger"] for video in videos]),
+        "floors": floors,
+        "gain": _gain(mean, floors),
+        "authentic": {"pixel_fpr": _mean(table["pixel_fpr"][authentic, 0]), "videos": int(authentic.sum())},
+        "frames": sum(seen),
+    }
+    rows = [
+        {**video, "frames": seen[i], **{name: _number(value[i, 0]) for name, value in table.items()}}
+        | {f"floor_{name}": _number(table["f1"][i, 1 + j]) for j, name in enumerate(floors)}
+        for i, video in enumerate(videos)
+        if seen[i]
+    ]
+    return summary, rows
+
+
+def _number(value: Tensor) -> float | None:
+    return None if value.isnan() else float(value)
+
+
+def _mean(values: Tensor) -> float | None:
+    return _number(values.nanmean())
+
+
+def _gain(mean: float | None, floors: dict[str, float | None]) -> float | None:
+    known = [floor for floor in floors.values() if floor is not None]
+    if mean is None or not known or max(known) == 1:
+        return None
+    return (mean - max(known)) / (1 - max(known))
+
+
+def _grouped(f1: Tensor, names: Sequence[str]) -> dict[str, dict[str, float | int]]:
+    """Mean F1 and number of videos of each name, over videos where F1 is defined."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for name, value in zip(names, f1.tolist(), strict=True):
+        if not math.isnan(value):
+            groups[name].append(value)
+    return {name: {"f1": sum(group) / len(group), "videos": len(group)} for name, group in sorted(groups.items())}

@@ -1,0 +1,164 @@
+"""RAFT as a localizer of outpainted regions.
+
+Source: *Outpainting Localizer* (Darra, Vicentini 2023) on Teed and Deng, *RAFT* (ECCV 2020, arXiv:2003.12039),
+built from torchvision's modules so that torchvision's optical-flow weights load.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.optical_flow.raft import MaskPredictor, make_coords_grid
+
+from outpaint_lightning.geometry import pad, padding_to, unpad
+from outpaint_lightning.types import InputError, did_you_mean
+
+STRIDE = 8
+MINIMUM_SIDE = 128  # four correlation levels need 16 cells of 8 pixels
+CLASSES = ("authentic", "forged")
+
+
+class RaftLocalizer(nn.Module):
+    """Class scores per pixel of the first frame of a pair, refined over RAFT's recurrent updates.
+
+    RAFT's recurrent update adds two channels per pixel to its state and looks the correlation volume up where they
+    point. Optical flow reads them as a displacement; here, as in the source, they are the scores of `CLASSES`. The
+    state at 1/8 resolution is brought to full resolution by RAFT's convex upsampling, which multiplies it by 8 as it
+    does for flow. torchvision's small variant has no convex upsampling of its own: it is added here.
+
+    Args:
+        variant: `"small"` (1.0 M parameters) or `"large"` (5.3 M), as in torchvision.
+        updates: number of recurrent updates; another number may be asked for in `forward`.
+        weights: file with a torchvision RAFT state dict, or the name of torchvision weights (`"C_T_V2"`), which are
+            downloaded by torchvision. None starts from random weights.
+
+    Raises:
+        InputError: the weights cannot be read, downloaded or do not belong to this variant.
+    """
+
+    def __init__(
+        self, variant: Literal["small", "large"] = "small", updates: int = 12, weights: str | None = None
+    ) -> None:
+        super().__init__()
+        if updates < 1:
+            raise InputError(f"net.updates is {updates}: expected at least 1")
+        self.updates = updates
+        self.raft = get_model(f"raft_{variant}", weights=None)
+        if self.raft.mask_predictor is None:
+            hidden = self.raft.update_block.hidden_state_size
+            self.raft.mask_predictor = MaskPredictor(in_channels=hidden, hidden_size=128)
+        if weights is not None:
+            _load_flow_weights(self.raft, variant, weights)
+
+    def forward(self, image: Tensor, updates: int | None = None, last_only: bool = False) -> list[Tensor]:
+        """Score a pair of frames.
+
+        Args:
+            image: `B T 3 H W` RGB in [0, 1], any H and W; the first two frames are used.
+            updates: number of recurrent updates; None takes the constructor's.
+            last_only: upsample and return only the last update (what inference needs).
+
+        Returns:
+            Logits `B 2 H W` of each update, the last one best. An update does not depend on those after it.
+        """
+        first, second = image[:, 0], image[:, 1]
+        padding = padding_to(*first.shape[-2:], multiple=STRIDE, minimum=MINIMUM_SIDE)
+        first, second = (pad(frame * 2 - 1, padding) for frame in (first, second))
+        states, hiddens = self._refine(first, second, updates or self.updates)
+        if last_only:
+            states, hiddens = states[-1:], hiddens[-1:]
+        # One call for all updates: the convex weights of an update depend on its own hidden state alone.
+        logits = upsample_convex(torch.cat(states), self.raft.mask_predictor(torch.cat(hiddens)))
+        return list(unpad(logits, padding).chunk(len(states)))
+
+    def _refine(self, first: Tensor, second: Tensor, updates: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the scores `B 2 H/8 W/8` and the hidden state after each update."""
+        raft = self.raft
+        features = raft.feature_encoder(torch.cat([first, second]))
+        raft.corr_block.build_pyramid(*features.chunk(2))
+        hidden, context = raft.context_encoder(first).split_with_sizes(self._context_channels, dim=1)
+        hidden, context = hidden.tanh(), context.relu()
+        grid = make_coords_grid(*_grid_shape(features), device=features.device)
+        scores = torch.zeros_like(grid)
+        states, hiddens = [], []
+        for _ in range(updates):
+            scores = scores.detach()  # as in RAFT: no gradient through the lookup's position
+            correlation = raft.corr_block.index_pyramid(grid + scores)
+            hidden, change = raft.update_block(hidden, context, correlation, scores)
+            scores = scores + change
+            states.append(scores)
+            hiddens.append(hidden)
+        return states, hiddens
+
+    @property
+    def _context_channels(self) -> list[int]:
+        hidden = self.raft.update_block.hidden_state_size
+        return [hidden, self.raft.context_encoder.output_dim - hidden]
+
+
+def upsample_convex(state: Tensor, weights: Tensor) -> Tensor:
+    """Bring `N C h w` to `STRIDE` times the size and the values, as RAFT does (section 3.3 of arXiv:2003.12039).
+
+    Each fine value is a convex combination of the 3x3 coarse values around it. As one matrix product, this takes about
+    half the time of torchvision's broadcast product and gives the same.
+
+    Args:
+        state: `N C h w`.
+        weights: `N 9*STRIDE^2 h w`, before the softmax over the 9.
+
+    Returns:
+        float32 `N C STRIDE*h STRIDE*w`.
+    """
+    batch, channels, height, width = state.shape
+    with torch.autocast(state.device.type, enabled=False):  # bf16 would round the scores to 8 bits
+        shares = weights.float().view(batch, 9, STRIDE**2, height * width).softmax(1)
+        around = F.unfold(STRIDE * state.float(), 3, padding=1).view(batch, channels, 9, height * width)
+        fine = torch.einsum("nkpl,nckl->ncpl", shares, around)
+        return F.pixel_shuffle(fine.reshape(batch, channels * STRIDE**2, height, width), STRIDE)
+
+
+def _grid_shape(features: Tensor) -> tuple[int, int, int]:
+    pairs, _, height, width = features.shape
+    return pairs // 2, height, width
+
+
+def _load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
+    """Load torchvision's optical-flow weights from a file, or by name from torchvision."""
+    available = get_model_weights(f"raft_{variant}")
+    if Path(weights).is_file():
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises half a dozen types for a broken file
+            raise InputError(f"{weights}: not a readable state dict of torch ({type(error).__name__})") from error
+    elif weights in available.__members__ and weights != "DEFAULT":
+        try:
+            state = available[weights].get_state_dict(progress=False)
+        except Exception as error:  # no network, or a broken file in the cache
+            url = available[weights].url
+            raise InputError(
+                f"net.weights {weights!r} cannot be downloaded ({error}): put {Path(url).name} into "
+                f"{torch.hub.get_dir()}/checkpoints or give its path"
+            ) from error
+    else:
+        names = [name for name in available.__members__ if name != "DEFAULT"]
+        raise InputError(
+            f"net.weights {weights!r}: no such file, and raft_{variant} has no weights of that name "
+            f"(known: {', '.join(names)}){did_you_mean(weights, names)}"
+        )
+    try:
+        missing, unexpected = raft.load_state_dict(state, strict=False)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{weights}: not the weights of raft_{variant} ({reason})") from error
+    missing = [key for key in missing if variant != "small" or not key.startswith("mask_predictor.")]
+    if missing or unexpected:
+        key, fault = (missing or unexpected)[0], "missing" if missing else "extra"
+        raise InputError(f"{weights}: not the weights of raft_{variant} ({key!r} is {fault})")
+    if variant == "small":
+        warnings.warn("raft_small has no convex upsampling in torchvision: that part starts untrained", stacklevel=3)

@@ -1,0 +1,199 @@
+"""Find forged regions in anyone's video, frame by frame, in bounded memory."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from outpaint_lightning.io import Clip, VideoWriter, open_clip, require_free, write_csv, write_json, write_mask
+from outpaint_lightning.report.overlay import overlay
+from outpaint_lightning.tasks import LocalizationTask, find_checkpoint, load_task
+from outpaint_lightning.types import InputError
+
+TOP_SHARE = 0.01  # a frame's score is the mean forged probability of this share of its pixels, the highest ones
+
+Frame = NDArray[np.uint8]
+
+
+def localize(
+    inputs: Sequence[str | Path],
+    ckpt_path: str | Path,
+    out: str | Path,
+    *,
+    threshold: float | None = None,
+    batch_size: int = 1,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> list[dict[str, Any]]:
+    """Analyse video files or frame folders, and write one folder `<out>/<name>` for each.
+
+    A folder holds `masks/00000.png` (255 = forged), `masks.mp4`, `overlay.mp4` (same size and frame rate as the input),
+    `frames.csv` (`frame,time,forged_fraction,score`) and `summary.json`. A file that breaks off is analysed as far as
+    it decodes, and named afterwards.
+
+    Args:
+        inputs: video files or folders of frames; their names (without suffix) must differ.
+        ckpt_path: checkpoint or run folder of a `LocalizationTask`.
+        out: folder to write into.
+        threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
+        batch_size: windows judged at once.
+        device: a torch device, or `auto`.
+        overwrite: replace the folders of earlier results.
+
+    Returns:
+        The summary of each input.
+
+    Raises:
+        InputError: an input or the checkpoint cannot be used. All inputs are opened before the first is analysed.
+    """
+    if threshold is not None and not 0 < threshold < 1:
+        raise InputError(f"--threshold is {threshold}: expected a number between 0 and 1")
+    if batch_size < 1:
+        raise InputError(f"--batch-size is {batch_size}: expected at least 1")
+    clips = [open_clip(path) for path in inputs]
+    folders = [Path(out) / clip.name for clip in clips]
+    if twice := [folder.name for i, folder in enumerate(folders) if folder in folders[:i]]:
+        raise InputError(f"two inputs are called {twice[0]!r}: give them to separate runs with different --out")
+    for folder in folders:
+        require_free(folder, overwrite)
+    checkpoint = find_checkpoint(ckpt_path)
+    task = load_task(checkpoint)
+    if not isinstance(task, LocalizationTask):
+        raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
+    task.threshold = threshold or task.threshold
+    task.to(_device(device))
+
+    summaries, broken = [], []
+    for clip, folder in zip(clips, folders, strict=True):
+        summary = _localize_clip(task, clip, folder, batch_size) | {"checkpoint": str(checkpoint)}
+        write_json(folder / "summary.json", summary)
+        print(
+            f"{clip.path}: {summary['frames']} frames, {summary['forged_fraction']:.1%} of the pixels forged, "
+            f"{summary['frames_per_second']:.1f} frames/s -> {folder}/overlay.mp4"
+        )
+        summaries.append(summary)
+        broken += [summary["error"]] if summary["error"] else []
+    if broken:
+        raise InputError("; ".join(broken))
+    return summaries
+
+
+def windows(frames: Iterable[Frame], length: int, stride: int) -> Iterator[list[Frame]]:
+    """Yield the window that judges each frame, in order, as `data.window_indices` lays them out.
+
+    Windows look forwards in time but for the last `(length - 1) * stride` frames, which look backwards. Twice that
+    many frames are held.
+
+    Raises:
+        InputError: the clip ends before the last frames have enough behind them.
+    """
+    reach = (length - 1) * stride
+    held: deque[Frame] = deque(maxlen=2 * reach)
+    count = 0
+    for count, frame in enumerate(frames, start=1):
+        held.append(frame)
+        if count > reach:
+            now = len(held) - 1 - reach
+            yield [held[now + i * stride] for i in range(length)]
+    if count < 2 * reach:
+        raise InputError(f"{count} frames; windows of {length} frames at stride {stride} need at least {2 * reach}")
+    for now in range(reach, 2 * reach):
+        yield [held[now - i * stride] for i in range(length)]
+
+
+def _localize_clip(task: LocalizationTask, clip: Clip, folder: Path, batch_size: int) -> dict[str, Any]:
+    """Analyse one clip into `folder`, which appears only when it is complete."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    rows: list[dict[str, float]] = []
+    error: list[InputError] = []
+    start = time.monotonic()
+    size = (clip.height, clip.width)
+    try:
+        with ExitStack() as stack:
+            masks_video = stack.enter_context(VideoWriter(partial / "masks.mp4", *size, clip.fps))
+            overlay_video = stack.enter_context(VideoWriter(partial / "overlay.mp4", *size, clip.fps))
+            quiet = not sys.stderr.isatty()
+            bar = stack.enter_context(tqdm(total=len(clip), desc=clip.name, unit="frame", disable=quiet))
+            source = windows(_until_broken(clip, error), task.window["frames"], task.window["stride"])
+            while batch := list(islice(source, batch_size)):
+                for window, probability in zip(batch, _judge(task, batch), strict=True):
+                    mask = (probability >= task.threshold).numpy()
+                    write_mask(partial / "masks" / f"{len(rows):05d}.png", mask)
+                    masks_video.write(np.repeat(mask[..., None].view(np.uint8) * np.uint8(255), 3, axis=2))
+                    overlay_video.write(overlay(window[0], mask))
+                    rows.append(
+                        {
+                            "frame": len(rows),
+                            "time": round(len(rows) / clip.fps, 4),
+                            "forged_fraction": round(float(mask.mean()), 6),
+                            "score": round(_score(probability), 6),
+                        }
+                    )
+                bar.update(len(batch))
+    except InputError as problem:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise InputError(f"{clip.path}: {problem}") from problem
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    seconds = time.monotonic() - start
+    write_csv(partial / "frames.csv", rows)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return {
+        "input": str(clip.path),
+        "frames": len(rows),
+        "height": clip.height,
+        "width": clip.width,
+        "fps": clip.fps,
+        "threshold": task.threshold,
+        "forged_fraction": sum(row["forged_fraction"] for row in rows) / len(rows),
+        "score": sum(row["score"] for row in rows) / len(rows),
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(len(rows) / seconds, 3),
+        "device": str(task.device),
+        "error": str(error[0]) if error else None,
+    }
+
+
+def _until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:
+    """Yield the frames that decode; put what stopped them early into `error`."""
+    try:
+        yield from clip
+    except InputError as problem:
+        error.append(problem)
+
+
+@torch.inference_mode()
+def _judge(task: LocalizationTask, batch: Sequence[Sequence[Frame]]) -> Tensor:
+    """Return the forged probability `B H W`, on the CPU."""
+    frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(task.device)
+    return task(frames.permute(0, 1, 4, 2, 3).float() / 255).cpu()
+
+
+def _score(probability: Tensor) -> float:
+    top = probability.flatten().topk(max(1, round(probability.numel() * TOP_SHARE)))
+    return top.values.mean().item()
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
+    return device

@@ -1,0 +1,163 @@
+"""The task of finding forged pixels in video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from outpaint_lightning.metrics import FLOORS, FrameCounts, MaskPrior, summarize
+from outpaint_lightning.types import Batch, InputError, VideoInfo
+
+
+class LocalizationTask(pl.LightningModule):
+    """Train and judge a net that gives, for the first frame of a window, class scores per pixel.
+
+    Metrics are per video: `val/f1` and `test/f1` are means of each video's pixel F1. A test leaves its whole result in
+    `summary` and `per_video`, which the `TestReport` callback writes.
+
+    Args:
+        net: called with `image` (`B T 3 H W`), returns a list of logits `B 2 H W`, the last one best; with
+            `last_only=True`, the last one alone.
+        criterion: called with those logits and `B 1 H W` masks, returns `{"loss": ..., "loss/<term>": ...}`. If it has
+            `set_forged_share`, it is told the forged share of the training pixels.
+        optimizer: called with the parameters.
+        lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
+        threshold: pixels whose forged probability reaches it are forged, in (0, 1).
+
+    Raises:
+        InputError: the threshold is outside (0, 1).
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        criterion: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
+        threshold: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if not 0 < threshold < 1:
+            raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1")
+        # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
+        objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler")
+        self.save_hyperparameters(ignore=list(objects), logger=False)
+        self.net, self.criterion = net, criterion
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.threshold = threshold
+        self.prior = MaskPrior()
+        self.window: dict[str, int] = {"frames": 2, "stride": 1}
+        self.summary: dict[str, Any] = {}
+        self.per_video: list[dict[str, Any]] = []
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the forged probability `B H W` of each pixel of the first frame of windows `B T 3 H W` in [0, 1]."""
+        logits: Tensor = self.net(image, last_only=True)[-1]
+        return logits.float().softmax(1)[:, 1]
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and, where given, its schedule over all steps of the training."""
+        optimizer = self.optimizer(self.parameters())
+        if self.lr_scheduler is None:
+            return optimizer
+        scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Learn from the training masks what the floors and balanced class weights need."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
+        masks, share = data.training_masks(MaskPrior.GRID)
+        self.prior.fit(masks.to(self.device))
+        self.window = data.window
+        if hasattr(self.criterion, "set_forged_share"):
+            self.criterion.set_forged_share(share)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the shape of the windows beside the weights, for `localize`."""
+        checkpoint["window"] = dict(self.window)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the shape of the windows from the checkpoint."""
+        self.window = checkpoint.get("window", self.window)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch.
+
+        Raises:
+            InputError: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
+        """
+        terms: dict[str, Tensor] = self.criterion(self.net(batch["image"]), batch["mask"][:, 0])
+        if not terms["loss"].isfinite():
+            raise InputError(
+                f"loss is {terms['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
+                f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
+            )
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        return terms["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting."""
+        self._start("val", predictors=1)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
+        """Log the loss and count pixels."""
+        logits = self.net(batch["image"])
+        terms = self.criterion(logits, batch["mask"][:, 0])
+        size = len(batch["meta"])
+        self.log_dict({f"val/{k}": v for k, v in terms.items()}, on_epoch=True, batch_size=size, sync_dist=True)
+        self._count(batch, logits[-1].float().softmax(1)[:, 1])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log F1 and its companions over the validation videos."""
+        self._finish("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Start counting, for the net and for each floor."""
+        self._start("test", predictors=1 + len(FLOORS))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
+        """Count pixels."""
+        self._count(batch, self(batch["image"]))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test's means and keep the whole result for the report."""
+        self._finish("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 (Lightning's hook)
+        """Return boolean masks `B H W` of the forged pixels."""
+        return self(batch["image"]) >= self.threshold
+
+    def _start(self, split: str, predictors: int) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        self._videos: Sequence[VideoInfo] = data.videos(split)
+        self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
+        self._counts = FrameCounts([video["frames"] for video in self._videos], predictors).to(self.device)
+
+    def _count(self, batch: Batch, probability: Tensor) -> None:
+        truth = batch["mask"][:, 0, 0] > 0.5
+        predictions = (probability >= self.threshold)[:, None]
+        if self._counts.table.shape[1] > 1:
+            floors = self.prior.masks(*truth.shape[-2:])
+            predictions = torch.cat([predictions, floors.expand(len(truth), -1, -1, -1)], dim=1)
+        for meta, prediction, mask in zip(batch["meta"], predictions, truth, strict=True):
+            self._counts.update(self._position[meta["clip"]], meta["frames"][0], prediction, mask)
+
+    def _finish(self, split: str) -> None:
+        summary, self.per_video = summarize(self._counts.compute(), self._videos)
+        self.summary = {**summary, "threshold": self.threshold, "threshold_source": "fixed"}
+        values = {
+            "f1": summary["f1"]["mean"],
+            "f1_variance": summary["f1"]["variance"],
+            **{name: summary[name]["mean"] for name in ("iou", "precision", "recall")},
+            "pixel_fpr": summary["authentic"]["pixel_fpr"],
+            **{f"floor_{name}": value for name, value in summary["floors"].items()},
+        }
+        self.log_dict({f"{split}/{k}": v for k, v in values.items() if v is not None})

@@ -1,0 +1,26 @@
+"""Learning-rate schedules that need the number of steps, which only the trainer knows."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+
+class OneCycle(OneCycleLR):
+    """Torch's one-cycle schedule as RAFT trains: a short linear warm-up to the optimizer's own rate, then linear decay.
+
+    Args:
+        optimizer: its learning rate is the cycle's highest.
+        total_steps: optimizer steps of the whole training, given by the task.
+        pct_start: share of the steps spent warming up; 0.05 is RAFT's.
+    """
+
+    def __init__(self, optimizer: Optimizer, total_steps: int, pct_start: float = 0.05) -> None:
+        super().__init__(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            total_steps=total_steps,
+            pct_start=pct_start,
+            anneal_strategy="linear",
+            cycle_momentum=False,
+        )

@@ -1,0 +1,29 @@
+"""Small datasets and runs that the tests share."""
+
+import pytest
+from support import fit_options, write_clip
+
+from outpaint_lightning.io import write_manifest
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A dataset of two sources a split, authentic and forged: 3 frames of 128x136 each."""
+    root = tmp_path_factory.mktemp("dataset")
+    entries = [
+        write_clip(root, (f"{source}{suffix}", split, source, forger))
+        for split, source in (("train", "a"), ("train", "b"), ("val", "c"), ("test", "d"), ("test", "e"))
+        for suffix, forger in (("", ""), ("__1", "left/flat/hard"))
+    ]
+    write_manifest(root / "manifest.csv", entries)
+    return root
+
+
+@pytest.fixture(scope="session")
+def run_folder(dataset, tmp_path_factory):
+    """The run folder of one epoch of `fit` through the real command line."""
+    from outpaint_lightning.cli import main
+
+    run = tmp_path_factory.mktemp("runs") / "small"
+    assert main(["fit", *fit_options(dataset, run)]) == 0
+    return run

@@ -1,0 +1,163 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from outpaint_lightning.data import ClipDataModule, EpochSampler, WindowDataset, window_indices
+from outpaint_lightning.io import read_dataset, read_image, read_mask, write_image, write_mask
+from outpaint_lightning.types import InputError
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [(0, [0, 1]), (8, [8, 9]), (9, [9, 8])],
+    ids=["first", "middle", "last by its pair backwards"],
+)
+def test_pairs(frame, expected):
+    assert window_indices(frame, 10, frames=2, stride=1) == expected
+
+
+@pytest.mark.parametrize(("frames", "stride"), [(2, 1), (3, 1), (2, 3), (4, 2)])
+def test_every_frame_is_judged_once(dataset, frames, stride):
+    """Catches a window list that stops T-1 frames early."""
+    total = 2 * (frames - 1) * stride
+    windows = [window_indices(t, total, frames, stride) for t in range(total)]
+    assert [w[0] for w in windows] == list(range(total))
+    assert all(0 <= i < total for w in windows for i in w)
+    assert all(abs(b - a) == stride for w in windows for a, b in zip(w, w[1:], strict=False))
+
+
+def entries(root, split="train"):
+    return [entry for entry in read_dataset(root) if entry.split == split]
+
+
+def test_windows_hold_the_files_pixels(dataset):
+    """Catches swapped axes, a wrong frame or a mask of another frame."""
+    windows = WindowDataset(entries(dataset))
+    assert len(windows) == 4 * 3
+    window = next(w for w in windows if w["meta"]["clip"] == "a__1" and w["meta"]["frames"] == [2, 1])
+    frame = read_image(dataset / "frames" / "a__1" / "00002.png")
+    assert np.array_equal(window["image"][0].permute(1, 2, 0).numpy(), frame)
+    mask = read_mask(dataset / "masks" / "a__1" / "00001.png")
+    assert np.array_equal(window["mask"][1, 0].numpy().astype(bool), mask)
+    assert window["image"].dtype == torch.uint8
+    authentic = next(w for w in windows if w["meta"]["clip"] == "a")
+    assert not authentic["mask"].any()
+    assert authentic["meta"]["source"] == "a"
+    assert authentic["meta"]["forger"] == ""
+
+
+def test_crops_are_the_same_for_frames_and_masks_and_differ_between_epochs(dataset):
+    whole = WindowDataset(entries(dataset))
+    crops = WindowDataset(entries(dataset), crop=(96, 100), seed=3)
+    places = set()
+    for epoch in range(8):
+        crop, full = crops[(epoch, 3)], whole[3]
+        found = [
+            (y, x)
+            for y in range(128 - 96 + 1)
+            for x in range(136 - 100 + 1)
+            if torch.equal(full["image"][..., y : y + 96, x : x + 100], crop["image"])
+            and torch.equal(full["mask"][..., y : y + 96, x : x + 100], crop["mask"])
+        ]
+        assert len(found) == 1
+        places |= set(found)
+        assert torch.equal(crops[(epoch, 3)]["image"], crop["image"])
+    assert len(places) > 4
+
+
+def test_short_clips_and_small_frames_are_named(dataset):
+    with pytest.raises(InputError, match=r"frames/a: 3 frames; windows of 3 frames at stride 1 need at least 4"):
+        WindowDataset(entries(dataset), frames=3)
+    with pytest.raises(
+        InputError, match=r"frames/a: frames of 128x136 are smaller than the crop 128x200 \(data.crop\)"
+    ):
+        WindowDataset(entries(dataset), crop=(128, 200))
+
+
+def test_a_mask_of_another_size_is_named(dataset, tmp_path):
+    for t in range(2):
+        write_image(tmp_path / "frames" / "x" / f"{t:05d}.png", np.zeros((130, 140, 3), np.uint8))
+        write_mask(tmp_path / "masks" / "x" / f"{t:05d}.png", np.zeros((140, 130), bool))
+    with pytest.raises(InputError, match=r"masks/x/00000\.png: mask of 130x140 on a frame of 140x130"):
+        WindowDataset(read_dataset(tmp_path))[0]
+
+
+def test_sampler_gives_each_process_its_own_windows():
+    dataset = list(range(10))
+    ranks = [EpochSampler(dataset, num_replicas=2, rank=rank, seed=5) for rank in range(2)]
+    for sampler in ranks:
+        sampler.set_epoch(7)
+    keys = [list(sampler) for sampler in ranks]
+    assert {epoch for part in keys for epoch, _ in part} == {7}
+    assert Counter(index for part in keys for _, index in part) == Counter(range(10))
+
+
+def module(dataset, **options):
+    data = ClipDataModule(str(dataset), workers=0, batch_size=4, **options)
+    data.setup("fit")
+    return data
+
+
+def test_batches_follow_the_contract(dataset):
+    data = module(dataset, crop=[128, 128])
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    assert batch["image"].shape == (4, 2, 3, 128, 128)
+    assert batch["image"].dtype == torch.float32
+    assert 0.5 < batch["image"].max() <= 1
+    assert batch["mask"].shape == (4, 2, 1, 128, 128)
+    assert set(batch["mask"].unique().tolist()) <= {0.0, 1.0}
+    assert batch["label"].tolist() == [int(bool(m.any())) for m in batch["mask"][:, 0]]
+    assert len(batch["meta"]) == 4
+
+
+def test_order_depends_on_seed_and_epoch_only(dataset):
+    def order(seed, epoch):
+        loader = module(dataset, seed=seed).train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        return [(m["clip"], m["frames"][0]) for batch in loader for m in batch["meta"]]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+def test_training_masks_and_share(dataset):
+    """The left third of two forged clips of four: the share over all pixels is half of 45/136."""
+    masks, share = module(dataset).training_masks(8)
+    assert masks.shape == (2 * 3, 8, 8)
+    assert masks[:, :, :2].min() == 1
+    assert masks[:, :, 3:].max() == 0
+    assert share == pytest.approx(45 / 136 / 2, abs=1e-6)
+
+
+def test_videos_of_a_split(dataset):
+    videos = module(dataset).videos("val")
+    assert [(v["clip"], v["frames"], v["scene"], v["camera"]) for v in videos] == [
+        ("c", 3, "indoor", "move"),
+        ("c__1", 3, "indoor", "move"),
+    ]
+
+
+def test_two_sizes_in_one_batch_are_named(tmp_path):
+    for clip, width in (("p", 140), ("q", 150)):
+        for t in range(2):
+            write_image(tmp_path / "frames" / clip / f"{t:05d}.png", np.zeros((130, width, 3), np.uint8))
+    data = ClipDataModule(str(tmp_path), workers=0, eval_batch_size=4)
+    data.setup("test")
+    with pytest.raises(InputError, match=r"'p' \(130x140\) and 'q' \(130x150\) do not fit in one batch"):
+        next(iter(data.test_dataloader()))
+
+
+def test_training_needs_a_split(tmp_path):
+    for t in range(2):
+        write_image(tmp_path / "frames" / "p" / f"{t:05d}.png", np.zeros((130, 140, 3), np.uint8))
+    with pytest.raises(InputError, match=r"no clip in split 'train'"):
+        ClipDataModule(str(tmp_path)).setup("fit")
+
+
+@pytest.mark.parametrize("options", [{"crop": [128]}, {"batch_size": 0}, {"workers": -1}, {"frames": 1}])
+def test_bad_options_are_named(dataset, options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        ClipDataModule(str(dataset), **options).setup("fit")

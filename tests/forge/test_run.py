@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from outpaint_lightning.forge import command
+from outpaint_lightning.forge.forger import replay
+from outpaint_lightning.forge.run import forge, summary
+from outpaint_lightning.io import open_clip, read_dataset, read_mask, write_csv
+from outpaint_lightning.types import InputError
+
+
+@pytest.fixture
+def clips(tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]) -> Path:
+    """Five clips of 2 frames, sizes odd and different, `D01_V_flat_still_0001` among them."""
+    names = ["a", "b", "c", "d10", "D01_V_flat_still_0001"]
+    for number, name in enumerate(names):
+        write_clip(tmp_path / "clips" / name, panning(2, 33 + number, 48 - number, (2, 0), seed=number))
+    return tmp_path / "clips"
+
+
+def _bytes(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def _frames(folder: Path) -> np.ndarray:
+    clip = open_clip(folder)
+    return clip.read(range(len(clip)))
+
+
+def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
+    rows = forge(clips, tmp_path / "out", seed=3, per_clip=3)
+    entries = {entry.clip: entry for entry in read_dataset(tmp_path / "out")}
+    assert list(entries)[:4] == ["a", "a__1", "a__2", "a__3"]
+    assert len(entries) == 20 == len(rows)
+    assert entries["D01_V_flat_still_0001__2"].scene == "flat"
+    assert entries["a"].scene == "unknown"
+    assert {entry.split for entry in entries.values()} == {"train", "val", "test"}
+    for entry in entries.values():
+        original = _frames(clips / entry.source)
+        record = json.loads((tmp_path / "out" / "records" / f"{entry.clip}.json").read_text())
+        assert record["source"] == record["path"] == entry.source
+        assert record["chain"] == ["png"]
+        if not entry.forger:
+            assert entry.masks is None
+            assert entry.clip == entry.source
+            np.testing.assert_array_equal(_frames(entry.frames), original)
+            continue
+        assert entry.masks is not None
+        forged, label = replay(original, record)
+        np.testing.assert_array_equal(_frames(entry.frames), forged)
+        np.testing.assert_array_equal([read_mask(path) for path in sorted(entry.masks.iterdir())], label)
+        row = next(row for row in rows if row["clip"] == entry.clip)
+        assert row["area"] == pytest.approx(label.mean())
+        assert row["forger"] == entry.forger
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["frames", "manifest.csv", "masks", "records"]
+
+
+def test_same_seed_same_bytes_whatever_the_workers(clips: Path, tmp_path: Path):
+    forge(clips, tmp_path / "one", seed=1, per_clip=1)
+    forge(clips, tmp_path / "two", seed=1, per_clip=1, workers=2)
+    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
+
+
+def test_a_clip_more_and_a_forgery_more_change_no_other(
+    clips: Path, tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
+):
+    forge(clips, tmp_path / "before", per_clip=1, fills=["reflect"])
+    write_clip(clips / "aa", panning(1, 32, 32, (0, 0)))
+    forge(clips, tmp_path / "after", per_clip=2, fills=["reflect"])
+    before, after = _bytes(tmp_path / "before"), _bytes(tmp_path / "after")
+    del before["manifest.csv"]
+    assert before.items() <= after.items()
+    assert before["frames/a__1/00000.png"] != after["frames/a__2/00000.png"]
+    forge(clips, tmp_path / "other", seed=1, per_clip=1, fills=["reflect"])
+    assert before["frames/a__1/00000.png"] != _bytes(tmp_path / "other")["frames/a__1/00000.png"]
+
+
+def test_every_combination_comes_up_once_before_any_comes_twice(clips: Path, tmp_path: Path):
+    rows = forge(clips, tmp_path / "out", per_clip=12)
+    for clip in clips.iterdir():
+        kinds = [row["forger"] for row in rows if row["source"] == clip.name and row["forger"]]
+        assert len(set(kinds)) == 12
+        for axis in (0, 1, 2):  # and early on each axis is even by itself
+            first = Counter(kind.split("/")[axis] for kind in kinds[:3])
+            assert max(first.values()) - min(first.values()) <= 1
+
+
+def test_the_manifest_gives_splits_categories_and_further_columns(clips: Path, tmp_path: Path):
+    manifest = tmp_path / "manifest.csv"
+    rows = [
+        {"clip": clip.name, "split": "train", "scene": "indoor", "camera": "move", "source": "s", "licence": "own, cut"}
+        for clip in clips.iterdir()
+    ]
+    write_csv(manifest, [*rows, {**rows[0], "clip": "a photo", "split": "test"}])
+    forge(clips, tmp_path / "out", manifest=manifest, per_clip=1, fills=["reflect"])
+    for entry in read_dataset(tmp_path / "out"):
+        assert (entry.split, entry.scene, entry.camera, entry.source) == ("train", "indoor", "move", "s")
+        assert entry.extra == {"licence": "own, cut"}
+
+
+def test_splits_keep_sources_whole_and_give_every_split_one(
+    tmp_path: Path, texture: Callable[..., np.ndarray], write_clip: Callable[..., None]
+):
+    rows = [{"clip": f"c{number}", "source": f"s{number // 2}"} for number in range(40)]
+    for row in rows:
+        write_clip(tmp_path / "clips" / row["clip"], texture(8, 8)[None])
+    write_csv(tmp_path / "m.csv", rows)
+    written = forge(tmp_path / "clips", tmp_path / "out", manifest=tmp_path / "m.csv", per_clip=0)
+    split_of = {row["source"]: row["split"] for row in written}
+    assert all(split_of[row["source"]] == row["split"] for row in written)
+    assert Counter(split_of.values()) == {"train": 14, "val": 3, "test": 3}
+    again = forge(tmp_path / "clips", tmp_path / "other", manifest=tmp_path / "m.csv", per_clip=0, seed=1)
+    assert [row["split"] for row in again] != [row["split"] for row in written]
+
+
+def test_bad_input_is_named(clips: Path, tmp_path: Path):
+    def refused(message: str, source: Path = clips, out: Path = tmp_path / "out", **options: object):
+        with pytest.raises(InputError, match=message) as caught:
+            forge(source, out, **options)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "out").exists()
+
+    def manifest(*rows: dict[str, str]) -> Path:
+        write_csv(tmp_path / "m.csv", rows)
+        return tmp_path / "m.csv"
+
+    every = [{"clip": clip.name, "split": "train", "source": clip.name} for clip in clips.iterdir()]
+    refused("nowhere", source=tmp_path / "nowhere")
+    refused("outside", out=clips / "out")
+    refused("no row for the clip", manifest=manifest(*[row for row in every if row["clip"] != "b"]))
+    refused("'trian'", manifest=manifest(*[{**row, "split": "trian"} for row in every]))
+    refused(
+        "two splits",
+        manifest=manifest(*[{**row, "source": "s"} for row in every[1:]], {**every[0], "source": "s", "split": "test"}),
+    )
+    refused("has no split", manifest=manifest(*every[1:], {**every[0], "split": ""}))
+    refused("more than one row", manifest=manifest(*every, every[0]))
+    refused("column 'clip'", manifest=manifest({"name": "a"}))
+    refused("is forged", manifest=manifest(*[{**row, "forger": "net"} for row in every]))
+    refused("did you mean 'telea'", fills=["tela"])
+    refused("at least one", fills=[])
+    refused("--per-clip", per_clip=-1)
+    (clips / "empty").mkdir()
+    refused("empty")
+    (clips / "empty").rename(clips / "a__1")
+    cv2.imwrite(str(clips / "a__1" / "0.png"), np.zeros((16, 16), np.uint8))
+    refused("a__1: two clips")
+    cv2.imwrite(str(clips / "a__1" / "0.png"), np.zeros((4, 16), np.uint8))
+    refused("a__1: frames of 16x4")
+
+
+def test_an_old_dataset_is_kept_unless_overwrite_and_other_files_always(clips: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    forge(clips, out, per_clip=2, fills=["reflect"])
+    (out / "notes.txt").write_text("mine")
+    old = _bytes(out)
+    with pytest.raises(InputError, match="--overwrite"):
+        forge(clips, out, per_clip=1)
+    assert _bytes(out) == old
+    forge(clips, out, per_clip=1, fills=["reflect"], overwrite=True)
+    assert not (out / "frames" / "a__2").exists()
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_no_half_written_clip_remains(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real, calls = cv2.imwrite, []
+
+    def full_disk(*args: object) -> bool:
+        calls.append(args)
+        return False if len(calls) == 8 else real(*args)  # in the second forgery of the first clip, at its masks
+
+    monkeypatch.setattr(cv2, "imwrite", full_disk)
+    with pytest.raises(OSError, match="cannot be written"):
+        forge(clips, tmp_path / "out", per_clip=2)
+    assert sorted(path.name for path in tmp_path.glob("out/frames/*")) == ["a", "a__1"]
+    assert [path.name for path in tmp_path.glob("out/masks/*")] == ["a__1"]
+    assert not (tmp_path / "out" / ".forging").exists()
+
+
+def test_video_files_are_sources_too(tmp_path: Path, panning: Callable[..., np.ndarray]):
+    av = pytest.importorskip("av")
+    (tmp_path / "clips").mkdir()
+    with av.open(str(tmp_path / "clips" / "film.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = 64, 48
+        for image in panning(3, 48, 64, (2, 0)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    forge(tmp_path / "clips", tmp_path / "out", per_clip=1, fills=["reflect"])
+    np.testing.assert_array_equal(
+        _frames(tmp_path / "out" / "frames" / "film"), _frames(tmp_path / "clips" / "film.mp4")
+    )
+    assert json.loads((tmp_path / "out" / "records" / "film__1.json").read_text())["path"] == "film.mp4"
+
+
+def test_command_forges_and_prints_the_summary(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    command.add_arguments(parser)
+    options = ["--per-clip", "2", "--mask", "box", "--fill", "reflect", "telea", "--seam", "hard", "--workers", "1"]
+    assert command.run(parser.parse_args([str(clips), str(tmp_path / "out"), *options])) == 0
+    printed = capsys.readouterr()
+    assert "forge: 5/5 clips" in printed.err
+    table = [line.split() for line in printed.out.splitlines()]
+    assert ["reflect", "5"] in table
+    assert ["telea", "5"] in table
+    assert ["forgeries", "box"] in table
+    assert sum(int(line[3]) for line in table[1:4]) == 10
+
+
+def test_summary_by_hand():
+    row = {"split": "train", "source": "s", "frames": 4, "forger": "box/telea/hard", "area": 0.25, "clip": "s__1"}
+    table = summary([row, {**row, "area": 0.5}, {**row, "forger": "", "area": 0.0}]).splitlines()
+    assert table[1].split() == ["train", "1", "1", "2", "12", "37.5%"]
+    assert table[3].split() == ["test", "0", "0", "0", "0", "-"]
+
+
+def test_command_imports_nothing_heavy():
+    code = "import sys, outpaint_lightning.forge.command; print({'numpy', 'cv2', 'av', 'torch'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
+
+
+def test_clips_do_not_share_their_draws(
+    tmp_path: Path, texture: Callable[..., np.ndarray], write_clip: Callable[..., None]
+):
+    for name in ("a", "b", "c"):
+        write_clip(tmp_path / "clips" / name, texture(64, 64)[None])
+    forge(tmp_path / "clips", tmp_path / "out", per_clip=2, masks=["box"], fills=["reflect"], seams=["hard"])
+    records = [json.loads(path.read_text()) for path in (tmp_path / "out" / "records").glob("*__*.json")]
+    assert len({str(record["mask"]["params"]) for record in records}) == 6

@@ -1,0 +1,49 @@
+"""What the tests share beside fixtures: paths, small clips, fast options."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from outpaint_lightning.io import ClipEntry, write_image, write_mask
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+SMALL = REPOSITORY / "configs" / "localizer" / "small.yaml"
+
+
+def texture(seed: int, height: int = 128, width: int = 136) -> np.ndarray:
+    """Uint8 `H W 3` smooth noise: something a corner detector and an eye can follow."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def write_clip(root: Path, entry: tuple[str, str, str, str], frames: int = 3, size: tuple[int, int] = (128, 136)):
+    """Write one clip of a panning texture; forged clips have their left third replaced by a flat colour."""
+    clip, split, source, forger = entry
+    wide = texture(sum(map(ord, source)), size[0], size[1] + frames)
+    for t in range(frames):
+        frame = wide[:, t : t + size[1]].copy()
+        if forger:
+            mask = np.zeros(size, bool)
+            mask[:, : size[1] // 3] = True
+            frame[mask] = 128
+            write_mask(root / "masks" / clip / f"{t:05d}.png", mask)
+        write_image(root / "frames" / clip / f"{t:05d}.png", frame)
+    return ClipEntry(clip, split, "indoor", "move", source, forger, root / "frames" / clip, None)
+
+
+def fit_options(dataset: Path, run: Path) -> list[str]:
+    """Options that make `fit` on the small experiment take a second or two."""
+    return [
+        *("--config", str(SMALL)),
+        *("--data.root", str(dataset)),
+        *("--data.batch_size", "4"),
+        *("--data.workers", "0"),
+        *("--model.net.updates", "2"),
+        *("--trainer.max_epochs", "1"),
+        *("--trainer.precision", "32"),
+        *("--trainer.check_val_every_n_epoch", "1"),
+        *("--trainer.default_root_dir", str(run)),
+    ]

@@ -1,0 +1,221 @@
+"""The command line as a user meets it, in-process but for `--help`, whose imports are what is tested."""
+
+import csv
+import json
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+from support import REPOSITORY, fit_options
+
+from outpaint_lightning.cli import COMMANDS, main
+
+
+def fails(capsys, words, *parts):
+    """The command exits with 2 and one line on stderr that holds `parts`."""
+    capsys.readouterr()
+    assert main(words) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("outpaint-lightning: error: ")
+    for part in parts:
+        assert part in line, line
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
+def test_help_imports_nothing_heavy(words):
+    heavy = ("torch", "numpy", "cv2", "av", "lightning", "kornia", "jsonargparse")
+    code = f"""
+import sys
+from outpaint_lightning.cli import main
+assert main({words!r}) == 0
+found = [name for name in {heavy!r} if name in sys.modules]
+assert not found, found
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "outpaint-lightning" in done.stdout
+
+
+def test_misspelled_command(capsys):
+    fails(capsys, ["tset"], "no command 'tset'; did you mean 'test'?")
+
+
+def test_misspelled_option_of_a_light_command(capsys):
+    fails(capsys, ["forge", "a", "b", "--per-clp", "3"], "'--per-clp'", "did you mean '--per-clip'?")
+    fails(capsys, ["localize", "a.mp4", "--out", "o"], "--ckpt_path")
+    fails(capsys, ["forge", "a", "b", "--per", "3"], "no option '--per'")  # no abbreviations
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--trainer.max_epoch=3"], ["no option 'trainer.max_epoch'", "did you mean 'trainer.max_epochs'?"]),
+        (["--model.net.update=3"], ["no option 'update'", "did you mean 'updates'?"]),
+        (["--model.criterion.gamma=abc"], ["gamma", "expected float", "'abc'"]),
+        (["--model.net=RaftLocaliser"], ["no class 'RaftLocaliser'", "did you mean 'RaftLocalizer'?"]),
+        (["--model.criterion.gamma=7"], ["criterion.gamma is 7", "(0, 1]"]),
+        (["--model.threshold=1.5"], ["model.threshold is 1.5"]),
+        (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["--ckpt_path", "http://host/a.ckpt"], ["http://host/a.ckpt", "files only"]),
+        (["--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt: no such checkpoint"]),
+        (["--data.root", "nowhere"], ["nowhere: no such folder"]),
+    ],
+)
+def test_bad_input_is_one_line(capsys, dataset, tmp_path, options, parts):
+    fails(capsys, ["fit", *fit_options(dataset, tmp_path), *options], *parts)
+
+
+def test_missing_model(capsys):
+    fails(capsys, ["fit", "--trainer.max_epochs", "1"], "model")
+
+
+def test_broken_yaml_and_interpolation(capsys, dataset, tmp_path):
+    (tmp_path / "broken.yaml").write_text("model: [")
+    fails(capsys, ["fit", "-c", str(tmp_path / "broken.yaml")], "flow")
+    (tmp_path / "loose.yaml").write_text("trainer: {default_root_dir: '${trainer.nothing}'}")
+    options = fit_options(dataset, tmp_path)[:2]
+    fails(capsys, ["fit", *options, "-c", str(tmp_path / "loose.yaml"), "--data.root=x"], "trainer.nothing")
+
+
+def test_fit_leaves_a_whole_run(run_folder):
+    """One run folder: resolved config, two checkpoints, one CSV."""
+    config = yaml.safe_load((run_folder / "config.fit.yaml").read_text())
+    assert config["model"]["init_args"]["net"]["init_args"]["updates"] == 2
+    assert config["trainer"]["callbacks"][0]["init_args"]["dirpath"] == f"{run_folder}/checkpoints"
+    assert {p.name for p in (run_folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    rows = list(csv.DictReader((run_folder / "metrics.csv").open()))
+    assert any(row["val/f1"] for row in rows)
+
+
+def test_test_writes_its_result_and_keeps_fits(run_folder, dataset, capsys):
+    before = (run_folder / "metrics.csv").read_text()
+    options = [*fit_options(dataset, run_folder), "--overwrite"]
+    assert main(["test", *options]) == 0
+    printed = capsys.readouterr().out
+    assert (run_folder / "metrics.csv").read_text() == before
+    summary = json.loads((run_folder / "test" / "summary.json").read_text())
+    assert summary["f1"]["videos"] == 2
+    assert summary["frames"] == 12
+    assert summary["authentic"]["videos"] == 2
+    assert summary["threshold"] == 0.5
+    assert summary["threshold_source"] == "fixed"
+    assert summary["checkpoint"] == f"{run_folder}/checkpoints/best.ckpt"
+    assert set(summary["by_category"]) == {"indoor/move"}
+    p = 45 / 136
+    assert summary["floors"]["all_forged"] == pytest.approx(2 * p / (1 + p))
+    assert summary["floors"]["mean_mask"] > 0.95  # the training masks are the test's, to a cell of the grid
+    rows = list(csv.DictReader((run_folder / "test" / "per_video.csv").open()))
+    assert [row["clip"] for row in rows] == ["d", "d__1", "e", "e__1"]
+    assert rows[0]["f1"] == ""
+    assert f"{summary['f1']['mean']:.3f}" in printed
+    assert (run_folder / "config.test.yaml").exists()
+
+
+def test_predict_writes_a_mask_for_every_frame(run_folder, dataset):
+    assert main(["predict", *fit_options(dataset, run_folder), "--overwrite"]) == 0
+    assert sorted(p.name for p in (run_folder / "predict" / "d__1").iterdir()) == [
+        "00000.png",
+        "00001.png",
+        "00002.png",
+    ]
+
+
+def test_command_line_wins_over_checkpoint_and_checkpoint_over_config(run_folder, dataset):
+    """The run was fitted with 2 updates where the YAML says otherwise; the threshold is given here."""
+    options = [option for option in fit_options(dataset, run_folder) if option not in ("--model.net.updates", "2")]
+    assert main(["validate", *options, "--model.threshold", "0.25", "--overwrite"]) == 0
+    model = yaml.safe_load((run_folder / "config.validate.yaml").read_text())["model"]["init_args"]
+    assert model["threshold"] == 0.25
+    assert model["net"]["init_args"]["updates"] == 2
+
+
+def test_nothing_is_overwritten_unasked(run_folder, dataset, capsys):
+    before = (run_folder / "checkpoints" / "best.ckpt").read_bytes()
+    fails(capsys, ["fit", *fit_options(dataset, run_folder)], "checkpoints already exists", "--overwrite")
+    assert (run_folder / "checkpoints" / "best.ckpt").read_bytes() == before
+
+
+def test_resume_goes_on_and_keeps_the_log(dataset, tmp_path):
+    """The second epoch after a resume equals that of a run in one go, and its rows join the first one's."""
+    run, whole = tmp_path / "resumed", tmp_path / "whole"
+    schedule = ["--model.lr_scheduler", "null", "--trainer.log_every_n_steps", "1"]
+    two = ["--trainer.max_epochs", "2"]
+    assert main(["fit", *fit_options(dataset, run), *schedule]) == 0
+    assert main(["fit", *fit_options(dataset, run), *schedule, *two, "--ckpt_path", "last"]) == 0
+    assert main(["fit", *fit_options(dataset, whole), *schedule, *two]) == 0
+
+    def losses(folder):
+        rows = csv.DictReader((folder / "metrics.csv").open())
+        return [(row["step"], row["train/loss"]) for row in rows if row["train/loss"]]
+
+    assert losses(run) == losses(whole)
+    assert len(losses(run)) == 6
+
+
+def test_checkpoint_of_another_net_is_named(run_folder, dataset, tmp_path, capsys):
+    checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
+    checkpoint["state_dict"] = {"net.other.weight": torch.zeros(1)}
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(tmp_path / "other.ckpt")]
+    fails(capsys, ["test", *options], "other.ckpt", "another net")
+
+
+def test_corrupt_and_malicious_checkpoints(run_folder, dataset, tmp_path, capsys):
+    """A pickled object is never executed: this one would create a file."""
+
+    class Attack:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save({"state_dict": {}, "attack": Attack()}, tmp_path / "attack.ckpt")
+    (tmp_path / "raw.ckpt").write_bytes(pickle.dumps(Attack()))
+    whole = (run_folder / "checkpoints" / "best.ckpt").read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    for name in ("attack.ckpt", "raw.ckpt", "cut.ckpt"):
+        fails(capsys, ["test", *fit_options(dataset, tmp_path), "--ckpt_path", str(tmp_path / name)], name, "corrupt")
+        fails(
+            capsys, ["localize", str(dataset / "frames" / "d"), "--ckpt_path", str(tmp_path / name), "--out", "o"], name
+        )
+    assert not (tmp_path / "executed").exists()
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(dataset, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["fit", *fit_options(dataset, run)]) == 0
+    good = (run / "checkpoints" / "best.ckpt").read_bytes()
+    wild = ["--trainer.max_epochs", "9", "--model.optimizer.lr", "1e30", "--model.lr_scheduler", "null"]
+    wild += ["--trainer.gradient_clip_val", "null", "--trainer.num_sanity_val_steps", "0"]
+    fails(capsys, ["fit", *fit_options(dataset, tmp_path / "wild"), *wild], "loss is", "at step", "epoch 0")
+    assert (run / "checkpoints" / "best.ckpt").read_bytes() == good
+
+
+def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypatch):
+    """Ctrl-C in the second epoch: exit code 130, the first epoch's checkpoint is there and resumes."""
+    from outpaint_lightning.tasks import LocalizationTask
+
+    step = LocalizationTask.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    options = [*fit_options(dataset, tmp_path), "--trainer.max_epochs", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalizationTask, "training_step", interrupted)
+        assert main(["fit", *options]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert main(["fit", *options, "--ckpt_path", "last"]) == 0
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").rglob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_config_runs(path, dataset, tmp_path):
+    """One batch of training, validation and test of each YAML, with its own net."""
+    options = ["--config", str(path), "--data.root", str(dataset), "--data.batch_size", "1", "--data.workers", "0"]
+    options += ["--trainer.default_root_dir", str(tmp_path), "--trainer.fast_dev_run", "1", "--model.net.updates", "1"]
+    assert main(["fit", *options]) == 0
