@@ -140,6 +140,15 @@ class _Experiment(LightningCLI):
         for path in found:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
+    def instantiate_classes(self) -> None:
+        """Name what a constructor refused; jsonargparse wraps its words in its own."""
+        try:
+            super().instantiate_classes()
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(one_line(str(error))) from error
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Log to CSV in the run folder, beside any logger that the config names."""
         trainer = self._get(self.config_init, "trainer")
@@ -174,6 +183,12 @@ class _Experiment(LightningCLI):
             super()._run_subcommand(subcommand)
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
             raise KeyboardInterrupt from error
+        except RuntimeError as error:
+            first, _, detail = str(error).partition("\n")
+            if "loading state_dict" not in first:
+                raise
+            path = self.config[subcommand].ckpt_path
+            raise InputError(f"{path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
 
 
 def _split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -161,6 +161,8 @@ def test_checkpoint_of_another_net_is_named(run_folder, dataset, tmp_path, capsy
     torch.save(checkpoint, tmp_path / "other.ckpt")
     options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(tmp_path / "other.ckpt")]
     fails(capsys, ["test", *options], "other.ckpt", "another net")
+    large = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), "--model.net.variant", "large"]
+    fails(capsys, ["test", *large], "best.ckpt", "another net")
 
 
 def test_corrupt_and_malicious_checkpoints(run_folder, dataset, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Imports run one way: types geometry -> io -> forge augment nets -> losses metrics -> data tasks callbacks -> report -> cli."""
+"""Imports run one way, as LAYERS says."""
 
 import ast
 
@@ -12,10 +12,10 @@ LAYERS = (
     {"losses", "metrics"},
     {"data", "tasks", "callbacks"},
     {"report", "sweep"},
-    {"demo", "parse_errors"},
+    {"parse_errors"},
     {"experiment"},
     {"cli"},
-    {"__main__"},
+    {"demo", "__main__"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -14,7 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
-from torchvision.models.optical_flow.raft import MaskPredictor, make_coords_grid
+from torchvision.models.optical_flow.raft import (
+    BottleneckBlock,
+    FeatureEncoder,
+    MaskPredictor,
+    ResidualBlock,
+    make_coords_grid,
+)
 
 from outpaint_lightning.geometry import pad, padding_to, unpad
 from outpaint_lightning.types import InputError, did_you_mean
@@ -22,6 +28,10 @@ from outpaint_lightning.types import InputError, did_you_mean
 STRIDE = 8
 MINIMUM_SIDE = 128  # four correlation levels need 16 cells of 8 pixels
 CLASSES = ("authentic", "forged")
+CONTEXT = {  # torchvision's context encoders: block and channels
+    "small": (BottleneckBlock, (32, 32, 64, 96, 160)),
+    "large": (ResidualBlock, (64, 64, 96, 128, 256)),
+}
 
 
 class RaftLocalizer(nn.Module):
@@ -37,13 +47,22 @@ class RaftLocalizer(nn.Module):
         updates: number of recurrent updates; another number may be asked for in `forward`.
         weights: file with a torchvision RAFT state dict, or the name of torchvision weights (`"C_T_V2"`), which are
             downloaded by torchvision. None starts from random weights.
+        context: how the first frame itself is seen. `"torchvision"` is RAFT's own encoder, without normalisation in
+            the small variant and with batch normalisation in the large one. `"residual"` is the same encoder with
+            instance normalisation, half of whose first filters start with a sum of zero: it sees how noisy and sharp a
+            place is compared with the rest of the frame, which tells forgeries, before it has learned to. Its
+            parameters have the same names and shapes but for batch normalisation's.
 
     Raises:
         InputError: the weights cannot be read, downloaded or do not belong to this variant.
     """
 
     def __init__(
-        self, variant: Literal["small", "large"] = "small", updates: int = 12, weights: str | None = None
+        self,
+        variant: Literal["small", "large"] = "small",
+        updates: int = 12,
+        weights: str | None = None,
+        context: Literal["torchvision", "residual"] = "torchvision",
     ) -> None:
         super().__init__()
         if updates < 1:
@@ -53,6 +72,8 @@ class RaftLocalizer(nn.Module):
         if self.raft.mask_predictor is None:
             hidden = self.raft.update_block.hidden_state_size
             self.raft.mask_predictor = MaskPredictor(in_channels=hidden, hidden_size=128)
+        if context == "residual":
+            self.raft.context_encoder = _residual_encoder(variant)
         if weights is not None:
             _load_flow_weights(self.raft, variant, weights)
 
@@ -80,9 +101,9 @@ class RaftLocalizer(nn.Module):
     def _refine(self, first: Tensor, second: Tensor, updates: int) -> tuple[list[Tensor], list[Tensor]]:
         """Return the scores `B 2 H/8 W/8` and the hidden state after each update."""
         raft = self.raft
-        features = raft.feature_encoder(torch.cat([first, second]))
+        features = _encode(raft.feature_encoder, torch.cat([first, second]))
         raft.corr_block.build_pyramid(*features.chunk(2))
-        hidden, context = raft.context_encoder(first).split_with_sizes(self._context_channels, dim=1)
+        hidden, context = _encode(raft.context_encoder, first).split_with_sizes(self._context_channels, dim=1)
         hidden, context = hidden.tanh(), context.relu()
         grid = make_coords_grid(*_grid_shape(features), device=features.device)
         scores = torch.zeros_like(grid)
@@ -100,6 +121,29 @@ class RaftLocalizer(nn.Module):
     def _context_channels(self) -> list[int]:
         hidden = self.raft.update_block.hidden_state_size
         return [hidden, self.raft.context_encoder.output_dim - hidden]
+
+
+def _encode(encoder: FeatureEncoder, image: Tensor) -> Tensor:
+    """Run an encoder, its first layer in float32 also under autocast: bf16 would round the traces of a forgery away."""
+    with torch.autocast(image.device.type, enabled=False):
+        features = encoder.convnormrelu(image.float())
+    for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.conv):
+        features = stage(features)
+    return features
+
+
+def _residual_encoder(variant: str) -> FeatureEncoder:
+    """Return a context encoder with instance normalisation, half of its first filters zero-sum."""
+    block, layers = CONTEXT[variant]
+    encoder = FeatureEncoder(block=block, layers=layers, norm_layer=nn.InstanceNorm2d)
+    filters = encoder.convnormrelu[0].weight.detach()
+    half = filters[: len(filters) // 2]
+    reach = torch.arange(half.shape[-1]) - half.shape[-1] // 2
+    bell = torch.exp(-(reach**2) / 2)  # a standard deviation of one pixel: traces are as fine as pixels
+    local = half * bell * bell[:, None]
+    local -= local.mean((2, 3), keepdim=True)
+    half.copy_(local * half.std() / local.std())
+    return encoder
 
 
 def upsample_convex(state: Tensor, weights: Tensor) -> Tensor:

@@ -58,6 +58,26 @@ def test_last_only_is_the_last(net):
     torch.testing.assert_close(last, net(image)[-1])
 
 
+def test_residual_context_starts_blind_to_brightness():
+    """Half of the first filters sum to zero, so a flat frame gives them nothing; torchvision's weights still load."""
+    net = RaftLocalizer("small", context="residual")
+    filters = net.raft.context_encoder.convnormrelu[0].weight
+    torch.testing.assert_close(filters[:16].sum((2, 3)), torch.zeros(16, 3), atol=1e-5, rtol=0)
+    assert filters[16:].sum((2, 3)).abs().mean() > 0.1
+    assert filters[:16].std() == pytest.approx(filters[16:].std().item(), rel=0.2)
+    assert net.state_dict().keys() == RaftLocalizer("small").state_dict().keys()
+
+
+@torch.no_grad()
+def test_first_layer_keeps_traces_under_bf16(net):
+    """A quarter of a grey level, which bf16 rounds away at brightness 1, must change the context."""
+    bright = torch.full((1, 2, 3, 128, 128), 0.99)
+    trace = bright + 0.25 / 255 * (torch.rand(1, 2, 3, 128, 128) > 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal((bright * 2 - 1).bfloat16(), (trace * 2 - 1).bfloat16())
+        assert not torch.equal(net(bright)[-1], net(trace)[-1])
+
+
 @torch.no_grad()
 def test_order_of_frames_matters(net):
     """Catches a net fed the same frame twice."""

@@ -1,0 +1,72 @@
+"""Every code block of the README and the docs runs.
+
+`bash` blocks are commands: `make` targets must exist, `outpaint-lightning` lines run in-process, in order, in a folder
+with clips of their own; training is cut short by options added here. `python` blocks run after them.
+"""
+
+import re
+import shlex
+import shutil
+
+import pytest
+from support import REPOSITORY, texture
+
+from outpaint_lightning.cli import main
+from outpaint_lightning.io import VideoWriter, write_image
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHORT = {
+    "fit": ["--data.workers=0", "--data.batch_size=2", "--data.crop=[128,128]", "--trainer.max_epochs=1"]
+    + ["--model.net.updates=1", "--trainer.limit_train_batches=1", "--trainer.precision=32"],
+    "test": ["--data.workers=0"],
+    "predict": ["--data.workers=0"],
+    "forge": ["--workers=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Clips of panning textures, a video, and the repository's configs, as the pages assume them."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name, seed in (("pan", 1), ("tilt", 2), ("walk", 3)):
+        for t in range(4):
+            write_image(folder / "clips" / name / f"{t:05d}.png", texture(seed, 128, 144)[:, 2 * t : 2 * t + 136])
+    with VideoWriter(folder / "suspect.mp4", 128, 136, 25) as writer:
+        for t in range(4):
+            writer.write(texture(4, 128, 144)[:, 2 * t : 2 * t + 136])
+    (folder / "configs").symlink_to(REPOSITORY / "configs")
+    return folder
+
+
+def run(command: str) -> None:
+    words = shlex.split(command)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), command
+    elif words[0] == "outpaint-lightning":
+        assert main([*words[1:], *SHORT.get(words[1], [])]) == 0, command
+    else:
+        pytest.fail(f"a block of the docs runs neither make nor outpaint-lightning: {command}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_blocks_run(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for left in ("data", "runs", "found"):
+        shutil.rmtree(left, ignore_errors=True)
+    blocks = BLOCK.findall(page.read_text())
+    assert all(language or "\n" in text for language, text in blocks)
+    if page.name in ("dataset.md", "commands.md"):
+        run("outpaint-lightning forge clips data/forged --per-clip 1")
+    for _, text in (block for block in blocks if block[0] == "bash"):
+        for line in text.strip().splitlines():
+            run(line.partition(" # ")[0])
+    names = {"image": __import__("torch").rand(1, 2, 3, 128, 136)}
+    for _, text in (block for block in blocks if block[0] == "python"):
+        exec(compile(text, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert "://" in target or (page.parent / target).exists(), f"{page}: {target}"
