@@ -77,7 +77,8 @@ def _ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int
         times.append((_seconds(ours), _seconds(theirs)))
     ratios = [theirs / ours for ours, theirs in times[1:]]  # the first round warms up
     a, b = (statistics.median(column) for column in zip(*times[1:], strict=True))
-    return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f}; {a * 1e3:.0f} against {b * 1e3:.0f} ms)"
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    return f"{statistics.median(ratios):.2f}x ({spread}; {a * 1e3:.0f} against {b * 1e3:.0f} ms)"
 
 
 def _seconds(run: Callable[[], object]) -> float:

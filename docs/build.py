@@ -13,7 +13,8 @@ PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem }}
+:root {{ color-scheme: light dark }}
 pre {{ overflow-x: auto; padding: .7rem; background: #8882 }} table {{ border-collapse: collapse }}
 td, th {{ border: 1px solid #8886; padding: .2rem .6rem; text-align: left }} img {{ max-width: 100% }}
 </style>

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -12,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
-import yaml
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
@@ -29,6 +30,13 @@ from outpaint_lightning.tasks import find_checkpoint, read_checkpoint
 from outpaint_lightning.types import InputError
 
 COMMANDS = ("fit", "validate", "test", "predict")
+_HARMLESS = (  # Lightning's warnings about what is meant to be so
+    ".*does not have many workers",
+    ".*logs directory .* exists",
+    ".*Checkpoint directory .* exists",
+    ".*isinstance.treespec, LeafSpec.",
+    ".*smaller than the logging interval",
+)
 
 
 def run(argv: Sequence[str] | None) -> None:
@@ -43,8 +51,9 @@ def run(argv: Sequence[str] | None) -> None:
         KeyboardInterrupt: the user stopped it; the last epoch's checkpoint is kept.
     """
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
-    for harmless in (".*does not have many workers", ".*logs directory .* exists", ".*Checkpoint directory .* exists"):
+    for harmless in _HARMLESS:
         warnings.filterwarnings("ignore", harmless)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda line: "Tip:" not in line.getMessage())
     _Experiment(
         pl.LightningModule,
         pl.LightningDataModule,
@@ -106,7 +115,7 @@ class _Experiment(LightningCLI):
             recipe["net"].get("init_args", {}).pop("weights", None)  # the checkpoint has them
             model = {"class_path": recipe.pop("_class_path"), "init_args": recipe}
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-                yaml.safe_dump({"model": model}, file)
+                json.dump({"model": model}, file)  # which is YAML
                 file.flush()
                 configs, rest = _split_configs(self._args[self._args.index(command) + 1 :])
                 self.config = self.parser.parse_args([command, *configs, "--config", file.name, *rest])
@@ -127,7 +136,7 @@ class _Experiment(LightningCLI):
         config = self.config[command]
         self._run = Path(config.trainer.default_root_dir)
         self._resumed = command == "fit" and config.ckpt_path is not None
-        if config.trainer.fast_dev_run or self._resumed or rank_zero_only.rank:
+        if config.trainer.fast_dev_run or self._resumed or _rank():
             return
         names = ("checkpoints", "metrics.csv", "validate", "test", "predict") if command == "fit" else (command,)
         found = [self._run / name for name in names if (self._run / name).exists()]
@@ -150,26 +159,27 @@ class _Experiment(LightningCLI):
             raise InputError(one_line(str(error))) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Log to CSV in the run folder, beside any logger that the config names."""
+        """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names."""
         trainer = self._get(self.config_init, "trainer")
         given = trainer["logger"]
         if given is not False and not trainer["fast_dev_run"]:
             loggers = [] if given in (None, True) else given if isinstance(given, list) else [given]
-            kwargs["logger"] = [*loggers, self._csv_logger()]
+            own = [self._csv_logger()] if self.subcommand in ("fit", "validate") else []
+            kwargs["logger"] = [*loggers, *own] or False
         if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = False
             trainer["callbacks"] = [*(trainer["callbacks"] or []), PlainProgress()]
         return super().instantiate_trainer(**kwargs)
 
     def _csv_logger(self) -> CSVLogger:
-        """Return a logger to `<run>/metrics.csv`, or `<run>/<command>/metrics.csv`, keeping a resumed run's rows."""
+        """Return a logger to `<run>/metrics.csv`, or `<run>/validate/metrics.csv`, keeping a resumed run's rows."""
         metrics = self._run / "metrics.csv"
         rows: list[dict[str, Any]] = []
         if self._resumed and metrics.exists():
             with metrics.open(newline="") as file:
                 rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
         logger = CSVLogger(self._run, name="", version="" if self.subcommand == "fit" else self.subcommand)
-        if rows and not rank_zero_only.rank:
+        if rows and not _rank():
             logger.experiment.metrics = rows  # the logger deletes the file and writes these first
         return logger
 
@@ -183,12 +193,18 @@ class _Experiment(LightningCLI):
             super()._run_subcommand(subcommand)
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
             raise KeyboardInterrupt from error
+        except InputError as error:  # from a worker process it comes with that process's traceback before it
+            raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
         except RuntimeError as error:
             first, _, detail = str(error).partition("\n")
             if "loading state_dict" not in first:
                 raise
             path = self.config[subcommand].ckpt_path
             raise InputError(f"{path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
+
+
+def _rank() -> int:
+    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def _split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,9 +1,12 @@
 """Small datasets and runs that the tests share."""
 
 import pytest
+import torch
 from support import fit_options, write_clip
 
 from outpaint_lightning.io import write_manifest
+
+torch.set_num_threads(1)  # tiny nets; threads that wait for one another are slower wherever a core is shared
 
 
 @pytest.fixture(scope="session")

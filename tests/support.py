@@ -34,14 +34,14 @@ def write_clip(root: Path, entry: tuple[str, str, str, str], frames: int = 3, si
     return ClipEntry(clip, split, "indoor", "move", source, forger, root / "frames" / clip, None)
 
 
-def fit_options(dataset: Path, run: Path) -> list[str]:
+def fit_options(dataset: Path, run: Path, updates: int | None = 2) -> list[str]:
     """Options that make `fit` on the small experiment take a second or two."""
     return [
         *("--config", str(SMALL)),
         *("--data.root", str(dataset)),
         *("--data.batch_size", "4"),
         *("--data.workers", "0"),
-        *("--model.net.updates", "2"),
+        *(("--model.net.updates", str(updates)) if updates else ()),
         *("--trainer.max_epochs", "1"),
         *("--trainer.precision", "32"),
         *("--trainer.check_val_every_n_epoch", "1"),

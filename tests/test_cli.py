@@ -3,9 +3,12 @@
 import csv
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -125,7 +128,7 @@ def test_predict_writes_a_mask_for_every_frame(run_folder, dataset):
 
 def test_command_line_wins_over_checkpoint_and_checkpoint_over_config(run_folder, dataset):
     """The run was fitted with 2 updates where the YAML says otherwise; the threshold is given here."""
-    options = [option for option in fit_options(dataset, run_folder) if option not in ("--model.net.updates", "2")]
+    options = fit_options(dataset, run_folder, updates=None)
     assert main(["validate", *options, "--model.threshold", "0.25", "--overwrite"]) == 0
     model = yaml.safe_load((run_folder / "config.validate.yaml").read_text())["model"]["init_args"]
     assert model["threshold"] == 0.25
@@ -182,6 +185,20 @@ def test_corrupt_and_malicious_checkpoints(run_folder, dataset, tmp_path, capsys
             capsys, ["localize", str(dataset / "frames" / "d"), "--ckpt_path", str(tmp_path / name), "--out", "o"], name
         )
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_file_that_breaks_on_the_way_is_one_line(dataset, run_folder, tmp_path, capsys, workers):
+    """Also from a worker process, whose traceback torch puts into the message."""
+    broken = tmp_path / "broken"
+    shutil.copytree(dataset, broken)
+    frame = broken / "frames" / "e" / "00001.png"
+    frame.write_bytes(frame.read_bytes()[:500])
+    options = [*fit_options(broken, tmp_path / "run"), "--ckpt_path", str(run_folder), "--data.workers", workers]
+    fails(capsys, ["test", *options], "error: " + str(frame))
+    grey = broken / "masks" / "d__1" / "00000.png"
+    cv2.imwrite(str(grey), np.full((128, 136), 7, np.uint8))
+    fails(capsys, ["test", *options], "error: " + str(grey), "7")
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(dataset, tmp_path, capsys):

@@ -17,8 +17,10 @@ from outpaint_lightning.io import VideoWriter, write_image
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHORT = {
-    "fit": ["--data.workers=0", "--data.batch_size=2", "--data.crop=[128,128]", "--trainer.max_epochs=1"]
-    + ["--model.net.updates=1", "--trainer.limit_train_batches=1", "--trainer.precision=32"],
+    "fit": [
+        *("--data.workers=0", "--data.batch_size=2", "--data.crop=[128,128]", "--model.net.updates=1"),
+        *("--trainer.max_epochs=2", "--trainer.limit_train_batches=1"),
+    ],
     "test": ["--data.workers=0"],
     "predict": ["--data.workers=0"],
     "forge": ["--workers=1"],

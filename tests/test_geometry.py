@@ -6,10 +6,10 @@ from outpaint_lightning.geometry import pad, padding_to, unpad
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((480, 854), (5, 5, 0, 0)), ((128, 136), (0, 0, 0, 0)), ((97, 131), (2, 3, 15, 16)), ((1, 8), (60, 60, 63, 64))],
+    [((480, 854), (1, 1, 0, 0)), ((128, 136), (0, 0, 0, 0)), ((97, 131), (2, 3, 15, 16)), ((1, 8), (60, 60, 63, 64))],
 )
 def test_padding_by_hand(size, expected):
-    """Order of `F.pad`: left, right, top, bottom. 854 -> 864, 97 -> 128 at least, 131 -> 136."""
+    """Order of `F.pad`: left, right, top, bottom. 854 -> 856, 97 -> 128 at least, 131 -> 136."""
     assert padding_to(*size, multiple=8, minimum=128) == expected
 
 

@@ -20,7 +20,11 @@ class PlainProgress(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Print the line, once, in the first process."""
-        values = " ".join(f"{k} {float(v):.4f}" for k, v in trainer.callback_metrics.items() if k in SHOWN)
+        judged = (trainer.current_epoch + 1) % (
+            trainer.check_val_every_n_epoch or 1
+        ) == 0  # else val is an earlier one's
+        shown = [name for name in SHOWN if name in trainer.callback_metrics and (judged or name.startswith("train"))]
+        values = " ".join(f"{name} {float(trainer.callback_metrics[name]):.4f}" for name in shown)
         minutes = (time.monotonic() - self._start) / 60
         if trainer.is_global_zero:
             print(f"epoch {trainer.current_epoch} step {trainer.global_step} {minutes:.1f} min {values}", flush=True)

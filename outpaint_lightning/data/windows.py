@@ -163,5 +163,5 @@ class EpochSampler(DistributedSampler[Any]):
     (seed, epoch) only, so a run resumed at an epoch's end goes on exactly.
     """
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]  # keys of WindowDataset
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         return ((self.epoch, index) for index in super().__iter__())

@@ -89,7 +89,8 @@ class RaftLocalizer(nn.Module):
             Logits `B 2 H W` of each update, the last one best. An update does not depend on those after it.
         """
         first, second = image[:, 0], image[:, 1]
-        padding = padding_to(*first.shape[-2:], multiple=STRIDE, minimum=MINIMUM_SIDE)
+        height, width = first.shape[-2:]
+        padding = padding_to(height, width, multiple=STRIDE, minimum=MINIMUM_SIDE)
         first, second = (pad(frame * 2 - 1, padding) for frame in (first, second))
         states, hiddens = self._refine(first, second, updates or self.updates)
         if last_only:
@@ -126,7 +127,7 @@ class RaftLocalizer(nn.Module):
 def _encode(encoder: FeatureEncoder, image: Tensor) -> Tensor:
     """Run an encoder, its first layer in float32 also under autocast: bf16 would round the traces of a forgery away."""
     with torch.autocast(image.device.type, enabled=False):
-        features = encoder.convnormrelu(image.float())
+        features: Tensor = encoder.convnormrelu(image.float())
     for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.conv):
         features = stage(features)
     return features

@@ -182,7 +182,8 @@ def _until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:
 def _judge(task: LocalizationTask, batch: Sequence[Sequence[Frame]]) -> Tensor:
     """Return the forged probability `B H W`, on the CPU."""
     frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(task.device)
-    return task(frames.permute(0, 1, 4, 2, 3).float() / 255).cpu()
+    probability: Tensor = task(frames.permute(0, 1, 4, 2, 3).float() / 255)
+    return probability.cpu()
 
 
 def _score(probability: Tensor) -> float:

@@ -77,8 +77,9 @@ class LocalizationTask(pl.LightningModule):
         masks, share = data.training_masks(MaskPrior.GRID)
         self.prior.fit(masks.to(self.device))
         self.window = data.window
-        if hasattr(self.criterion, "set_forged_share"):
-            self.criterion.set_forged_share(share)
+        tell_share = getattr(self.criterion, "set_forged_share", None)
+        if callable(tell_share):
+            tell_share(share)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the shape of the windows beside the weights, for `localize`."""
@@ -133,7 +134,8 @@ class LocalizationTask(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 (Lightning's hook)
         """Return boolean masks `B H W` of the forged pixels."""
-        return self(batch["image"]) >= self.threshold
+        probability: Tensor = self(batch["image"])
+        return probability >= self.threshold
 
     def _start(self, split: str, predictors: int) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer

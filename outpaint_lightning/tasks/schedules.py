@@ -16,11 +16,12 @@ class OneCycle(OneCycleLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, pct_start: float = 0.05) -> None:
+        steps = max(total_steps, 3)  # torch divides by the lengths of rise and fall: a step each, at least
         super().__init__(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
-            total_steps=total_steps,
-            pct_start=pct_start,
+            total_steps=steps,
+            pct_start=max(pct_start, 2 / steps),
             anneal_strategy="linear",
             cycle_momentum=False,
         )

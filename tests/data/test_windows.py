@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,13 +20,13 @@ def test_pairs(frame, expected):
 
 
 @pytest.mark.parametrize(("frames", "stride"), [(2, 1), (3, 1), (2, 3), (4, 2)])
-def test_every_frame_is_judged_once(dataset, frames, stride):
+def test_every_frame_is_judged_once(frames, stride):
     """Catches a window list that stops T-1 frames early."""
     total = 2 * (frames - 1) * stride
     windows = [window_indices(t, total, frames, stride) for t in range(total)]
     assert [w[0] for w in windows] == list(range(total))
     assert all(0 <= i < total for w in windows for i in w)
-    assert all(abs(b - a) == stride for w in windows for a, b in zip(w, w[1:], strict=False))
+    assert all(abs(b - a) == stride for w in windows for a, b in pairwise(w))
 
 
 def entries(root, split="train"):
@@ -76,7 +77,7 @@ def test_short_clips_and_small_frames_are_named(dataset):
         WindowDataset(entries(dataset), crop=(128, 200))
 
 
-def test_a_mask_of_another_size_is_named(dataset, tmp_path):
+def test_a_mask_of_another_size_is_named(tmp_path):
     for t in range(2):
         write_image(tmp_path / "frames" / "x" / f"{t:05d}.png", np.zeros((130, 140, 3), np.uint8))
         write_mask(tmp_path / "masks" / "x" / f"{t:05d}.png", np.zeros((140, 130), bool))

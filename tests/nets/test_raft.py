@@ -61,7 +61,7 @@ def test_last_only_is_the_last(net):
 def test_residual_context_starts_blind_to_brightness():
     """Half of the first filters sum to zero, so a flat frame gives them nothing; torchvision's weights still load."""
     net = RaftLocalizer("small", context="residual")
-    filters = net.raft.context_encoder.convnormrelu[0].weight
+    filters = net.raft.context_encoder.convnormrelu[0].weight.detach()
     torch.testing.assert_close(filters[:16].sum((2, 3)), torch.zeros(16, 3), atol=1e-5, rtol=0)
     assert filters[16:].sum((2, 3)).abs().mean() > 0.1
     assert filters[:16].std() == pytest.approx(filters[16:].std().item(), rel=0.2)
