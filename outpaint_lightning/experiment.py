@@ -87,7 +87,7 @@ class _SaveConfig(SaveConfigCallback):
         assert trainer.state.fn is not None
         path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, str(path), skip_none=False, overwrite=True, multifile=False)
+        self.parser.save(self.config, str(path), skip_unset=False, overwrite=True, multifile=False)
 
 
 class _Experiment(LightningCLI):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from outpaint_lightning.geometry import in_tiles
 from outpaint_lightning.metrics import FLOORS, FrameCounts, MaskPrior, summarize
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
@@ -31,9 +32,12 @@ class LocalizationTask(pl.LightningModule):
         optimizer: called with the parameters.
         lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
         threshold: pixels whose forged probability reaches it are forged, in (0, 1).
+        tile: `[height, width]` of the overlapping tiles in which frames are judged, or None for whole frames. A net
+            trained on crops knows no frame larger than they are: instance normalisation compares a place with the rest
+            of what it sees, so give the size of the crops.
 
     Raises:
-        InputError: the threshold is outside (0, 1).
+        InputError: the threshold is outside (0, 1), or the tile is not two positive numbers.
     """
 
     def __init__(
@@ -43,16 +47,20 @@ class LocalizationTask(pl.LightningModule):
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         threshold: float = 0.5,
+        tile: list[int] | None = None,
     ) -> None:
         super().__init__()
         if not 0 < threshold < 1:
             raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1")
+        if tile is not None and (len(tile) != 2 or min(tile) < 1):
+            raise InputError(f"model.tile is {tile}: expected [height, width] or null")
         # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
         objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler")
         self.save_hyperparameters(ignore=list(objects), logger=False)
         self.net, self.criterion = net, criterion
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.threshold = threshold
+        self.tile = (tile[0], tile[1]) if tile else None
         self.prior = MaskPrior()
         self.window: dict[str, int] = {"frames": 2, "stride": 1}
         self.summary: dict[str, Any] = {}
@@ -60,8 +68,16 @@ class LocalizationTask(pl.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the forged probability `B H W` of each pixel of the first frame of windows `B T 3 H W` in [0, 1]."""
-        logits: Tensor = self.net(image, last_only=True)[-1]
-        return logits.float().softmax(1)[:, 1]
+        return self._judge(image).softmax(1)[:, 1]
+
+    def _judge(self, image: Tensor) -> Tensor:
+        """Return the last update's logits `B 2 H W`, whole or blended from tiles."""
+
+        def last(frames: Tensor) -> Tensor:
+            logits: Tensor = self.net(frames, last_only=True)[-1]
+            return logits.float()
+
+        return in_tiles(last, image, self.tile) if self.tile else last(image)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and, where given, its schedule over all steps of the training."""
@@ -109,12 +125,11 @@ class LocalizationTask(pl.LightningModule):
         self._start("val", predictors=1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Log the loss and count pixels."""
-        logits = self.net(batch["image"])
-        terms = self.criterion(logits, batch["mask"][:, 0])
-        size = len(batch["meta"])
-        self.log_dict({f"val/{k}": v for k, v in terms.items()}, on_epoch=True, batch_size=size, sync_dist=True)
-        self._count(batch, logits[-1].float().softmax(1)[:, 1])
+        """Log the loss of the last update, as the frames are judged in a test, and count pixels."""
+        logits = self._judge(batch["image"])
+        loss = self.criterion([logits], batch["mask"][:, 0])["loss"]
+        self.log("val/loss", loss, on_epoch=True, batch_size=len(batch["meta"]), sync_dist=True)
+        self._count(batch, logits.softmax(1)[:, 1])
 
     def on_validation_epoch_end(self) -> None:
         """Log F1 and its companions over the validation videos."""
