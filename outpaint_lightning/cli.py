@@ -66,6 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"outpaint-lightning: error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if debug:
+            raise
+        print(f"outpaint-lightning: error: {error.filename or error}: {error.strerror or ''}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("outpaint-lightning: interrupted", file=sys.stderr)
         return 130

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 from jsonargparse import set_parsing_settings
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -81,9 +82,19 @@ class _Parser(LightningArgumentParser):
 
 
 class _SaveConfig(SaveConfigCallback):
-    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command."""
+    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command.
+
+    This is also where what an earlier run left is removed: the data has been read by now, so a misspelled folder costs
+    no checkpoint.
+    """
+
+    def __init__(self, *args: Any, replaced: Sequence[Path], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.replaced = replaced
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        for path in self.replaced:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         assert trainer.state.fn is not None
         path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,10 +120,12 @@ class _Experiment(LightningCLI):
         path = self._checkpoint(command, self.config[command])
         if path is None:
             return
-        recipe = dict(read_checkpoint(path).get("hyper_parameters", {}))
+        checkpoint = read_checkpoint(path)
+        self._step_of_checkpoint = int(checkpoint.get("global_step", 0))
+        recipe = dict(checkpoint.get("hyper_parameters", {}))
         recipe.pop("_instantiator", None)
         if "_class_path" in recipe:
-            recipe["net"].get("init_args", {}).pop("weights", None)  # the checkpoint has them
+            recipe.get("net", {}).get("init_args", {}).pop("weights", None)  # the checkpoint has them
             model = {"class_path": recipe.pop("_class_path"), "init_args": recipe}
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 json.dump({"model": model}, file)  # which is YAML
@@ -135,7 +148,9 @@ class _Experiment(LightningCLI):
         command: str = self.config.subcommand
         config = self.config[command]
         self._run = Path(config.trainer.default_root_dir)
-        self._resumed = command == "fit" and config.ckpt_path is not None
+        own = self._run.resolve() / "checkpoints"
+        self._resumed = command == "fit" and Path(config.ckpt_path or "").resolve().parent == own
+        self.save_config_kwargs["replaced"] = ()
         if config.trainer.fast_dev_run or self._resumed or _rank():
             return
         names = ("checkpoints", "metrics.csv", "validate", "test", "predict") if command == "fit" else (command,)
@@ -146,8 +161,7 @@ class _Experiment(LightningCLI):
                 f"{found[0]} already exists: pass --overwrite to replace it{resume}, "
                 "or another folder by --trainer.default_root_dir"
             )
-        for path in found:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.save_config_kwargs["replaced"] = found
 
     def instantiate_classes(self) -> None:
         """Name what a constructor refused; jsonargparse wraps its words in its own."""
@@ -168,25 +182,30 @@ class _Experiment(LightningCLI):
             kwargs["logger"] = [*loggers, *own] or False
         if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = False
-            trainer["callbacks"] = [*(trainer["callbacks"] or []), PlainProgress()]
-        return super().instantiate_trainer(**kwargs)
+            callbacks = trainer["callbacks"] or []
+            trainer["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), PlainProgress()]
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except MisconfigurationException as error:
+            raise InputError(f"trainer: {str(error).splitlines()[0]}") from error
 
     def _csv_logger(self) -> CSVLogger:
         """Return a logger to `<run>/metrics.csv`, or `<run>/validate/metrics.csv`, keeping a resumed run's rows."""
         metrics = self._run / "metrics.csv"
-        rows: list[dict[str, Any]] = []
-        if self._resumed and metrics.exists():
+        logger = CSVLogger(self._run, name="", version="" if self.subcommand == "fit" else self.subcommand)
+        if self._resumed and metrics.exists() and not _rank():
             with metrics.open(newline="") as file:
                 rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-        logger = CSVLogger(self._run, name="", version="" if self.subcommand == "fit" else self.subcommand)
-        if rows and not _rank():
-            logger.experiment.metrics = rows  # the logger deletes the file and writes these first
+            rows = [row for row in rows if int(row["step"]) < self._step_of_checkpoint]
+            if rows:
+                logger.experiment.metrics = rows  # the logger has deleted the file
+                logger.experiment.save()
         return logger
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Print a test's numbers once, in our own table."""
-        kwargs: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
-        return {**kwargs, "verbose": False} if "verbose" in kwargs and subcommand == "test" else kwargs
+        """Print a test's numbers once, in our own table, and keep no prediction in memory: they are written."""
+        own: dict[str, Any] = {"test": {"verbose": False}, "predict": {"return_predictions": False}}.get(subcommand, {})
+        return {**super()._prepare_subcommand_kwargs(subcommand), **own}
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
@@ -195,6 +214,8 @@ class _Experiment(LightningCLI):
             raise KeyboardInterrupt from error
         except InputError as error:  # from a worker process it comes with that process's traceback before it
             raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
+        except MisconfigurationException as error:
+            raise InputError(str(error).splitlines()[0]) from error
         except RuntimeError as error:
             first, _, detail = str(error).partition("\n")
             if "loading state_dict" not in first:

@@ -42,7 +42,7 @@ def unpad(image: Tensor, padding: Padding) -> Tensor:
 
 
 def tile_starts(size: int, tile: int) -> list[int]:
-    """Return where tiles of `tile` pixels start that cover `size` pixels evenly, overlapping by `TILE_OVERLAP` at least."""
+    """Return the starts of tiles that cover `size` pixels evenly, overlapping by `TILE_OVERLAP` at least."""
     if size <= tile:
         return [0]
     count = 1 - (tile - size) // int(tile * (1 - TILE_OVERLAP))  # the last one ends where the frame does

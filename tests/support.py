@@ -43,6 +43,7 @@ def fit_options(dataset: Path, run: Path, updates: int | None = 2) -> list[str]:
         *("--data.workers", "0"),
         *(("--model.net.updates", str(updates)) if updates else ()),
         *("--trainer.max_epochs", "1"),
+        *("--trainer.devices", "1"),
         *("--trainer.precision", "32"),
         *("--trainer.check_val_every_n_epoch", "1"),
         *("--trainer.default_root_dir", str(run)),

@@ -158,6 +158,39 @@ def test_resume_goes_on_and_keeps_the_log(dataset, tmp_path):
     assert len(losses(run)) == 6
 
 
+def test_a_finished_run_goes_on_for_longer(dataset, tmp_path):
+    """The one-cycle schedule of the checkpoint is shorter than the training that is asked for now."""
+    assert main(["fit", *fit_options(dataset, tmp_path)]) == 0
+    more = ["--trainer.max_epochs", "3", "--ckpt_path", "last"]
+    assert main(["fit", *fit_options(dataset, tmp_path), *more]) == 0
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+
+
+def test_overwrite_costs_nothing_when_the_data_is_misspelled(dataset, tmp_path, capsys):
+    assert main(["fit", *fit_options(dataset, tmp_path)]) == 0
+    fails(capsys, ["fit", *fit_options(tmp_path / "typo", tmp_path), "--overwrite"], "typo: no such folder")
+    assert (tmp_path / "checkpoints" / "last.ckpt").exists()
+    other = ["--ckpt_path", str(tmp_path / "checkpoints" / "last.ckpt")]
+    fails(capsys, ["fit", *fit_options(dataset, tmp_path), "--trainer.accelerator", "gpu", "--overwrite"], "trainer")
+    assert main(["fit", *fit_options(dataset, tmp_path / "new"), "--trainer.max_epochs", "2", *other]) == 0
+    fails(capsys, ["fit", *fit_options(dataset, tmp_path / "new"), *other], "already exists")
+
+
+def test_windows_of_another_shape_are_named(run_folder, dataset, tmp_path, capsys):
+    options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), "--data.stride", "2"]
+    fails(capsys, ["validate", *options], "frames/c: 3 frames")
+    for command in ("test", "predict"):
+        options[-1] = "1"
+        shape = ["--data.frames", "2", "--data.stride", "1"]
+        assert main([command, *options, *shape, "--overwrite"]) == 0
+
+
+def test_validation_without_forgeries_trains_on(dataset, tmp_path):
+    """The first validation clip is authentic: F1 is undefined, which must not stop the training."""
+    assert main(["fit", *fit_options(dataset, tmp_path), "--trainer.limit_val_batches", "2"]) == 0
+    assert (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+
 def test_checkpoint_of_another_net_is_named(run_folder, dataset, tmp_path, capsys):
     checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
     checkpoint["state_dict"] = {"net.other.weight": torch.zeros(1)}
@@ -201,14 +234,33 @@ def test_a_file_that_breaks_on_the_way_is_one_line(dataset, run_folder, tmp_path
     fails(capsys, ["test", *options], "error: " + str(grey), "7")
 
 
-def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(dataset, tmp_path, capsys):
-    run = tmp_path / "run"
-    assert main(["fit", *fit_options(dataset, run)]) == 0
-    good = (run / "checkpoints" / "best.ckpt").read_bytes()
-    wild = ["--trainer.max_epochs", "9", "--model.optimizer.lr", "1e30", "--model.lr_scheduler", "null"]
-    wild += ["--trainer.gradient_clip_val", "null", "--trainer.num_sanity_val_steps", "0"]
-    fails(capsys, ["fit", *fit_options(dataset, tmp_path / "wild"), *wild], "loss is", "at step", "epoch 0")
-    assert (run / "checkpoints" / "best.ckpt").read_bytes() == good
+def test_weights_that_are_not_finite_reach_no_checkpoint(dataset, tmp_path, capsys, monkeypatch):
+    """A finite loss whose gradient is not, in the last batch of an epoch: the epoch before stays the last."""
+    from outpaint_lightning.tasks import LocalizationTask
+
+    assert main(["fit", *fit_options(dataset, tmp_path)]) == 0
+    good = [(tmp_path / "checkpoints" / name).read_bytes() for name in ("best.ckpt", "last.ckpt")]
+
+    def poison(self, *_args):
+        next(self.parameters()).data.fill_(float("inf"))
+
+    monkeypatch.setattr(LocalizationTask, "on_train_batch_end", poison)
+    more = ["--trainer.max_epochs", "2", "--ckpt_path", "last", "--trainer.limit_train_batches", "1"]
+    fails(capsys, ["fit", *fit_options(dataset, tmp_path), *more], "net.raft", "not finite", "epoch 1")
+    assert [(tmp_path / "checkpoints" / name).read_bytes() for name in ("best.ckpt", "last.ckpt")] == good
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_step(dataset, tmp_path, capsys, monkeypatch):
+    from outpaint_lightning.losses import SequenceCrossEntropy
+
+    forward = SequenceCrossEntropy.forward
+    monkeypatch.setattr(
+        SequenceCrossEntropy,
+        "forward",
+        lambda self, logits, mask: {"loss": forward(self, logits, mask)["loss"] * float("nan")},
+    )
+    options = [*fit_options(dataset, tmp_path), "--trainer.num_sanity_val_steps", "0"]
+    fails(capsys, ["fit", *options], "loss is nan at step 0 (epoch 0, batch 0)")
 
 
 def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypatch):
@@ -234,7 +286,10 @@ def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypa
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").rglob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, dataset, tmp_path):
-    """One batch of training, validation and test of each YAML, with its own net."""
+    """One batch of training, validation and test of each YAML, with its own net; nothing is written."""
     options = ["--config", str(path), "--data.root", str(dataset), "--data.batch_size", "1", "--data.workers", "0"]
     options += ["--trainer.default_root_dir", str(tmp_path), "--trainer.fast_dev_run", "1", "--model.net.updates", "1"]
-    assert main(["fit", *options]) == 0
+    options += ["--trainer.devices", "1"]
+    for command in ("fit", "validate", "test", "predict"):
+        assert main([command, *options]) == 0
+    assert not list(tmp_path.iterdir())

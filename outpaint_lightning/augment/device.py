@@ -32,8 +32,9 @@ class DeviceAugmentation(nn.Module):
     def forward(self, batch: Batch, step: int, rank: int) -> Batch:
         """Return the augmented batch; `step` counts training batches, `rank` is the process."""
         device = batch["image"].device
-        with torch.random.fork_rng(devices=[]), torch.autocast(device.type, enabled=False):
-            torch.manual_seed((self.seed * 1_000_003 + step) * 65_537 + rank)
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.autocast(device.type, enabled=False):
+            torch.manual_seed(((self.seed * 1_000_003 + step) * 65_537 + rank) % 2**63)
             for augmentation in self.steps:
                 batch = augmentation(batch)
         return batch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import BasePredictionWriter
@@ -31,10 +30,8 @@ class MaskWriter(BasePredictionWriter):
         dataloader_idx: int,  # noqa: ARG002
     ) -> None:
         """Write the masks of one batch."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
+            return
         root = Path(trainer.default_root_dir) / "predict"
         for meta, mask in zip(batch["meta"], prediction.cpu().numpy(), strict=True):
             write_mask(root / meta["clip"] / f"{meta['frames'][0]:05d}.png", mask)
-
-    def on_predict_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Keep no prediction in memory: they are on disk."""
-        trainer.predict_loop._predictions.clear()

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from outpaint_lightning.augment import DeviceAugmentation
-from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset, read_masks
-from outpaint_lightning.io import ClipEntry, open_clip, read_dataset
+from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset
+from outpaint_lightning.io import ClipEntry, read_dataset
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
 PRIOR_MASKS = 2000  # masks read for the training prior; more change no digit that is printed
@@ -103,21 +103,21 @@ class ClipDataModule(pl.LightningDataModule):
 
         Returns:
             Forged training masks `N size size`, as the forged share of each cell in [0, 1]; and the forged share of
-            all training pixels, authentic clips included.
+            all training clips, authentic ones included, each counting the same.
         """
-        entries = self.datasets["train"].entries
-        forged = [entry for entry in entries if entry.masks is not None]
+        dataset = self.datasets["train"]
+        forged = [video for video, files in enumerate(dataset.mask_files) if files is not None]
         if not forged:
             raise InputError(f"{self.root}: no training clip has masks; expected {self.root}/masks/<clip>")
         per_clip = max(1, PRIOR_MASKS // len(forged))
         grids = []
-        for entry in forged:
-            clip = open_clip(entry.frames)
-            indices = np.unique(np.linspace(0, len(clip) - 1, per_clip).astype(int)).tolist()
-            masks = torch.from_numpy(read_masks(entry, indices, (clip.height, clip.width)))
-            grids.append(F.adaptive_avg_pool2d(masks[:, None].float(), size)[:, 0])
+        for video in forged:
+            indices = np.unique(np.linspace(0, len(dataset.clips[video]) - 1, per_clip).astype(int)).tolist()
+            for index in indices:  # one at a time: a long clip's masks need not fit in memory
+                mask = torch.from_numpy(dataset.read_masks(video, [index]))
+                grids.append(F.adaptive_avg_pool2d(mask.float(), size))
         grid = torch.cat(grids)
-        return grid, grid.mean().item() * len(forged) / len(entries)
+        return grid, grid.mean().item() * len(forged) / len(dataset.clips)
 
     def train_dataloader(self) -> DataLoader[Window]:
         """Shuffled random crops."""
@@ -125,7 +125,7 @@ class ClipDataModule(pl.LightningDataModule):
         ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         sampler = EpochSampler(dataset, num_replicas=ranks, rank=rank, shuffle=True, seed=self.seed)
         return self._loader(
-            dataset, batch_size=self.batch_size, sampler=sampler, drop_last=len(dataset) >= self.batch_size
+            dataset, batch_size=self.batch_size, sampler=sampler, drop_last=len(sampler) >= self.batch_size
         )
 
     def val_dataloader(self) -> DataLoader[Window]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
@@ -15,8 +13,6 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from outpaint_lightning.io import Clip, ClipEntry, frame_files, open_clip, read_mask
 from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
-
-OPEN_CLIPS = 64  # kept open per worker; a video file holds a decoder, a folder only names
 
 
 class Window(TypedDict):
@@ -70,11 +66,12 @@ class WindowDataset(Dataset[Window]):
             raise InputError(f"frames {frames}, stride {stride}, every {every}: expected at least 2, 1 and 1")
         self.entries = list(entries)
         self.frames, self.stride, self.crop, self.seed = frames, stride, crop, seed
-        self.lengths = [self._checked_length(entry) for entry in self.entries]
-        self.index = [(v, f) for v, length in enumerate(self.lengths) for f in range(0, length, every)]
+        self.clips = [self._open(entry) for entry in self.entries]
+        self.mask_files = [frame_files(entry.masks) if entry.masks else None for entry in self.entries]
+        self.index = [(v, f) for v, clip in enumerate(self.clips) for f in range(0, len(clip), every)]
 
-    def _checked_length(self, entry: ClipEntry) -> int:
-        clip = _open(entry.frames)
+    def _open(self, entry: ClipEntry) -> Clip:
+        clip = open_clip(entry.frames)
         needed = 2 * (self.frames - 1) * self.stride  # from here on every frame has a window on one side
         if len(clip) < needed:
             raise InputError(
@@ -86,14 +83,14 @@ class WindowDataset(Dataset[Window]):
                 f"{entry.frames}: frames of {clip.height}x{clip.width} are smaller than the crop "
                 f"{self.crop[0]}x{self.crop[1]} (data.crop)"
             )
-        return len(clip)
+        return clip
 
     @property
     def videos(self) -> list[VideoInfo]:
         """What metrics need to know of each clip, in the order of `entries`."""
         return [
-            VideoInfo(clip=e.clip, frames=n, scene=e.scene, camera=e.camera, source=e.source, forger=e.forger)
-            for e, n in zip(self.entries, self.lengths, strict=True)
+            VideoInfo(clip=e.clip, frames=len(c), scene=e.scene, camera=e.camera, source=e.source, forger=e.forger)
+            for e, c in zip(self.entries, self.clips, strict=True)
         ]
 
     def __len__(self) -> int:
@@ -104,9 +101,9 @@ class WindowDataset(Dataset[Window]):
         epoch, index = key if isinstance(key, tuple) else (0, key)
         video, frame = self.index[index]
         entry = self.entries[video]
-        indices = window_indices(frame, self.lengths[video], self.frames, self.stride)
-        image = _open(entry.frames).read(indices)
-        mask = read_masks(entry, indices, image.shape[1:3])
+        indices = window_indices(frame, len(self.clips[video]), self.frames, self.stride)
+        image = self.clips[video].read(indices)
+        mask = self.read_masks(video, indices)
         if self.crop:
             top, left = self._corner(epoch, index, image.shape[1:3], self.crop)
             area = np.s_[:, top : top + self.crop[0], left : left + self.crop[1]]
@@ -121,39 +118,31 @@ class WindowDataset(Dataset[Window]):
             meta=meta,
         )
 
+    def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
+        """Read the masks of some frames of a clip: bool `T H W`, all False for an authentic clip.
+
+        Raises:
+            InputError: naming a mask that is not 0/255 or of another size than its frame.
+        """
+        clip, files = self.clips[video], self.mask_files[video]
+        masks = np.zeros((len(indices), clip.height, clip.width), np.bool_)
+        if files is None:
+            return masks
+        for slot, index in enumerate(indices):
+            mask = read_mask(files[index])
+            if mask.shape != masks.shape[1:]:
+                raise InputError(
+                    f"{files[index]}: mask of {mask.shape[1]}x{mask.shape[0]} on a frame of "
+                    f"{clip.width}x{clip.height}; "
+                    "the same size was expected"
+                )
+            masks[slot] = mask
+        return masks
+
     def _corner(self, epoch: int, index: int, size: tuple[int, ...], crop: tuple[int, int]) -> tuple[int, int]:
         rng = np.random.default_rng((self.seed, epoch, index))
         top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
         return top, left
-
-
-def read_masks(entry: ClipEntry, indices: Sequence[int], size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read the masks of some frames of a clip: bool `T H W`, all False for an authentic clip.
-
-    Raises:
-        InputError: naming a mask that is missing, not 0/255 or of another size than its frame.
-    """
-    if entry.masks is None:
-        return np.zeros((len(indices), *size), dtype=np.bool_)
-    paths = _mask_paths(entry.masks)
-    masks = [read_mask(paths[i]) for i in indices]
-    for i, mask in zip(indices, masks, strict=True):
-        if mask.shape != tuple(size):
-            raise InputError(
-                f"{paths[i]}: mask of {mask.shape[1]}x{mask.shape[0]} on a frame of {size[1]}x{size[0]}; "
-                "the same size was expected"
-            )
-    return np.stack(masks)
-
-
-@lru_cache(maxsize=OPEN_CLIPS)
-def _open(path: Path) -> Clip:
-    return open_clip(path)
-
-
-@lru_cache(maxsize=OPEN_CLIPS)
-def _mask_paths(folder: Path) -> list[Path]:
-    return frame_files(folder)
 
 
 class EpochSampler(DistributedSampler[Any]):

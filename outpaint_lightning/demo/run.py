@@ -95,6 +95,7 @@ def demo(out: str | Path, *, overwrite: bool, run: Run, scale: Scale | None = No
     render_clips(out / "clips", scale)
     experiment = ["--config", str(shipped_config("localizer/small.yaml")), "--data.root", str(out / "forged")]
     experiment += ["--trainer.default_root_dir", str(out / "run")]
+    experiment += ["--trainer.devices", "1"]  # on several, Lightning would start this whole demo again for each
     clips = str(out / "clips")
     for words in (
         ["forge", clips, str(out / "forged"), "--manifest", f"{clips}/manifest.csv", *scale.forge],

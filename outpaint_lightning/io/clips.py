@@ -60,6 +60,11 @@ class Clip(ABC):
             InputError: a frame does not decode; those before it have been yielded.
         """
 
+    @property
+    def timestamps(self) -> NDArray[np.float64]:
+        """When each frame is shown, in seconds."""
+        return np.arange(len(self)) / self.fps
+
     def _check(self, indices: Sequence[int]) -> None:
         for index in indices:
             if not 0 <= index < len(self):

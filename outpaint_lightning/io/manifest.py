@@ -81,6 +81,9 @@ def read_dataset(root: StrPath) -> list[ClipEntry]:
             raise InputError(f"{listed}: clip {entry.clip!r} is listed twice; one row a clip was expected")
         entries[entry.clip] = entry
     _check_sources(entries.values(), listed)
+    for folder in sorted((root / "masks").glob("[!.]*")):
+        if folder.name not in clips:
+            raise InputError(f"{folder}: masks of no clip" + did_you_mean(folder.name, clips))
     return list(entries.values())
 
 
@@ -141,6 +144,11 @@ def _entry(row: dict[str, str], root: Path, clips: dict[str, Path], listed: Path
             f"{listed}: clip {clip!r} has split {split!r}; expected {', '.join(SPLITS)} or empty"
             + did_you_mean(split, SPLITS)
         )
+    masks = _masks(root / "masks" / clip, clips[clip])
+    if row.get("forger") and masks is None:
+        raise InputError(
+            f"{root / 'masks' / clip}: no masks of a clip forged by {row['forger']!r}; one a frame expected"
+        )
     scene, camera = vision_name(clip) or ("unknown", "unknown")
     return ClipEntry(
         clip=clip,
@@ -150,7 +158,7 @@ def _entry(row: dict[str, str], root: Path, clips: dict[str, Path], listed: Path
         source=row.get("source") or clip,
         forger=row.get("forger", ""),
         frames=clips[clip],
-        masks=_masks(root / "masks" / clip, clips[clip]),
+        masks=masks,
         extra={column: value for column, value in row.items() if column not in COLUMNS},
     )
 

@@ -86,7 +86,8 @@ def summarize(counts: Tensor, videos: Sequence[VideoInfo]) -> tuple[dict[str, An
         `frames`), where a mean is over videos in which it is defined and None where there is none; and one row a video.
         `variance` is the population's. `gain` is (F1 - best floor) / (1 - best floor).
     """
-    table = {name: value.cpu() for name, value in scores(counts[..., :4]).items()}
+    counts = counts.cpu()  # some devices have no double precision
+    table = scores(counts[..., :4])
     seen = counts[:, 0, 4].tolist()
     f1 = table["f1"][:, 0]
     forged = ~f1.isnan()

@@ -67,9 +67,12 @@ def localize(
     folders = [Path(out) / clip.name for clip in clips]
     if twice := [folder.name for i, folder in enumerate(folders) if folder in folders[:i]]:
         raise InputError(f"two inputs are called {twice[0]!r}: give them to separate runs with different --out")
+    checkpoint = find_checkpoint(ckpt_path)
     for folder in folders:
         require_free(folder, overwrite)
-    checkpoint = find_checkpoint(ckpt_path)
+        for kept in (*(clip.path for clip in clips), checkpoint):
+            if kept.resolve().is_relative_to(folder.resolve()):
+                raise InputError(f"{folder}: would replace {kept}; give another --out")
     task = load_task(checkpoint)
     if not isinstance(task, LocalizationTask):
         raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
@@ -78,14 +81,17 @@ def localize(
 
     summaries, broken = [], []
     for clip, folder in zip(clips, folders, strict=True):
-        summary = _localize_clip(task, clip, folder, batch_size) | {"checkpoint": str(checkpoint)}
-        write_json(folder / "summary.json", summary)
+        try:
+            summary = _localize_clip(task, clip, folder, batch_size, checkpoint)
+        except InputError as problem:
+            broken.append(str(problem))
+            continue
         print(
             f"{clip.path}: {summary['frames']} frames, {summary['forged_fraction']:.1%} of the pixels forged, "
             f"{summary['frames_per_second']:.1f} frames/s -> {folder}/overlay.mp4"
         )
         summaries.append(summary)
-        broken += [summary["error"]] if summary["error"] else []
+        broken += filter(None, [summary["error"]])
     if broken:
         raise InputError("; ".join(broken))
     return summaries
@@ -114,7 +120,9 @@ def windows(frames: Iterable[Frame], length: int, stride: int) -> Iterator[list[
         yield [held[now - i * stride] for i in range(length)]
 
 
-def _localize_clip(task: LocalizationTask, clip: Clip, folder: Path, batch_size: int) -> dict[str, Any]:
+def _localize_clip(
+    task: LocalizationTask, clip: Clip, folder: Path, batch_size: int, checkpoint: Path
+) -> dict[str, Any]:
     """Analyse one clip into `folder`, which appears only when it is complete."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -122,6 +130,7 @@ def _localize_clip(task: LocalizationTask, clip: Clip, folder: Path, batch_size:
     error: list[InputError] = []
     start = time.monotonic()
     size = (clip.height, clip.width)
+    times = clip.timestamps
     try:
         with ExitStack() as stack:
             masks_video = stack.enter_context(VideoWriter(partial / "masks.mp4", *size, clip.fps))
@@ -138,7 +147,7 @@ def _localize_clip(task: LocalizationTask, clip: Clip, folder: Path, batch_size:
                     rows.append(
                         {
                             "frame": len(rows),
-                            "time": round(len(rows) / clip.fps, 4),
+                            "time": round(float(times[len(rows)]), 4),
                             "forged_fraction": round(float(mask.mean()), 6),
                             "score": round(_score(probability), 6),
                         }
@@ -146,15 +155,12 @@ def _localize_clip(task: LocalizationTask, clip: Clip, folder: Path, batch_size:
                 bar.update(len(batch))
     except InputError as problem:
         shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(f"{clip.path}: {problem}") from problem
+        raise (error[0] if error else InputError(f"{clip.path}: {problem}")) from problem
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     seconds = time.monotonic() - start
-    write_csv(partial / "frames.csv", rows)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return {
+    summary = {
         "input": str(clip.path),
         "frames": len(rows),
         "height": clip.height,
@@ -166,8 +172,14 @@ def _localize_clip(task: LocalizationTask, clip: Clip, folder: Path, batch_size:
         "seconds": round(seconds, 3),
         "frames_per_second": round(len(rows) / seconds, 3),
         "device": str(task.device),
+        "checkpoint": str(checkpoint),
         "error": str(error[0]) if error else None,
     }
+    write_csv(partial / "frames.csv", rows)
+    write_json(partial / "summary.json", summary)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return summary
 
 
 def _until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:

@@ -84,7 +84,10 @@ class LocalizationTask(pl.LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.lr_scheduler is None:
             return optimizer
-        scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise InputError("model.lr_scheduler needs an end: set trainer.max_epochs or trainer.max_steps")
+        scheduler = self.lr_scheduler(optimizer, int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
@@ -112,13 +115,26 @@ class LocalizationTask(pl.LightningModule):
             InputError: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
         """
         terms: dict[str, Tensor] = self.criterion(self.net(batch["image"]), batch["mask"][:, 0])
-        if not terms["loss"].isfinite():
+        if not self.trainer.strategy.reduce_boolean_decision(bool(terms["loss"].isfinite()), all=True):
             raise InputError(
                 f"loss is {terms['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
                 f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
             )
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
         return terms["loss"]
+
+    def on_train_epoch_end(self) -> None:
+        """Stop before a checkpoint is written of weights that are not finite.
+
+        Raises:
+            InputError: naming the first such parameter.
+        """
+        for name, parameter in self.named_parameters():
+            if not parameter.isfinite().all():
+                raise InputError(
+                    f"{name} is not finite after step {self.global_step} (epoch {self.current_epoch}): training "
+                    "stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
+                )
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""
@@ -152,8 +168,23 @@ class LocalizationTask(pl.LightningModule):
         probability: Tensor = self(batch["image"])
         return probability >= self.threshold
 
-    def _start(self, split: str, predictors: int) -> None:
+    def on_predict_start(self) -> None:
+        """Refuse windows of another shape than those trained on."""
+        self._data()
+
+    def _data(self) -> Any:
+        """Return the DataModule.
+
+        Raises:
+            InputError: its windows have another shape than those the net was trained on.
+        """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        if data.window != self.window:
+            raise InputError(f"data has windows of {data.window}; the checkpoint was trained on {self.window}")
+        return data
+
+    def _start(self, split: str, predictors: int) -> None:
+        data = self._data()
         self._videos: Sequence[VideoInfo] = data.videos(split)
         self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
         self._counts = FrameCounts([video["frames"] for video in self._videos], predictors).to(self.device)
@@ -171,7 +202,8 @@ class LocalizationTask(pl.LightningModule):
         summary, self.per_video = summarize(self._counts.compute(), self._videos)
         self.summary = {**summary, "threshold": self.threshold, "threshold_source": "fixed"}
         values = {
-            "f1": summary["f1"]["mean"],
+            # Undefined is NaN here, which a checkpoint that monitors it takes for the worst.
+            "f1": float("nan") if summary["f1"]["mean"] is None else summary["f1"]["mean"],
             "f1_variance": summary["f1"]["variance"],
             **{name: summary[name]["mean"] for name in ("iou", "precision", "recall")},
             "pixel_fpr": summary["authentic"]["pixel_fpr"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -25,3 +27,8 @@ class OneCycle(OneCycleLR):
             anneal_strategy="linear",
             cycle_momentum=False,
         )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint along the schedule of *this* run, whose length may have changed."""
+        own = {key: getattr(self, key) for key in ("total_steps", "_schedule_phases")}
+        super().load_state_dict({**state_dict, **own})
