@@ -1,7 +1,8 @@
 """Every code block of the README and the docs runs.
 
 `bash` blocks are commands: `make` targets must exist, `outpaint-lightning` lines run in-process, in order, in a folder
-with clips of their own; training is cut short by options added here. `python` blocks run after them.
+with clips of their own; training is cut short by options added here. `python` blocks run after them. `console` blocks
+are records of runs whose data is not in the repository; their commands must exist.
 """
 
 import re
@@ -11,7 +12,7 @@ import shutil
 import pytest
 from support import REPOSITORY, texture
 
-from outpaint_lightning.cli import main
+from outpaint_lightning.cli import COMMANDS, main
 from outpaint_lightning.io import VideoWriter, write_image
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -63,6 +64,9 @@ def test_blocks_run(page, folder, monkeypatch):
     for _, text in (block for block in blocks if block[0] == "bash"):
         for line in text.strip().splitlines():
             run(line.partition(" # ")[0])
+    for _, text in (block for block in blocks if block[0] == "console"):
+        for command in re.findall(r"^\$ outpaint-lightning (\w+)", text, re.MULTILINE):
+            assert command in COMMANDS, command
     names = {"image": __import__("torch").rand(1, 2, 3, 128, 136)}
     for _, text in (block for block in blocks if block[0] == "python"):
         exec(compile(text, str(page), "exec"), names)
