@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 from torchvision.models.optical_flow.raft import (
@@ -20,6 +19,7 @@ from torchvision.models.optical_flow.raft import (
     MaskPredictor,
     ResidualBlock,
     make_coords_grid,
+    upsample_flow,
 )
 
 from outpaint_lightning.geometry import pad, padding_to, unpad
@@ -95,9 +95,8 @@ class RaftLocalizer(nn.Module):
         states, hiddens = self._refine(first, second, updates or self.updates)
         if last_only:
             states, hiddens = states[-1:], hiddens[-1:]
-        # One call for all updates: the convex weights of an update depend on its own hidden state alone.
-        logits = upsample_convex(torch.cat(states), self.raft.mask_predictor(torch.cat(hiddens)))
-        return list(unpad(logits, padding).chunk(len(states)))
+        updated = zip(states, hiddens, strict=True)
+        return [unpad(upsample_flow(state, self.raft.mask_predictor(hidden)), padding) for state, hidden in updated]
 
     def _refine(self, first: Tensor, second: Tensor, updates: int) -> tuple[list[Tensor], list[Tensor]]:
         """Return the scores `B 2 H/8 W/8` and the hidden state after each update."""
@@ -145,27 +144,6 @@ def _residual_encoder(variant: str) -> FeatureEncoder:
     local -= local.mean((2, 3), keepdim=True)
     half.copy_(local * half.std() / local.std())
     return encoder
-
-
-def upsample_convex(state: Tensor, weights: Tensor) -> Tensor:
-    """Bring `N C h w` to `STRIDE` times the size and the values, as RAFT does (section 3.3 of arXiv:2003.12039).
-
-    Each fine value is a convex combination of the 3x3 coarse values around it. As one matrix product, this takes about
-    half the time of torchvision's broadcast product and gives the same.
-
-    Args:
-        state: `N C h w`.
-        weights: `N 9*STRIDE^2 h w`, before the softmax over the 9.
-
-    Returns:
-        float32 `N C STRIDE*h STRIDE*w`.
-    """
-    batch, channels, height, width = state.shape
-    with torch.autocast(state.device.type, enabled=False):  # bf16 would round the scores to 8 bits
-        shares = weights.float().view(batch, 9, STRIDE**2, height * width).softmax(1)
-        around = F.unfold(STRIDE * state.float(), 3, padding=1).view(batch, channels, 9, height * width)
-        fine = torch.einsum("nkpl,nckl->ncpl", shares, around)
-        return F.pixel_shuffle(fine.reshape(batch, channels * STRIDE**2, height, width), STRIDE)
 
 
 def _grid_shape(features: Tensor) -> tuple[int, int, int]:

@@ -111,6 +111,10 @@ def _empty(name):
     return lambda root: [file.unlink() for file in (root / name).iterdir()]
 
 
+def _rename(name, to):
+    return lambda root: (root / name).rename(root / to)
+
+
 def _extra_mask(root):
     write_mask(root / "masks" / "walk_f0" / "00003.png", FRAME[..., 0] > 0)
 
@@ -138,6 +142,12 @@ def _extra_mask(root):
             r"masks/walk_f0/00001\.png: missing mask; one for every frame of .*walk_f0",
         ),
         (_empty("masks/walk_f0"), r"masks/walk_f0/00000\.png: missing mask"),
+        (_rename("masks/walk_f0", "masks/walk_f"), r"masks/walk_f0: no masks of a clip forged by 'border/reflect'"),
+        (_rename("masks/walk_f0", "../lost"), r"masks/walk_f0: no masks of a clip forged"),
+        (
+            lambda root: add(root, "wlk", 0) or write_mask(root / "masks/wlk/00000.png", FRAME[..., 0] > 0),
+            r"masks/wlk: masks of no clip; did you mean 'walk'\?",
+        ),
         (_extra_mask, r"masks/walk_f0: 4 masks for the 3 frames"),
         (lambda root: (root / "manifest.csv").write_text("clip,split\n"), r"manifest\.csv: no rows"),
         (lambda root: (root / "manifest.csv").write_text(""), r"manifest\.csv: header ''"),
