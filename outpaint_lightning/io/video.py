@@ -32,9 +32,11 @@ from outpaint_lightning.types import InputError
 
 av.logging.set_level(None)  # FFmpeg's remarks are not ours; what matters comes as an exception
 
-# From 17 on PyAV converts colours with as many threads as there are cores: too many beside others in data loader
-# workers, and a worker forked while they live would wait for them forever.
-_TO_RGB: dict[str, Any] = {"format": "rgb24"} | ({"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {})
+# PyAV converts colours with as many threads as there are cores: too many beside others in data loader workers, and a
+# worker forked while they live would wait for them forever.
+_TO_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
+# Until 19, which always does so, PyAV replaces what is not UTF-8 in a file's title only when asked to.
+_LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 _SKIPPING_DECODERS = ("h264", "hevc")  # heed `skip_frame` packet by packet; dav1d (AV1) keeps the first value it sees
 _BT601, _LIMITED = 6, 1  # H.273's numbers of what swscale makes of RGB; untagged, players take large frames for BT.709
 _OPEN_DECODERS = 4  # kept between reads; each holds up to some 20 frames
@@ -248,7 +250,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a video file was expected")
     try:
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", **_LENIENT)
     except av.FFmpegError as error:
         raise InputError(f"{path}: is no video or was cut off before its index; a video file was expected") from error
     with container:
