@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.forge.fills import Fill
 from outpaint_lightning.forge.masks import MaskSampler
+from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.seams import Seam
 
 SMALLEST = 8  # pixels a side; narrower frames leave no room for a hole with something known around it
@@ -29,40 +30,46 @@ class Forger:
         """The three names, as the manifest's column `forger` has them: `border/mosaic/feather`."""
         return f"{self.mask.name}/{self.fill.name}/{self.seam.name}"
 
-    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Record:
+    @property
+    def needs(self) -> frozenset[str]:
+        """What `Footage` must have beside frames."""
+        return self.mask.needs | self.fill.needs | self.seam.needs
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Record:
         """Draw a forgery for a clip.
 
         Args:
             rng: The only source of chance.
-            frames: Length of the clip, 1 or more.
-            height: Of the frames, `SMALLEST` pixels or more.
-            width: Of the frames, `SMALLEST` pixels or more.
+            footage: Frames of `SMALLEST` pixels a side or more, and what `needs` names.
 
         Returns:
             JSON-able record: `mask`, `fill` and `seam`, each with `class_path` and `params`.
         """
         return {
-            "mask": {"class_path": self.mask.class_path, "params": self.mask.sample(rng, frames, height, width)},
+            "mask": {"class_path": self.mask.class_path, "params": self.mask.sample(rng, footage)},
             "fill": {"class_path": self.fill.class_path, "params": self.fill.sample(rng)},
             "seam": {"class_path": self.seam.class_path, "params": self.seam.sample(rng)},
         }
 
-    def apply(self, frames: NDArray[np.uint8], record: Record) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Forge a clip as its record says.
 
-        Args:
-            frames: `T H W 3`, never changed.
-            record: What `sample` gave for a clip of this length and size.
-
-        Returns:
-            The forged frames `T H W 3` and the label `T H W`, True where pixels may differ.
-        """
-        mask = self.mask.render(record["mask"]["params"], *frames.shape[:3])
-        filled = self.fill.apply(frames, mask, record["fill"]["params"])
-        return self.seam.composite(frames, filled, mask, record["seam"]["params"]), mask
+def label(footage: Footage, record: Record) -> NDArray[np.bool_]:
+    """Return where the forgery of a record lies: `T H W`, True where pixels may differ."""
+    mask: MaskSampler = MaskSampler.named(record["mask"]["class_path"])()
+    return mask.render(record["mask"]["params"], footage)
 
 
-def replay(frames: NDArray[np.uint8], record: Record) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Make the forgery of a record again from the authentic clip `T H W 3`; see `Forger.apply`."""
-    mask, fill, seam = (record[axis]["class_path"] for axis in ("mask", "fill", "seam"))
-    return Forger(MaskSampler.named(mask)(), Fill.named(fill)(), Seam.named(seam)()).apply(frames, record)
+def replay(footage: Footage, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Make the forgery of a record, the first time as any other: its pixels depend on nothing else.
+
+    Args:
+        footage: What the record was sampled for; never changed.
+        record: What `Forger.sample` gave.
+
+    Returns:
+        The forged frames `T H W 3` and the label `T H W`, True where pixels may differ.
+    """
+    mask = label(footage, record)
+    fill: Fill = Fill.named(record["fill"]["class_path"])()
+    seam: Seam = Seam.named(record["seam"]["class_path"])()
+    filled = fill.apply(footage, mask, record["fill"]["params"])
+    return seam.composite(footage.frames, filled, mask, record["seam"]["params"]), mask

@@ -1,11 +1,15 @@
-"""What mask samplers, fills and seams have in common: a name, and parameters sampled apart from their application."""
+"""What masks, fills, seams and chains have in common: a name, and parameters sampled apart from their application."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from outpaint_lightning.types import InputError, did_you_mean
 
@@ -13,13 +17,41 @@ Parameters = dict[str, Any]
 """Sampled values, plain enough for JSON. With them a part is applied again and gives the same pixels."""
 
 
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """What a forgery is made of. None of it is ever changed.
+
+    Attributes:
+        frames: the authentic clip, uint8 `T H W 3`; a photo has T = 1.
+        objects: masks of an object in it, bool `T H W`, for the parts that need `objects`.
+        donor: frames of another source, uint8 `T' H' W' 3`, for the parts that need a `donor`.
+    """
+
+    frames: NDArray[np.uint8]
+    objects: NDArray[np.bool_] | None = None
+    donor: NDArray[np.uint8] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """T, H and W of the clip."""
+        frames, height, width = self.frames.shape[:3]
+        return frames, height, width
+
+    @classmethod
+    def blank(cls, frames: int, height: int, width: int) -> Self:
+        """Return footage without content, for what looks at its shape only; it takes no memory."""
+        return cls(np.broadcast_to(np.uint8(0), (frames, height, width, 3)))
+
+
 class Part:
-    """One axis of a forger. What a constructor takes shapes the *sampling*; applying depends on the parameters only.
+    """One axis of a forgery. What a constructor takes shapes the *sampling*; applying depends on the parameters only.
 
     A subclass is found by its `name` or its dotted path, so a new one needs no list to be edited.
     """
 
     name: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What `Footage` must have beside frames: any of `objects` and `donor`."""
 
     @property
     def class_path(self) -> str:
@@ -42,14 +74,50 @@ class Part:
             if isinstance(found, type) and issubclass(found, cls):
                 return found
             raise InputError(f"{name}: expected a {cls.__name__}")
-        known = {part.name: part for part in cls.__subclasses__() if part.name}
+        known = {part.name: part for part in cls._descendants() if part.name}
         if name not in known:
             raise InputError(f"{cls.__name__} {name!r}: expected one of {', '.join(known)}{did_you_mean(name, known)}")
         return known[name]
 
+    @classmethod
+    def build(cls, spec: str | Mapping[str, Any] | Self) -> Self:
+        """Construct a part from its name or from `{class_path: name or dotted path, init_args: {...}}`.
+
+        Raises:
+            InputError: No such class, an option that it does not have, or a value that it refuses.
+        """
+        if isinstance(spec, cls):
+            return spec
+        spec = {"class_path": spec} if isinstance(spec, str) else spec
+        if not isinstance(spec, Mapping) or "class_path" not in spec or set(spec) - {"class_path", "init_args"}:
+            raise InputError(f"{spec!r}: expected the name of a {cls.__name__}, or class_path and init_args")
+        part = cls.named(str(spec["class_path"]))
+        options = {key: _tupled(value) for key, value in (spec.get("init_args") or {}).items()}
+        known: list[str] = []
+        if dataclasses.is_dataclass(part):
+            known = [field.name for field in dataclasses.fields(part)]
+        for key in options:
+            if key not in known:
+                expected = f"expected one of {', '.join(known)}" if known else "it has none"
+                raise InputError(f"{part.name}: no option {key!r}; {expected}{did_you_mean(key, known)}")
+        try:
+            return part(**options)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{part.name}: {error}") from error
+
+    @classmethod
+    def _descendants(cls) -> Iterator[type[Self]]:
+        for part in cls.__subclasses__():
+            yield part
+            yield from part._descendants()
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+
 
 class ClipFreePart(Part):
-    """A part whose parameters do not depend on the clip: fills and seams."""
+    """A part whose parameters do not depend on the clip: fills, seams and chains."""
 
     def sample(self, rng: np.random.Generator) -> Parameters:  # noqa: ARG002 - for the parts that leave things to chance
         """Draw the parameters of one forgery; none unless a subclass says otherwise."""

@@ -32,8 +32,9 @@ from tqdm import tqdm
 
 from outpaint_lightning import __version__
 from outpaint_lightning.forge.fills import Fill
-from outpaint_lightning.forge.forger import SMALLEST, Forger
+from outpaint_lightning.forge.forger import SMALLEST, Forger, replay
 from outpaint_lightning.forge.masks import MaskSampler
+from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.seams import Seam
 from outpaint_lightning.io import (
     VIDEO_SUFFIXES,
@@ -290,8 +291,8 @@ class _Job:
         self._write(self.entry.clip, frames, None, about)
         written: Written = [(self.entry, {"frames": len(frames), "area": 0.0})]
         for number, (name, forger) in enumerate(zip(self.names[1:], self.forgers, strict=True), start=1):
-            record = forger.sample(_rng(self.seed, self.entry.clip, number), *frames.shape[:3])
-            forged, mask = forger.apply(frames, record)
+            record = forger.sample(_rng(self.seed, self.entry.clip, number), Footage(frames))
+            forged, mask = replay(Footage(frames), record)
             self._write(name, forged, mask, about | {"number": number} | record)
             entry = replace(self.entry, clip=name, forger=forger.name)
             written.append((entry, {"frames": len(frames), "area": float(mask.mean())}))

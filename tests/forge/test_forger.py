@@ -10,7 +10,7 @@ import pytest
 from outpaint_lightning.forge.fills import Fill, Mosaic, Reflect, Telea
 from outpaint_lightning.forge.forger import Forger, replay
 from outpaint_lightning.forge.masks import BorderMask, BoxMask, MaskSampler
-from outpaint_lightning.forge.parts import Parameters
+from outpaint_lightning.forge.parts import Footage, Parameters
 from outpaint_lightning.forge.seams import FeatherSeam, HardSeam, Seam
 from outpaint_lightning.types import InputError
 
@@ -24,8 +24,8 @@ FORGERS = [Forger(*parts) for parts in itertools.product(MASKS, [Reflect(), Tele
 def test_invariants(forger: Forger, shape: tuple[int, int, int], panning: Callable[..., np.ndarray]):
     frames = panning(*shape, step=(2, 1))
     frames.flags.writeable = False
-    record = forger.sample(np.random.default_rng(5), *shape)
-    forged, label = forger.apply(frames, record)
+    record = forger.sample(np.random.default_rng(5), Footage(frames))
+    forged, label = replay(Footage(frames), record)
     assert forged.shape == frames.shape
     assert forged.dtype == np.uint8
     assert label.dtype == bool
@@ -34,9 +34,9 @@ def test_invariants(forger: Forger, shape: tuple[int, int, int], panning: Callab
     np.testing.assert_array_equal(forged[~label], frames[~label])
     assert not np.shares_memory(forged, frames)
 
-    assert forger.sample(np.random.default_rng(5), *shape) == record
-    assert forger.sample(np.random.default_rng(6), *shape) != record
-    again, label_again = replay(frames, json.loads(json.dumps(record)))
+    assert forger.sample(np.random.default_rng(5), Footage(frames)) == record
+    assert forger.sample(np.random.default_rng(6), Footage(frames)) != record
+    again, label_again = replay(Footage(frames), json.loads(json.dumps(record)))
     np.testing.assert_array_equal(again, forged)
     np.testing.assert_array_equal(label_again, label)
 
@@ -44,15 +44,15 @@ def test_invariants(forger: Forger, shape: tuple[int, int, int], panning: Callab
 class White(Fill):
     """A user's own fill: found by its dotted path, without a name."""
 
-    def apply(self, frames: np.ndarray, mask: np.ndarray, params: Parameters) -> np.ndarray:  # noqa: ARG002 - it has none
-        return np.where(mask[..., None], 255, frames).astype(np.uint8)
+    def apply(self, footage: Footage, mask: np.ndarray, params: Parameters) -> np.ndarray:  # noqa: ARG002 - it has none
+        return np.where(mask[..., None], 255, footage.frames).astype(np.uint8)
 
 
 @pytest.mark.parametrize(("mask", "seam"), list(itertools.product(MASKS, SEAMS)))
 def test_label_is_where_pixels_may_differ(mask: MaskSampler, seam: Seam):
     frames = np.zeros((3, 45, 57, 3), np.uint8)
     forger = Forger(mask, White(), seam)
-    forged, label = forger.apply(frames, forger.sample(np.random.default_rng(0), 3, 45, 57))
+    forged, label = replay(Footage(frames), forger.sample(np.random.default_rng(0), Footage(frames)))
     np.testing.assert_array_equal((forged != frames).any(axis=3), label)
 
 

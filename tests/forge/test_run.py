@@ -14,6 +14,7 @@ import pytest
 
 from outpaint_lightning.forge import command
 from outpaint_lightning.forge.forger import replay
+from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.run import forge, summary
 from outpaint_lightning.io import open_clip, read_dataset, read_mask, write_csv
 from outpaint_lightning.types import InputError
@@ -56,7 +57,7 @@ def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
             np.testing.assert_array_equal(_frames(entry.frames), original)
             continue
         assert entry.masks is not None
-        forged, label = replay(original, record)
+        forged, label = replay(Footage(original), record)
         np.testing.assert_array_equal(_frames(entry.frames), forged)
         np.testing.assert_array_equal([read_mask(path) for path in sorted(entry.masks.iterdir())], label)
         row = next(row for row in rows if row["clip"] == entry.clip)

@@ -1,31 +1,14 @@
-"""Where a forgery lies: masks over the frames of a clip, True where pixels are forged."""
+"""Rectangles: the border that outpainting adds, and the box."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.forge.parts import Parameters, Part
-
-
-class MaskSampler(Part, ABC):
-    """Samples a region that is never empty and never the whole frame, standing still or moving."""
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Parameters:
-        """Draw the region of a clip of `frames` frames of `height` x `width` pixels."""
-
-    @abstractmethod
-    def render(self, params: Parameters, frames: int, height: int, width: int) -> NDArray[np.bool_]:
-        """Return the masks `frames height width` of sampled parameters."""
-
-
-def _path(start: list[int], stop: list[int], frames: int) -> NDArray[np.int64]:
-    """Return the whole-pixel positions `frames n` on the straight way from `start` to `stop`."""
-    return np.rint(np.linspace(start, stop, frames)).astype(np.int64)
+from outpaint_lightning.forge.masks.base import MaskSampler, path
+from outpaint_lightning.forge.parts import Footage, Parameters
 
 
 @dataclass(frozen=True)
@@ -46,8 +29,9 @@ class BorderMask(MaskSampler):
     drift: float = 0.5
     max_drift: float = 0.08
 
-    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Parameters:
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
         """Draw `start` and `stop`: pixels of border left, top, right and bottom, at least 2 where there is one."""
+        frames, height, width = footage.shape
         present = np.zeros(4, dtype=bool)
         present[rng.permutation(4)[: rng.integers(*self.sides, endpoint=True)]] = True
         start = rng.uniform(*self.width, size=4)
@@ -61,10 +45,11 @@ class BorderMask(MaskSampler):
 
         return {"start": pixels(start), "stop": pixels(start + change)}
 
-    def render(self, params: Parameters, frames: int, height: int, width: int) -> NDArray[np.bool_]:
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
         """Return the masks `frames height width`."""
+        frames, height, width = footage.shape
         mask = np.ones((frames, height, width), dtype=bool)
-        for hole, (left, top, right, bottom) in zip(mask, _path(params["start"], params["stop"], frames), strict=True):
+        for hole, (left, top, right, bottom) in zip(mask, path(params["start"], params["stop"], frames), strict=True):
             hole[top : height - bottom, left : width - right] = False
         return mask
 
@@ -87,8 +72,9 @@ class BoxMask(MaskSampler):
     drift: float = 0.5
     max_drift: float = 0.2
 
-    def sample(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Parameters:
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
         """Draw `size` (width and height) and the left upper corner at `start` and `stop` (x and y), in pixels."""
+        frames, height, width = footage.shape
         frame = np.array([width, height])
         area = rng.uniform(*self.area) * width * height
         aspect = np.exp(rng.uniform(*np.log(self.aspect)))
@@ -101,10 +87,11 @@ class BoxMask(MaskSampler):
         stop = np.clip(np.rint(start + way), 0, room).astype(np.int64)
         return {"size": size.tolist(), "start": start.tolist(), "stop": stop.tolist()}
 
-    def render(self, params: Parameters, frames: int, height: int, width: int) -> NDArray[np.bool_]:
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
         """Return the masks `frames height width`."""
+        frames, height, width = footage.shape
         box_width, box_height = params["size"]
         mask = np.zeros((frames, height, width), dtype=bool)
-        for hole, (x, y) in zip(mask, _path(params["start"], params["stop"], frames), strict=True):
+        for hole, (x, y) in zip(mask, path(params["start"], params["stop"], frames), strict=True):
             hole[y : y + box_height, x : x + box_width] = True
         return mask

@@ -1,0 +1,94 @@
+"""Fills that repeat known pixels of the same frame."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.fills.base import Fill
+from outpaint_lightning.forge.parts import Footage, Parameters
+
+SHIFTS = 32  # drawn for a forgery; of a longer clip, frame t is shifted as frame t - 32
+
+
+@dataclass(frozen=True)
+class Reflect(Fill):
+    """The known pixels mirrored at the edge of the hole by `mirror`, jittered from frame to frame and softened.
+
+    What invents pixels flickers a little over time and is softer than a camera: a mirror image alone would be as sharp
+    and as steady as the footage itself.
+
+    Attributes:
+        jitter: Smallest and largest shift of a forgery's frames, in pixels.
+        sigma: Smallest and largest standard deviation of the Gaussian blur, in pixels.
+    """
+
+    name = "reflect"
+
+    jitter: tuple[float, float] = (0.5, 2.0)
+    sigma: tuple[float, float] = (0.6, 1.6)
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw `sigma`, in pixels, and `shifts`, (x, y) in pixels of `SHIFTS` frames, which then repeat."""
+        reach = rng.uniform(*self.jitter)
+        return {"sigma": float(rng.uniform(*self.sigma)), "shifts": rng.uniform(-reach, reach, (SHIFTS, 2)).tolist()}
+
+    def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
+        """Return the filled frames `T H W 3`."""
+        filled = mirror(footage.frames, mask)
+        for frame, hole, (x, y) in zip(filled, mask, itertools.cycle(params["shifts"]), strict=False):
+            move = np.array([[1, 0, x], [0, 1, y]])
+            moved = cv2.warpAffine(frame, move, frame.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
+            frame[hole] = cv2.GaussianBlur(moved, (0, 0), params["sigma"])[hole]
+        return filled
+
+
+def mirror(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return `frames` (`T H W 3`) with the hole (`T H W`) filled by the known pixels mirrored at its edge.
+
+    A pixel p of the hole whose nearest known pixel is q shows 2q - p: for a border this mirrors about the known
+    rectangle (`numpy.pad(mode="reflect")`), for a box across its nearest edge. A mirror image that lies in the hole
+    itself is followed on to its own. A strip narrower than a quarter of the frame, such as a box leaves beside it, is
+    no mirror: it would only repeat as stripes.
+    """
+    filled = frames.copy()
+    last = None
+    for frame, hole in zip(filled, mask, strict=True):
+        if last is None or not np.array_equal(hole, last):
+            last, source = hole, _mirror(hole)
+        frame[hole] = frame.reshape(-1, 3)[source]
+    return filled
+
+
+def _mirror(hole: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each pixel of the hole (`H W`, in row order) the flat index of the known pixel it mirrors."""
+    height, width = hole.shape
+    known = (~hole).astype(np.uint8)
+    side = min(height, width) // 4 | 1  # odd: an even window would shift what it opens
+    thick = cv2.morphologyEx(
+        known, cv2.MORPH_OPEN, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    mirrors = thick if thick.any() else known
+    _, labels = cv2.distanceTransformWithLabels(
+        1 - mirrors, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    place_of = np.zeros(labels.max() + 1, dtype=np.int64)  # every pixel of a mirror has a label of its own
+    place_of[labels[mirrors > 0]] = np.flatnonzero(mirrors)
+    nearest = place_of[labels]
+    row, column = np.indices(hole.shape)
+    image = _fold(2 * (nearest // width) - row, height) * width + _fold(2 * (nearest % width) - column, width)
+    source = np.where(hole, image, np.arange(hole.size).reshape(hole.shape)).ravel()
+    for _ in range(3):  # each turn doubles the mirrors passed: 8 in all
+        source = source[source]
+    source = np.where(hole.ravel()[source], nearest.ravel(), source)
+    return source[hole.ravel()]
+
+
+def _fold(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Mirror indices outside [0, size) back into it, the outermost pixel not repeated."""
+    index = np.abs(index) % (2 * size - 2)
+    return np.minimum(index, 2 * size - 2 - index)
