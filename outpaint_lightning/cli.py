@@ -17,7 +17,8 @@ from outpaint_lightning.types import InputError, did_you_mean
 
 COMMANDS = {
     "demo": ("everything below on clips it renders itself, in minutes, on a CPU", "outpaint_lightning.demo.command"),
-    "forge": ("make a labelled dataset of forgeries from clean clips", "outpaint_lightning.forge.command"),
+    "forge": ("make a labelled dataset of forgeries from clean clips and photos", "outpaint_lightning.forge.command"),
+    "audit": ("find what is broken, leaks or gives the answer away in a dataset", "outpaint_lightning.audit.command"),
     "fit": ("train a net on a dataset", "outpaint_lightning.experiment"),
     "validate": ("judge a net on the validation split", "outpaint_lightning.experiment"),
     "test": ("judge a net on the test split: F1 per video beside its floors", "outpaint_lightning.experiment"),

@@ -26,8 +26,8 @@ import outpaint_lightning.losses
 import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
 from outpaint_lightning.callbacks import MaskWriter, PlainProgress, TestReport
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
+from outpaint_lightning.io.checkpoints import find_checkpoint, read_checkpoint
 from outpaint_lightning.parse_errors import one_line
-from outpaint_lightning.tasks import find_checkpoint, read_checkpoint
 from outpaint_lightning.types import InputError
 
 COMMANDS = ("fit", "validate", "test", "predict")

@@ -10,6 +10,7 @@ LAYERS = (
     {"io"},
     {"forge", "augment", "nets"},
     {"losses", "metrics"},
+    {"audit"},
     {"data", "tasks", "callbacks"},
     {"report", "sweep"},
     {"parse_errors"},

@@ -14,8 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.augment import DeviceAugmentation
+from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset
+from outpaint_lightning.forge.material import Material, materials
+from outpaint_lightning.forge.recipe import Recipe
+from outpaint_lightning.forge.sources import deal_splits
 from outpaint_lightning.io import ClipEntry, read_dataset
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
@@ -39,6 +44,11 @@ class ClipDataModule(pl.LightningDataModule):
         val_every: validate on every this-many-th frame; test and prediction always see every frame.
         workers: processes that read frames; 0 reads in the main process.
         seed: of order, crops and augmentation.
+        online: forge on the fly: only the authentic clips below `root` are read. Training sees a fresh forgery in every
+            window; validation and test those that `forge` would write. Clips without a split are dealt to the three.
+        recipe: of `online`: a YAML file, or the name of one in configs/forge.
+        span: frames around a training window that an online forgery is made of.
+        objects: folder of object masks for online forgeries with the mask `object`.
 
     Raises:
         InputError: naming the folder, clip, file or key that cannot be used.
@@ -56,6 +66,10 @@ class ClipDataModule(pl.LightningDataModule):
         val_every: int = 1,
         workers: int = 2,
         seed: int = 0,
+        online: bool = False,
+        recipe: str = "default",
+        span: int = 5,
+        objects: str | None = None,
     ) -> None:
         super().__init__()
         if crop is not None and len(crop) != 2:
@@ -70,21 +84,40 @@ class ClipDataModule(pl.LightningDataModule):
         self.crop = (crop[0], crop[1]) if crop else None
         self.val_every = val_every
         self.window = {"frames": frames, "stride": stride}
+        self.recipe = Recipe.read(recipe) if online else None
+        self.span, self.objects = span, Path(objects) if objects else None
         self.augmentation = DeviceAugmentation(augmentations or [], seed)
         self.datasets: dict[str, WindowDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Read the manifest and prepare the splits that `stage` needs."""
+        """Read the manifest and prepare the splits that `stage` needs; before training, say what looks wrong."""
+        if stage == "fit":
+            print_warnings(self.root)
         entries = read_dataset(self.root)
+        forgeable = {} if self.recipe is None else self._forgeable(entries, self.recipe)
         wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("test",)}[stage]
         for split in wanted:
-            self.datasets[split] = WindowDataset(
-                self._split(entries, split),
+            options: dict[str, Any] = {
                 **self.window,
-                crop=self.crop if split == "train" else None,
-                every=self.val_every if split == "val" else 1,
-                seed=self.seed,
-            )
+                "crop": self.crop if split == "train" else None,
+                "every": self.val_every if split == "val" else 1,
+                "seed": self.seed,
+            }
+            if self.recipe is None:
+                self.datasets[split] = WindowDataset(self._split(entries, split), **options)
+            else:
+                chosen = [forgeable[entry.clip] for entry in self._split([m.entry for m in forgeable.values()], split)]
+                self.datasets[split] = ForgeDataset(
+                    chosen, self.recipe, fresh=split == "train", span=self.span, **options
+                )
+
+    def _forgeable(self, entries: Sequence[ClipEntry], recipe: Recipe) -> dict[str, Material]:
+        """Return the clips that may be forged, by name, dealt to splits unless they are already."""
+        authentic = [entry for entry in entries if entry.masks is None]
+        if not authentic:
+            raise InputError(f"{self.root}: no authentic clip; data.online forges clips without masks")
+        dealt = deal_splits(authentic, recipe.seed, self.root / "manifest.csv")
+        return {material.entry.clip: material for material in materials(dealt, self.objects)}
 
     def _split(self, entries: Sequence[ClipEntry], split: str) -> list[ClipEntry]:
         if split != "train" and not any(entry.split for entry in entries):
@@ -106,7 +139,7 @@ class ClipDataModule(pl.LightningDataModule):
             all training clips, authentic ones included, each counting the same.
         """
         dataset = self.datasets["train"]
-        forged = [video for video, files in enumerate(dataset.mask_files) if files is not None]
+        forged = dataset.forged
         if not forged:
             raise InputError(f"{self.root}: no training clip has masks; expected {self.root}/masks/<clip>")
         per_clip = max(1, PRIOR_MASKS // len(forged))

@@ -38,6 +38,14 @@ def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int
     raise ValueError(f"no window of {frames} frames at stride {stride} around frame {frame} of {total}")
 
 
+def window_meta(entry: ClipEntry, indices: list[int]) -> WindowMeta:
+    """Return where a window of a clip comes from."""
+    return WindowMeta(
+        clip=entry.clip, frames=indices, source=entry.source, scene=entry.scene, camera=entry.camera,
+        forger=entry.forger,
+    )  # fmt: skip
+
+
 class WindowDataset(Dataset[Window]):
     """One window for every frame of every clip, so that each frame is judged exactly once.
 
@@ -71,7 +79,7 @@ class WindowDataset(Dataset[Window]):
         self.index = [(v, f) for v, clip in enumerate(self.clips) for f in range(0, len(clip), every)]
 
     def _open(self, entry: ClipEntry) -> Clip:
-        clip = open_clip(entry.frames)
+        clip = self._clip(entry)
         needed = 2 * (self.frames - 1) * self.stride  # from here on every frame has a window on one side
         if len(clip) < needed:
             raise InputError(
@@ -84,6 +92,15 @@ class WindowDataset(Dataset[Window]):
                 f"{self.crop[0]}x{self.crop[1]} (data.crop)"
             )
         return clip
+
+    def _clip(self, entry: ClipEntry) -> Clip:
+        """Open the clip of an entry; a dataset that makes its clips returns them here."""
+        return open_clip(entry.frames)
+
+    @property
+    def forged(self) -> list[int]:
+        """The clips that have forged pixels."""
+        return [video for video, files in enumerate(self.mask_files) if files is not None]
 
     @property
     def videos(self) -> list[VideoInfo]:
@@ -99,24 +116,27 @@ class WindowDataset(Dataset[Window]):
     def __getitem__(self, key: int | tuple[int, int]) -> Window:
         """Return window `index`, or window `index` as cropped in `epoch` for a key `(epoch, index)`."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        video, frame = self.index[index]
-        entry = self.entries[video]
-        indices = window_indices(frame, len(self.clips[video]), self.frames, self.stride)
-        image = self.clips[video].read(indices)
-        mask = self.read_masks(video, indices)
+        image, mask, meta = self._window(epoch, index)
         if self.crop:
             top, left = self._corner(epoch, index, image.shape[1:3], self.crop)
             area = np.s_[:, top : top + self.crop[0], left : left + self.crop[1]]
             image, mask = image[area], mask[area]
-        meta = WindowMeta(
-            clip=entry.clip, frames=indices, source=entry.source, scene=entry.scene, camera=entry.camera,
-            forger=entry.forger,
-        )  # fmt: skip
         return Window(
             image=torch.from_numpy(np.ascontiguousarray(image)).permute(0, 3, 1, 2),
             mask=torch.from_numpy(np.ascontiguousarray(mask)).view(torch.uint8)[:, None],
             meta=meta,
         )
+
+    def _window(
+        self,
+        epoch: int,  # noqa: ARG002 - what is read from files is the same in every epoch
+        index: int,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], WindowMeta]:
+        """Return the whole frames of a window, `T H W 3`, their masks, `T H W`, and where they come from."""
+        video, frame = self.index[index]
+        indices = window_indices(frame, len(self.clips[video]), self.frames, self.stride)
+        meta = window_meta(self.entries[video], indices)
+        return self.clips[video].read(indices), self.read_masks(video, indices), meta
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
         """Read the masks of some frames of a clip: bool `T H W`, all False for an authentic clip.
@@ -124,12 +144,12 @@ class WindowDataset(Dataset[Window]):
         Raises:
             InputError: naming a mask that is not 0/255 or of another size than its frame.
         """
-        clip, files = self.clips[video], self.mask_files[video]
+        clip, files, nonzero = self.clips[video], self.mask_files[video], self.entries[video].nonzero
         masks = np.zeros((len(indices), clip.height, clip.width), np.bool_)
         if files is None:
             return masks
         for slot, index in enumerate(indices):
-            mask = read_mask(files[index])
+            mask = read_mask(files[index], nonzero)
             if mask.shape != masks.shape[1:]:
                 raise InputError(
                     f"{files[index]}: mask of {mask.shape[1]}x{mask.shape[0]} on a frame of "
@@ -140,6 +160,8 @@ class WindowDataset(Dataset[Window]):
         return masks
 
     def _corner(self, epoch: int, index: int, size: tuple[int, ...], crop: tuple[int, int]) -> tuple[int, int]:
+        if size[0] < crop[0] or size[1] < crop[1]:
+            raise InputError(f"a frame of {size[0]}x{size[1]} is smaller than the crop {crop[0]}x{crop[1]} (data.crop)")
         rng = np.random.default_rng((self.seed, epoch, index))
         top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
         return top, left

@@ -26,9 +26,9 @@ from outpaint_lightning.io import (
     write_image,
     write_manifest,
 )
+from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.report.overlay import overlay, strip
-from outpaint_lightning.types import InputError
+from outpaint_lightning.io.pictures import overlay, strip
 
 Run = Callable[[list[str]], int]
 
@@ -57,7 +57,7 @@ class Scale:
     width: int = 192
     frames: int = 8
     scenes: tuple[int, int, int] = (64, 6, 12)
-    forge: tuple[str, ...] = ("--per-clip", "3", "--fill", "telea", "--seam", "hard")
+    forge: tuple[str, ...] = ("--recipe", "outpainting", "--per-clip", "3", "--fill", "telea", "--seam", "hard")
     fit: tuple[str, ...] = (
         *("--trainer.max_epochs", "4"),
         *("--trainer.limit_train_batches", "150"),
@@ -145,20 +145,6 @@ def render_clips(folder: Path, scale: Scale) -> None:
                 write_image(entry.frames / f"{index:05d}.png", frame)
             entries.append(entry)
     write_manifest(folder / "manifest.csv", entries)
-
-
-def shipped_config(name: str) -> Path:
-    """Return an experiment of the repository's `configs`, which an installed package carries inside.
-
-    Raises:
-        InputError: it is in neither place.
-    """
-    package = Path(__file__).parents[1]
-    places = [package / "configs" / name, package.parent / "configs" / name]
-    found = next((path for path in places if path.is_file()), None)
-    if found is None:
-        raise InputError(f"{places[1]}: no such experiment; expected it there or in {places[0].parent}")
-    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
 def _run(words: list[str], run: Run) -> int:

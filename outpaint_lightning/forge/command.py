@@ -8,19 +8,45 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `forge`."""
-    parser.add_argument("source", metavar="SRC", type=Path, help="folder of clips: folders of frames or video files")
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder of frame folders, video files or photos")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the dataset to write")
     parser.add_argument("--manifest", metavar="FILE", type=Path, help="CSV: clip[,split,scene,camera,source,...]")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: %(default)s)")
     parser.add_argument(
-        "--per-clip", type=int, default=4, metavar="N", help="forgeries of each clip (default: %(default)s)"
+        "--recipe",
+        default="default",
+        metavar="FILE",
+        help="YAML of masks, fills, seams and chains, or the name of one in configs/forge (default: %(default)s)",
     )
-    parser.add_argument("--mask", nargs="+", default=["border", "box"], metavar="NAME", help="where (border box)")
+    parser.add_argument("--seed", type=int, help="same seed, same bytes (default: the recipe's)")
+    parser.add_argument("--per-clip", type=int, metavar="N", help="forgeries of each clip (default: the recipe's)")
     parser.add_argument(
-        "--fill", nargs="+", default=["reflect", "telea", "mosaic"], metavar="NAME", help="what (reflect telea mosaic)"
+        "--mask", nargs="+", metavar="NAME", help="where: border box brush blob polygon object rain bar clouds"
     )
     parser.add_argument(
-        "--seam", nargs="+", default=["hard", "feather"], metavar="NAME", help="how it meets the rest (hard feather)"
+        "--fill",
+        nargs="+",
+        metavar="NAME",
+        help="what: replicate reflect telea navier-stokes harmonic biharmonic patchmatch push-pull median mosaic "
+        "propagation copy-move splice net",
+    )
+    parser.add_argument(
+        "--seam", nargs="+", metavar="NAME", help="how it meets the rest: hard feather poisson colour noise"
+    )
+    parser.add_argument(
+        "--chain",
+        nargs="+",
+        metavar="NAME",
+        help="how a clip and its forgeries are stored: none resize jpeg h264 hevc vp9 av1",
+    )
+    parser.add_argument(
+        "--masks", metavar="DIR", type=Path, help="object masks for the mask `object`: DIR/<clip>/00000.png"
+    )
+    parser.add_argument(
+        "--max-frames",
+        type=int,
+        default=300,
+        metavar="N",
+        help="use the first N frames of longer clips, which are held in memory as a whole (default: %(default)s)",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--overwrite", action="store_true", help="replace the dataset in OUT")
@@ -28,19 +54,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Forge and print the summary; return the exit code."""
-    from outpaint_lightning.forge.run import cores, forge, summary
+    from outpaint_lightning.forge.recipe import Recipe
+    from outpaint_lightning.forge.run import forge
+    from outpaint_lightning.forge.sheet import summary
+    from outpaint_lightning.io.parallel import cores
 
-    rows = forge(
-        args.source,
-        args.out,
-        manifest=args.manifest,
-        seed=args.seed,
-        per_clip=args.per_clip,
+    recipe = Recipe.read(
+        args.recipe,
         masks=args.mask,
         fills=args.fill,
         seams=args.seam,
+        chains=args.chain,
+        per_clip=args.per_clip,
+        seed=args.seed,
+    )
+    records = forge(
+        args.source,
+        args.out,
+        recipe,
+        manifest=args.manifest,
+        objects=args.masks,
+        max_frames=args.max_frames,
         workers=cores() if args.workers is None else args.workers,
         overwrite=args.overwrite,
     )
-    print(summary(rows))
+    print(summary(records))
+    if any(record["forger"] for record in records):
+        print(f"\nlook at {args.out}/contact_sheet.png")
     return 0

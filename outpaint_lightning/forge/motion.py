@@ -1,4 +1,4 @@
-"""Camera motion between the frames of a clip, from known pixels only."""
+"""Motion between the frames of a clip, from known pixels only: of the camera, and of every pixel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.forge.pyramid import push_pull
+
 WINDOW = 21  # pixels a side of the patch that is followed
 FEWEST_POINTS = 12  # three times what a homography needs
 AS_WELL = 1.1, 0.02  # factor and pixels; an error is as good as another up to these: 8 parameters fit some noise
+INFLUENCE = 16  # pixels; so near to a hole, flow depends on what covers it: DIS compares 8 x 8 pixels at half size
+SMALLEST_FLOW = 32  # pixels a side; below 16, OpenCV's DIS reads memory that is not its own
 
 
 def camera_positions(
@@ -80,3 +84,108 @@ def _error(motion: NDArray[np.float64], first: NDArray[np.float64], second: NDAr
     """Return the root mean square distance, in pixels, of points `N 2` moved from where they were found."""
     difference = cv2.perspectiveTransform(first[:, None], motion)[:, 0] - second
     return float(np.sqrt((difference**2).sum(axis=1).mean()))
+
+
+def dense_motion(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_known: NDArray[np.bool_],
+    second_known: NDArray[np.bool_],
+    camera: NDArray[np.float64],
+) -> tuple[tuple[NDArray[np.float32], NDArray[np.bool_]], tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Return the optical flow between two frames (DIS, Kroeger et al. 2016), completed where they do not show it.
+
+    Flow counts where it starts and ends in known pixels and comes back to its start; the less, the nearer it is to a
+    hole. Everywhere else what it adds to the camera's motion is spread from there, smoothly, by push-pull.
+
+    Args:
+        first: Frame `H W 3`; its hole is covered with something made of known pixels.
+        second: The other frame.
+        first_known: `H W`.
+        second_known: `H W`.
+        camera: Homography (3 x 3, pixels) from the first frame to the second.
+
+    Returns:
+        For the way from first to second, then for the way back: flow `H W 2` in pixels, x first, and `H W`, True where
+        it ends inside the frame and the other flow leads back. In a hole that compares what was spread on both sides:
+        it fails where the two do not fit together, and cannot say that both are right.
+    """
+    pair = _agreeing(first, second, first_known, second_known, camera)
+    there, back = _dis(*pair), _dis(*pair[::-1])
+    near = [np.minimum(_depth(known) / INFLUENCE, 1) ** 2 for known in (first_known, second_known)]
+    there, back = (
+        _completed(flow, start * _at(end, flow) * _comes_back(flow, other), motion)
+        for flow, other, start, end, motion in (
+            (there, back, *near, camera),
+            (back, there, *near[::-1], np.linalg.inv(camera)),
+        )
+    )
+    return (there, _comes_back(there, back)), (back, _comes_back(back, there))
+
+
+def _agreeing(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_known: NDArray[np.bool_],
+    second_known: NDArray[np.bool_],
+    camera: NDArray[np.float64],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the frames in grey, what covers their holes moving with the camera; else it would bend flow around it."""
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
+    size = first.shape[::-1]
+    back = np.linalg.inv(camera)
+    seen = cv2.warpPerspective(second_known.astype(np.float32), back, size) > 0.999
+    first = np.where(seen & ~first_known, cv2.warpPerspective(second, back, size), first)
+    moved = cv2.warpPerspective(first, camera, size, second.copy(), borderMode=cv2.BORDER_TRANSPARENT)
+    return first, np.where(second_known, second, moved)
+
+
+def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    height, width = first.shape
+    below, beside = max(0, SMALLEST_FLOW - height), max(0, SMALLEST_FLOW - width)
+    first, second = (cv2.copyMakeBorder(grey, 0, below, 0, beside, cv2.BORDER_REPLICATE) for grey in (first, second))
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: NDArray[np.float32] = estimator.calc(first, second, None)
+    return flow[:height, :width]
+
+
+def _depth(known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the distance of every pixel to the hole, in pixels; large where there is none."""
+    if known.all():
+        return np.full(known.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
+
+
+def _places(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return x and y of every pixel: `H W 2`."""
+    return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), axis=-1).astype(np.float32)
+
+
+def _at(values: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `values` where the flow leads, 0 beyond the frame."""
+    found: NDArray[np.float32] = cv2.remap(values, _places(flow.shape) + flow, None, cv2.INTER_LINEAR)
+    return found
+
+
+def _comes_back(flow: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return where `flow` ends in the frame and `other` leads back from there (Sundaram et al. 2010)."""
+    height, width = flow.shape[:2]
+    place = _places(flow.shape) + flow
+    back = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    close = _squared(flow + back) < 0.01 * (_squared(flow) + _squared(back)) + 0.5
+    inside: NDArray[np.bool_] = cv2.inRange(place, (0, 0), (width - 1, height - 1)) > 0
+    return close & inside
+
+
+def _squared(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    length: NDArray[np.float32] = flow[..., 0] ** 2 + flow[..., 1] ** 2
+    return length
+
+
+def _completed(
+    flow: NDArray[np.float32], weight: NDArray[np.float32], camera: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return `flow` as far as its `weight` (`H W`, 0 to 1) goes, and for the rest what is spread from around it."""
+    place = _places(flow.shape)
+    still = np.asarray(cv2.perspectiveTransform(place, camera), np.float32) - place
+    return still + push_pull((flow - still) * weight[..., None], weight)

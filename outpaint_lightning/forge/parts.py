@@ -74,7 +74,7 @@ class Part:
             if isinstance(found, type) and issubclass(found, cls):
                 return found
             raise InputError(f"{name}: expected a {cls.__name__}")
-        known = {part.name: part for part in cls._descendants() if part.name}
+        known = {part.name: part for part in cls.descendants() if part.name}
         if name not in known:
             raise InputError(f"{cls.__name__} {name!r}: expected one of {', '.join(known)}{did_you_mean(name, known)}")
         return known[name]
@@ -93,9 +93,7 @@ class Part:
             raise InputError(f"{spec!r}: expected the name of a {cls.__name__}, or class_path and init_args")
         part = cls.named(str(spec["class_path"]))
         options = {key: _tupled(value) for key, value in (spec.get("init_args") or {}).items()}
-        known: list[str] = []
-        if dataclasses.is_dataclass(part):
-            known = [field.name for field in dataclasses.fields(part)]
+        known = part.option_names()
         for key in options:
             if key not in known:
                 expected = f"expected one of {', '.join(known)}" if known else "it has none"
@@ -106,10 +104,16 @@ class Part:
             raise InputError(f"{part.name}: {error}") from error
 
     @classmethod
-    def _descendants(cls) -> Iterator[type[Self]]:
+    def option_names(cls) -> list[str]:
+        """Return what the constructor takes."""
+        return [field.name for field in dataclasses.fields(cls) if field.init] if dataclasses.is_dataclass(cls) else []
+
+    @classmethod
+    def descendants(cls) -> Iterator[type[Self]]:
+        """Yield every subclass that is imported."""
         for part in cls.__subclasses__():
             yield part
-            yield from part._descendants()
+            yield from part.descendants()
 
 
 def _tupled(value: Any) -> Any:

@@ -1,9 +1,10 @@
 """Reading and writing: clips (frame folders and video files), images, masks, and the dataset on disk."""
 
 from outpaint_lightning.io.clips import VIDEO_SUFFIXES, Clip, FrameFolder, frame_files, open_clip
+from outpaint_lightning.io.dataset import OnProblem, ProblemKind, read_dataset
 from outpaint_lightning.io.files import atomic, natural_key, require_free, write_csv, write_json
 from outpaint_lightning.io.images import IMAGE_SUFFIXES, image_size, read_image, read_mask, write_image, write_mask
-from outpaint_lightning.io.manifest import ClipEntry, read_dataset, read_table, vision_name, write_manifest
+from outpaint_lightning.io.manifest import ClipEntry, read_table, vision_name, write_manifest
 from outpaint_lightning.io.video import VideoFile, VideoWriter
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Clip",
     "ClipEntry",
     "FrameFolder",
+    "OnProblem",
+    "ProblemKind",
     "VideoFile",
     "VideoWriter",
     "atomic",

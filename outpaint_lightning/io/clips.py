@@ -1,4 +1,4 @@
-"""A clip is a sequence of frames of one size, wherever they come from: a folder of images or a video file."""
+"""A clip is a sequence of frames of one size, wherever they come from: a folder of images, an image or a video file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ class Clip(ABC):
 
 
 class FrameFolder(Clip):
-    """A folder of images, one a frame, in natural order (`2.png` before `10.png`). Other files are ignored.
+    """A folder of images, one a frame, in natural order (`2.png` before `10.png`); or one image, a clip of one frame.
+
+    Other files of the folder are ignored.
 
     Attributes:
         files: the frames' paths, in order.
@@ -82,16 +84,16 @@ class FrameFolder(Clip):
         """Look at the folder's names and the first frame's size; frames are decoded when they are read.
 
         Args:
-            path: the folder.
-            fps: frames a second, which a folder cannot tell.
+            path: the folder, or one image.
+            fps: frames a second, which images cannot tell.
 
         Raises:
             InputError: no such folder, no image in it, or two images of one name.
         """
         self.path = Path(path)
-        self.name = self.path.resolve().name
-        self.fps = fps
         self.files = frame_files(self.path)
+        self.name = self.path.stem if self.files == [self.path] else self.path.resolve().name
+        self.fps = fps
         self.height, self.width = image_size(self.files[0])
 
     def __len__(self) -> int:
@@ -120,36 +122,63 @@ class FrameFolder(Clip):
         return frame
 
 
-def frame_files(folder: StrPath) -> list[Path]:
-    """Return the images of `folder` in natural order; hidden files and other kinds are left out.
+def frame_files(path: StrPath) -> list[Path]:
+    """Return the images of a folder in natural order, hidden files and other kinds left out; of an image, itself.
 
     Raises:
         InputError: no such folder, no image in it, or two images of one name (`00000.png` beside `00000.jpg`).
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; a folder of PNG or JPEG frames was expected")
-    names = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
-    files = sorted(names, key=lambda file: natural_key(file.name))
-    if not files:
-        raise InputError(f"{folder}: no frames; PNG or JPEG images were expected in this folder")
-    by_stem: dict[str, Path] = {}
-    for file in files:
-        if (twin := by_stem.setdefault(file.stem, file)) != file:
-            raise InputError(f"{folder}: {twin.name} and {file.name} are one frame; one image a frame was expected")
+    files = image_files(Path(path))
+    require_distinct(files)
     return files
 
 
-def open_clip(path: StrPath) -> Clip:
-    """Open a folder of frames or a video file.
+def image_files(path: Path) -> list[Path]:
+    """Return the images as `frame_files` does, even if two have one name.
 
     Raises:
-        InputError: nothing is there, or it is neither a folder nor a file of a video's suffix, or it cannot be read.
+        InputError: no such folder, or no image in it.
+    """
+    if is_image(path):
+        return [path]
+    if path.is_file():
+        raise InputError(f"{path}: not an image; one of {' '.join(IMAGE_SUFFIXES)} was expected")
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; a folder of PNG or JPEG frames was expected")
+    files = sorted(filter(is_image, path.iterdir()), key=lambda file: natural_key(file.name))
+    if not files:
+        raise InputError(f"{path}: no frames; PNG or JPEG images were expected in this folder")
+    return files
+
+
+def require_distinct(files: Sequence[Path]) -> None:
+    """Raise `InputError` when two images of a folder are one frame: `00000.png` beside `00000.jpg`."""
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        if (twin := by_stem.setdefault(file.stem, file)) != file:
+            raise InputError(
+                f"{file.parent}: {twin.name} and {file.name} are one frame; one image a frame was expected"
+            )
+
+
+def is_image(path: Path) -> bool:
+    """Whether `path` is a file that is not hidden and has an image's suffix."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
+
+
+def open_clip(path: StrPath) -> Clip:
+    """Open a folder of frames, a video file, or an image file as a clip of one frame.
+
+    Raises:
+        InputError: nothing is there, or it is neither a folder nor a file of a video's or an image's suffix, or it
+            cannot be read.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() or is_image(path):
         return FrameFolder(path)
-    expected = f"a folder of PNG or JPEG frames or a video file ({' '.join(VIDEO_SUFFIXES)}) was expected"
+    expected = (
+        f"a folder of PNG or JPEG frames, one such image or a video file ({' '.join(VIDEO_SUFFIXES)}) was expected"
+    )
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; {expected}")
     if path.suffix.lower() not in VIDEO_SUFFIXES:

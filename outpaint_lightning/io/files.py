@@ -71,6 +71,20 @@ def require_free(path: StrPath, overwrite: bool) -> None:
         raise InputError(f"{path} already exists; pass --overwrite")
 
 
+def shipped_config(name: str) -> Path:
+    """Return a file of the repository's `configs`, which an installed package carries inside.
+
+    Raises:
+        InputError: it is in neither place.
+    """
+    package = Path(__file__).parents[1]
+    places = [package / "configs" / name, package.parent / "configs" / name]
+    found = next((path for path in places if path.is_file()), None)
+    if found is None:
+        raise InputError(f"{places[1]}: no such config; expected it there or in {places[0].parent}")
+    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
+
+
 def _plain(obj: Any) -> Any:
     """Return `obj` in JSON's own types: numpy unpacked, paths as strings, numbers that are not finite as None."""
     match obj:

@@ -65,8 +65,13 @@ def write_image(path: StrPath, rgb: NDArray[np.uint8]) -> None:
     _write(path, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), (".png", ".jpg", ".jpeg"))
 
 
-def read_mask(path: StrPath) -> NDArray[np.bool_]:
+def read_mask(path: StrPath, nonzero: bool = False) -> NDArray[np.bool_]:
     """Read a mask: an 8-bit grey PNG (or RGB with equal channels) of 255 = forged and 0 = authentic, nothing between.
+
+    Args:
+        path: the PNG.
+        nonzero: it holds object numbers instead, as in DAVIS: a palette's index or a grey value, of which everything
+            but 0 is forged; of a colour image, everything but black.
 
     Returns:
         `H W` bool, True = forged.
@@ -83,6 +88,9 @@ def read_mask(path: StrPath) -> NDArray[np.bool_]:
             f"{path}: {data[24]}-bit PNG of mode {mode}; "
             "a mask is an 8-bit grey PNG of the values 0 and 255, without alpha"
         )
+    if nonzero:
+        numbers = np.atleast_3d(np.asarray(_decode(path, data)))  # a palette is not looked up
+        return np.asarray(numbers.any(axis=2))
     image = _image(path, data)
     mask: NDArray[np.uint8] = image[..., 0]
     if not (np.array_equal(mask, image[..., 1]) and np.array_equal(mask, image[..., 2])):

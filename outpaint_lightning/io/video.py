@@ -11,7 +11,7 @@ import functools
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,7 @@ from outpaint_lightning.io.files import StrPath, atomic
 from outpaint_lightning.types import InputError
 
 av.logging.set_level(None)  # FFmpeg's remarks are not ours; what matters comes as an exception
+os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 prints past FFmpeg's log: fatal errors only
 
 # PyAV converts colours with as many threads as there are cores: too many beside others in data loader workers, and a
 # worker forked while they live would wait for them forever.
@@ -72,7 +73,7 @@ class VideoFile(Clip):
         """
         self.path = Path(path)
         self.name = self.path.stem
-        with _open(self.path) as (container, stream):
+        with open_stream(self.path) as (container, stream):
             self._index(container, stream)
         index, first = next(self._decode(0, threads=1), (0, None))
         if first is None or index > 0:
@@ -166,7 +167,7 @@ class VideoFile(Clip):
             threads: decoder threads; 0 takes every core.
         """
         key, wanted = self._key(start), self._pts[0 if self._counts else start]
-        with _open(self.path) as (container, stream):
+        with open_stream(self.path) as (container, stream):
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO"
             for counted, frame in enumerate(_frames(stream, self._packets_from(key, container, stream), wanted)):
@@ -245,7 +246,7 @@ def _decoder(video: VideoFile, process: int, thread: int) -> _Decoder:  # noqa: 
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file with its first moving stream; cover pictures do not count."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; a video file was expected")
@@ -300,7 +301,15 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: StrPath, height: int, width: int, fps: float, *, codec: str = "libx264", crf: int = 18
+        self,
+        path: StrPath,
+        height: int,
+        width: int,
+        fps: float,
+        *,
+        codec: str = "libx264",
+        crf: int = 18,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         """Remember what to write; the file is opened on entering the block.
 
@@ -310,20 +319,22 @@ class VideoWriter:
             width: columns of a frame, in pixels.
             fps: frames a second.
             codec: name of an encoder of FFmpeg.
-            crf: constant rate factor, 0 (best) to 51, of the encoders that have one.
+            crf: constant rate factor, 0 (best) to 51 or 63, of the encoders that have one.
+            options: what else FFmpeg is to tell the encoder, by FFmpeg's names.
         """
         self.path = Path(path)
         self.height, self.width = height, width
         self._rate = Fraction(fps).limit_denominator(1001)  # 30000/1001 stays exact
         self._codec = codec
-        self._crf = crf
+        self._options = {"crf": str(crf), **(options or {})}
         self._count = 0
 
     def __enter__(self) -> Self:
         """Open the file under a temporary name.
 
         Raises:
-            InputError: FFmpeg knows no such container or encoder, or the one cannot hold the other.
+            InputError: FFmpeg knows no such container or encoder, the one cannot hold the other, or the encoder
+                refuses frames of this size.
         """
         self._session = self._open()
         self._container, self._stream = self._session.__enter__()
@@ -347,7 +358,7 @@ class VideoWriter:
         with atomic(self.path) as temporary:
             try:
                 container = av.open(f"file:{temporary}", "w")
-                stream = container.add_stream(self._codec, rate=self._rate, options={"crf": str(self._crf)})
+                stream = container.add_stream(self._codec, rate=self._rate, options=self._options)
             except ValueError as error:
                 raise InputError(f"{self.path}: cannot be written with {self._codec} ({error})") from error
             stream.height, stream.width = self.height, self.width
@@ -356,6 +367,13 @@ class VideoWriter:
             stream.codec_context.color_trc = _BT601
             stream.codec_context.color_range = _LIMITED
             with container:
+                try:
+                    stream.codec_context.open()
+                except av.FFmpegError as error:
+                    raise InputError(
+                        f"{self.path}: {self._codec} refuses frames of {self.width}x{self.height} ({error.strerror}); "
+                        "expected larger frames or another codec"
+                    ) from error
                 yield container, stream
                 if not self._count:
                     raise ValueError(f"{self.path}: no frame was written")

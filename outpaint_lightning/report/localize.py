@@ -19,8 +19,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from outpaint_lightning.io import Clip, VideoWriter, open_clip, require_free, write_csv, write_json, write_mask
-from outpaint_lightning.report.overlay import overlay
-from outpaint_lightning.tasks import LocalizationTask, find_checkpoint, load_task
+from outpaint_lightning.io.checkpoints import find_checkpoint
+from outpaint_lightning.io.pictures import overlay
+from outpaint_lightning.tasks import LocalizationTask, load_task
 from outpaint_lightning.types import InputError
 
 TOP_SHARE = 0.01  # a frame's score is the mean forged probability of this share of its pixels, the highest ones

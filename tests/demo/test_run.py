@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from outpaint_lightning.cli import main
-from outpaint_lightning.demo.run import HELD_OUT, Scale, demo, render_clips, shipped_config
+from outpaint_lightning.demo.run import HELD_OUT, Scale, demo, render_clips
 from outpaint_lightning.io import VideoFile, read_dataset, read_image
+from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.types import InputError
 
 TINY = Scale(
@@ -23,7 +24,7 @@ TINY = Scale(
     width=48,
     frames=2,
     scenes=(2, 1, 2),
-    forge=("--per-clip", "1", "--fill", "telea", "--seam", "hard", "--workers", "1"),
+    forge=("--recipe", "outpainting", "--per-clip", "1", "--fill", "telea", "--seam", "hard", "--workers", "1"),
     fit=(
         "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--data.batch_size=2", "--data.crop=null",
         "--data.workers=0", "--model.net.updates=1",

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from outpaint_lightning.forge import command
+from outpaint_lightning.forge import command, run
 from outpaint_lightning.forge.forger import replay
 from outpaint_lightning.forge.parts import Footage
-from outpaint_lightning.forge.run import forge, summary
+from outpaint_lightning.forge.recipe import Recipe
+from outpaint_lightning.forge.run import forge
+from outpaint_lightning.forge.sheet import summary
 from outpaint_lightning.io import open_clip, read_dataset, read_mask, write_csv
 from outpaint_lightning.types import InputError
 
@@ -29,6 +31,10 @@ def clips(tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callab
     return tmp_path / "clips"
 
 
+def _recipe(**changes: object) -> Recipe:
+    return Recipe.read("outpainting", **changes)
+
+
 def _bytes(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
@@ -39,7 +45,7 @@ def _frames(folder: Path) -> np.ndarray:
 
 
 def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
-    rows = forge(clips, tmp_path / "out", seed=3, per_clip=3)
+    rows = forge(clips, tmp_path / "out", _recipe(seed=3, per_clip=3))
     entries = {entry.clip: entry for entry in read_dataset(tmp_path / "out")}
     assert list(entries)[:4] == ["a", "a__1", "a__2", "a__3"]
     assert len(entries) == 20 == len(rows)
@@ -50,7 +56,7 @@ def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
         original = _frames(clips / entry.source)
         record = json.loads((tmp_path / "out" / "records" / f"{entry.clip}.json").read_text())
         assert record["source"] == record["path"] == entry.source
-        assert record["chain"] == ["png"]
+        assert record["chain"]["name"] == "none"
         if not entry.forger:
             assert entry.masks is None
             assert entry.clip == entry.source
@@ -63,31 +69,34 @@ def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
         row = next(row for row in rows if row["clip"] == entry.clip)
         assert row["area"] == pytest.approx(label.mean())
         assert row["forger"] == entry.forger
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["frames", "manifest.csv", "masks", "records"]
+        assert row == record
+    names = ["contact_sheet.png", "forge.json", "frames", "manifest.csv", "masks", "records"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
 def test_same_seed_same_bytes_whatever_the_workers(clips: Path, tmp_path: Path):
-    forge(clips, tmp_path / "one", seed=1, per_clip=1)
-    forge(clips, tmp_path / "two", seed=1, per_clip=1, workers=2)
+    forge(clips, tmp_path / "one", _recipe(seed=1, per_clip=1))
+    forge(clips, tmp_path / "two", _recipe(seed=1, per_clip=1), workers=2)
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
 
 
 def test_a_clip_more_and_a_forgery_more_change_no_other(
     clips: Path, tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
 ):
-    forge(clips, tmp_path / "before", per_clip=1, fills=["reflect"])
+    forge(clips, tmp_path / "before", _recipe(per_clip=1, fills=["reflect"]))
     write_clip(clips / "aa", panning(1, 32, 32, (0, 0)))
-    forge(clips, tmp_path / "after", per_clip=2, fills=["reflect"])
+    forge(clips, tmp_path / "after", _recipe(per_clip=2, fills=["reflect"]))
     before, after = _bytes(tmp_path / "before"), _bytes(tmp_path / "after")
-    del before["manifest.csv"]
+    for name in ("manifest.csv", "forge.json", "contact_sheet.png"):
+        del before[name]
     assert before.items() <= after.items()
     assert before["frames/a__1/00000.png"] != after["frames/a__2/00000.png"]
-    forge(clips, tmp_path / "other", seed=1, per_clip=1, fills=["reflect"])
+    forge(clips, tmp_path / "other", _recipe(seed=1, per_clip=1, fills=["reflect"]))
     assert before["frames/a__1/00000.png"] != _bytes(tmp_path / "other")["frames/a__1/00000.png"]
 
 
 def test_every_combination_comes_up_once_before_any_comes_twice(clips: Path, tmp_path: Path):
-    rows = forge(clips, tmp_path / "out", per_clip=12)
+    rows = forge(clips, tmp_path / "out", _recipe(per_clip=12))
     for clip in clips.iterdir():
         kinds = [row["forger"] for row in rows if row["source"] == clip.name and row["forger"]]
         assert len(set(kinds)) == 12
@@ -103,7 +112,7 @@ def test_the_manifest_gives_splits_categories_and_further_columns(clips: Path, t
         for clip in clips.iterdir()
     ]
     write_csv(manifest, [*rows, {**rows[0], "clip": "a photo", "split": "test"}])
-    forge(clips, tmp_path / "out", manifest=manifest, per_clip=1, fills=["reflect"])
+    forge(clips, tmp_path / "out", _recipe(per_clip=1, fills=["reflect"]), manifest=manifest)
     for entry in read_dataset(tmp_path / "out"):
         assert (entry.split, entry.scene, entry.camera, entry.source) == ("train", "indoor", "move", "s")
         assert entry.extra == {"licence": "own, cut"}
@@ -116,18 +125,19 @@ def test_splits_keep_sources_whole_and_give_every_split_one(
     for row in rows:
         write_clip(tmp_path / "clips" / row["clip"], texture(8, 8)[None])
     write_csv(tmp_path / "m.csv", rows)
-    written = forge(tmp_path / "clips", tmp_path / "out", manifest=tmp_path / "m.csv", per_clip=0)
+    written = forge(tmp_path / "clips", tmp_path / "out", _recipe(per_clip=0), manifest=tmp_path / "m.csv")
     split_of = {row["source"]: row["split"] for row in written}
     assert all(split_of[row["source"]] == row["split"] for row in written)
     assert Counter(split_of.values()) == {"train": 14, "val": 3, "test": 3}
-    again = forge(tmp_path / "clips", tmp_path / "other", manifest=tmp_path / "m.csv", per_clip=0, seed=1)
+    again = forge(tmp_path / "clips", tmp_path / "other", _recipe(per_clip=0, seed=1), manifest=tmp_path / "m.csv")
     assert [row["split"] for row in again] != [row["split"] for row in written]
 
 
 def test_bad_input_is_named(clips: Path, tmp_path: Path):
     def refused(message: str, source: Path = clips, out: Path = tmp_path / "out", **options: object):
+        parts = {axis: options.pop(axis) for axis in ("fills", "per_clip", "chains") if axis in options}
         with pytest.raises(InputError, match=message) as caught:
-            forge(source, out, **options)
+            forge(source, out, _recipe(**parts), **options)
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
 
@@ -149,8 +159,11 @@ def test_bad_input_is_named(clips: Path, tmp_path: Path):
     refused("column 'clip'", manifest=manifest({"name": "a"}))
     refused("is forged", manifest=manifest(*[{**row, "forger": "net"} for row in every]))
     refused("did you mean 'telea'", fills=["tela"])
-    refused("at least one", fills=[])
-    refused("--per-clip", per_clip=-1)
+    refused("fills: expected a list of at least one Fill", fills=[])
+    refused("per_clip is -1", per_clip=-1)
+    refused("--max-frames 0", max_frames=0)
+    refused("--workers 0", workers=0)
+    refused("masks of none of the clips", objects=tmp_path)
     (clips / "empty").mkdir()
     refused("empty")
     (clips / "empty").rename(clips / "a__1")
@@ -162,30 +175,142 @@ def test_bad_input_is_named(clips: Path, tmp_path: Path):
 
 def test_an_old_dataset_is_kept_unless_overwrite_and_other_files_always(clips: Path, tmp_path: Path):
     out = tmp_path / "out"
-    forge(clips, out, per_clip=2, fills=["reflect"])
+    forge(clips, out, _recipe(per_clip=2, fills=["reflect"]))
     (out / "notes.txt").write_text("mine")
     old = _bytes(out)
     with pytest.raises(InputError, match="--overwrite"):
-        forge(clips, out, per_clip=1)
+        forge(clips, out, _recipe(per_clip=1))
     assert _bytes(out) == old
-    forge(clips, out, per_clip=1, fills=["reflect"], overwrite=True)
+    forge(clips, out, _recipe(per_clip=1, fills=["reflect"]), overwrite=True)
     assert not (out / "frames" / "a__2").exists()
     assert (out / "notes.txt").read_text() == "mine"
 
 
-def test_no_half_written_clip_remains(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    real, calls = cv2.imwrite, []
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make the n-th mask that is written fail, as on a full disk, after its clip was encoded."""
+    real, calls = run.write_png, []
 
-    def full_disk(*args: object) -> bool:
-        calls.append(args)
-        return False if len(calls) == 8 else real(*args)  # in the second forgery of the first clip, at its masks
+    def set_up(failing_call: int) -> None:
+        def full_disk(*args: object) -> None:
+            calls.append(args)
+            if len(calls) == failing_call:
+                raise OSError("disk full")
+            real(*args)
 
-    monkeypatch.setattr(cv2, "imwrite", full_disk)
-    with pytest.raises(OSError, match="cannot be written"):
-        forge(clips, tmp_path / "out", per_clip=2)
-    assert sorted(path.name for path in tmp_path.glob("out/frames/*")) == ["a", "a__1"]
-    assert [path.name for path in tmp_path.glob("out/masks/*")] == ["a__1"]
-    assert not (tmp_path / "out" / ".forging").exists()
+        monkeypatch.setattr(run, "write_png", full_disk)
+
+    return set_up
+
+
+def test_an_interrupted_run_leaves_whole_clips_and_goes_on(
+    clips: Path, tmp_path: Path, failing: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+):
+    recipe = _recipe(per_clip=2)
+    forge(clips, tmp_path / "whole", recipe)
+    failing(4)  # the second forgery of the second clip
+    out = tmp_path / "out"
+    with pytest.raises(OSError, match="disk full"):
+        forge(clips, out, recipe)
+    written = {path.name for path in (out / "frames").iterdir()}
+    assert written == {path.stem for path in (out / "records").iterdir()}
+    assert len(written) == 5
+    assert {path.name for path in (out / "masks").iterdir()} == {name for name in written if "__" in name}
+    assert not (out / run.STAGE).exists()
+    assert not (out / "manifest.csv").exists()
+    # What a killed process leaves beside: a clip whose record was not written yet.
+    victim = next(name for name in written if "__" in name)
+    (out / "records" / f"{victim}.json").unlink()
+    (out / "frames" / victim / "00000.png").unlink()
+    monkeypatch.undo()
+    untouched = {path: path.stat().st_mtime_ns for path in (out / "frames").rglob("*.png") if victim not in path.parts}
+
+    forge(clips, out, recipe)
+    assert _bytes(out) == _bytes(tmp_path / "whole")
+    assert all(path.stat().st_mtime_ns == before for path, before in untouched.items())
+
+
+def test_an_interrupted_run_goes_on_with_the_same_recipe_only(
+    clips: Path, tmp_path: Path, failing: Callable[[int], None]
+):
+    out = tmp_path / "out"
+    failing(2)
+    with pytest.raises(OSError, match="disk full"):
+        forge(clips, out, _recipe(per_clip=2))
+    before = _bytes(out)
+    with pytest.raises(InputError, match="begun with another recipe"):
+        forge(clips, out, _recipe(per_clip=2, seed=1))
+    assert _bytes(out) == before
+    forge(clips, out, _recipe(per_clip=1, seed=1), overwrite=True)
+    assert len(read_dataset(out)) == 10
+
+
+def test_twins_go_through_the_same_chain(clips: Path, tmp_path: Path):
+    chains = ["jpeg", {"class_path": "resize", "init_args": {"scale": [0.7, 1.3]}}]
+    records = forge(clips, tmp_path / "out", _recipe(per_clip=2, chains=chains))
+    by_source = {}
+    for record in records:
+        by_source.setdefault(record["source"], []).append(record)
+    assert {record["chain"]["name"] for record in records} == {"jpeg", "resize"}
+    for twin, *forged in by_source.values():
+        assert all(record["chain"] == twin["chain"] for record in forged)
+        assert all((record["height"], record["width"]) == (twin["height"], twin["width"]) for record in forged)
+        for record in forged:
+            frames, same = (_frames(tmp_path / "out" / "frames" / r["clip"]) for r in (record, twin))
+            masks = [read_mask(path) for path in sorted((tmp_path / "out" / "masks" / record["clip"]).iterdir())]
+            assert frames.shape == same.shape
+            if record["chain"]["name"] == "resize":  # lossless
+                np.testing.assert_array_equal(frames[~np.stack(masks)], same[~np.stack(masks)])
+
+
+def test_videos_are_written_where_the_chain_makes_them(
+    tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
+):
+    write_clip(tmp_path / "clips" / "a", panning(6, 64, 96, (2, 0)))
+    cv2.imwrite(str(tmp_path / "clips" / "photo.png"), panning(1, 65, 97, (0, 0))[0])
+    with pytest.raises(InputError, match="photo cannot become a video"):
+        forge(tmp_path / "clips", tmp_path / "none", _recipe(chains=["h264"]))
+    assert not (tmp_path / "none").exists()
+    forge(tmp_path / "clips", tmp_path / "out", _recipe(per_clip=1, fills=["telea"], chains=["h264", "jpeg"], seed=4))
+    entries = {entry.clip: entry for entry in read_dataset(tmp_path / "out")}
+    assert entries["a"].frames.suffix == entries["a__1"].frames.suffix == ".mp4"
+    assert [path.name for path in entries["photo__1"].frames.iterdir()] == ["00000.jpg"]
+    assert len(open_clip(entries["a__1"].frames)) == len(list((tmp_path / "out/masks/a__1").iterdir())) == 6
+
+
+def test_object_masks_and_donors(clips: Path, tmp_path: Path):
+    """The objects are numbers in some clips only; a splice shows another source of the same split."""
+    for index in range(2):
+        mask = np.zeros((33, 48), np.uint8)
+        mask[10:20, 10 + index : 20 + index] = 3
+        path = tmp_path / "objects" / "a" / f"{index:05}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), mask)
+    write_csv(
+        tmp_path / "m.csv",
+        [{"clip": clip.name, "split": "train" if clip.name in "abc" else "test"} for clip in clips.iterdir()],
+    )
+    splice = _recipe(per_clip=2, masks=["object", "box"], fills=["splice"], seams=["hard"])
+    records = forge(clips, tmp_path / "out", splice, objects=tmp_path / "objects", manifest=tmp_path / "m.csv")
+    by_clip = {record["clip"]: record for record in records}
+    assert {by_clip[f"a__{n}"]["forger"] for n in (1, 2)} == {"object/splice/hard", "box/splice/hard"}
+    assert {by_clip[f"b__{n}"]["forger"] for n in (1, 2)} == {"box/splice/hard"}
+    for record in records:
+        if record["forger"]:
+            donor = by_clip[record["donor"]]
+            assert donor["source"] != record["source"]
+            assert donor["split"] == record["split"]
+    cv2.imwrite(str(tmp_path / "objects" / "a" / "00002.png"), mask)
+    with pytest.raises(InputError, match="3 masks for 2 frames"):
+        forge(clips, tmp_path / "other", splice, objects=tmp_path / "objects", manifest=tmp_path / "m.csv")
+    with pytest.raises(InputError, match="no forger is left; expected object masks"):
+        forge(clips, tmp_path / "other", _recipe(masks=["object"]))
+
+
+def test_longer_clips_are_cut_and_that_is_said(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    records = forge(clips, tmp_path / "out", _recipe(per_clip=1), max_frames=1)
+    assert {record["frames"] for record in records} == {1}
+    assert "5 clips cut to their first 1 frames" in capsys.readouterr().err
 
 
 def test_video_files_are_sources_too(tmp_path: Path, panning: Callable[..., np.ndarray]):
@@ -197,7 +322,7 @@ def test_video_files_are_sources_too(tmp_path: Path, panning: Callable[..., np.n
         for image in panning(3, 48, 64, (2, 0)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
-    forge(tmp_path / "clips", tmp_path / "out", per_clip=1, fills=["reflect"])
+    forge(tmp_path / "clips", tmp_path / "out", _recipe(per_clip=1, fills=["reflect"]))
     np.testing.assert_array_equal(
         _frames(tmp_path / "out" / "frames" / "film"), _frames(tmp_path / "clips" / "film.mp4")
     )
@@ -207,7 +332,21 @@ def test_video_files_are_sources_too(tmp_path: Path, panning: Callable[..., np.n
 def test_command_forges_and_prints_the_summary(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     parser = argparse.ArgumentParser(allow_abbrev=False)
     command.add_arguments(parser)
-    options = ["--per-clip", "2", "--mask", "box", "--fill", "reflect", "telea", "--seam", "hard", "--workers", "1"]
+    options = [
+        "--recipe",
+        "outpainting",
+        "--per-clip",
+        "2",
+        "--mask",
+        "box",
+        "--fill",
+        "reflect",
+        "telea",
+        "--seam",
+        "hard",
+        "--workers",
+        "1",
+    ]
     assert command.run(parser.parse_args([str(clips), str(tmp_path / "out"), *options])) == 0
     printed = capsys.readouterr()
     assert "forge: 5/5 clips" in printed.err
@@ -220,9 +359,12 @@ def test_command_forges_and_prints_the_summary(clips: Path, tmp_path: Path, caps
 
 def test_summary_by_hand():
     row = {"split": "train", "source": "s", "frames": 4, "forger": "box/telea/hard", "area": 0.25, "clip": "s__1"}
+    row["chain"] = {"name": "jpeg"}
     table = summary([row, {**row, "area": 0.5}, {**row, "forger": "", "area": 0.0}]).splitlines()
     assert table[1].split() == ["train", "1", "1", "2", "12", "37.5%"]
     assert table[3].split() == ["test", "0", "0", "0", "0", "-"]
+    assert table[-3] == "seams: hard 2"
+    assert table[-1] == "chains: jpeg 3"
 
 
 def test_command_imports_nothing_heavy():
@@ -236,6 +378,6 @@ def test_clips_do_not_share_their_draws(
 ):
     for name in ("a", "b", "c"):
         write_clip(tmp_path / "clips" / name, texture(64, 64)[None])
-    forge(tmp_path / "clips", tmp_path / "out", per_clip=2, masks=["box"], fills=["reflect"], seams=["hard"])
+    forge(tmp_path / "clips", tmp_path / "out", _recipe(per_clip=2, masks=["box"], fills=["reflect"], seams=["hard"]))
     records = [json.loads(path.read_text()) for path in (tmp_path / "out" / "records").glob("*__*.json")]
     assert len({str(record["mask"]["params"]) for record in records}) == 6

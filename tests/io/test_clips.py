@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from outpaint_lightning.io import FrameFolder, VideoFile, VideoWriter, open_clip, write_image
+from outpaint_lightning.io import FrameFolder, VideoFile, VideoWriter, frame_files, open_clip, write_image
 from outpaint_lightning.types import InputError
 
 
@@ -105,4 +105,32 @@ def test_open_clip_tells_folders_from_videos_from_the_rest(folder, tmp_path):
             open_clip(tmp_path / name)
         message = str(caught.value)
         assert message.startswith(f"{tmp_path / name}: {said}")
-        assert "a folder of PNG or JPEG frames or a video file (.mp4" in message
+        assert "a folder of PNG or JPEG frames, one such image or a video file (.mp4" in message
+
+
+def test_photo_is_a_clip_of_one_frame(tmp_path):
+    """Catches a name with its suffix, a suffix compared with its case, and a folder read for one of its photos."""
+    write_image(tmp_path / "one.png", grey(1))
+    (tmp_path / "one.png").rename(tmp_path / "one.tall.PNG")
+    write_image(tmp_path / "other.png", grey(2))
+    clip = open_clip(tmp_path / "one.tall.PNG")
+    assert (clip.name, clip.path, len(clip), clip.height, clip.width) == (
+        "one.tall",
+        tmp_path / "one.tall.PNG",
+        1,
+        6,
+        9,
+    )
+    assert frame_files(clip.path) == [clip.path]
+    assert clip.read([0])[0, 0, 0].tolist() == [1, 1, 1]
+    assert len(list(clip)) == 1
+
+
+def test_frame_files_say_what_is_wrong_with_a_path(folder):
+    for name, said in [
+        ("notes.txt", "not an image; one of .png"),
+        ("lost.png", "no such folder"),
+        ("sub", "no frames"),
+    ]:
+        with pytest.raises(InputError, match=rf"walk/{name}: {said}"):
+            frame_files(folder / name)

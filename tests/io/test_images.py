@@ -212,3 +212,26 @@ def test_masks_of_other_kinds_are_refused(tmp_path):
         with pytest.raises(InputError) as caught:
             read_mask(tmp_path / name)
         assert f"{name}: {said}" in str(caught.value)
+
+
+def test_object_numbers_mark_everything_but_zero(tmp_path):
+    """Catches a palette looked up, where object 2 is black and 0 is not, and 255 alone taken for forged."""
+    numbers = np.array([[0, 1, 2], [254, 255, 0]], np.uint8)
+    palette = Image.fromarray(numbers, "P")
+    palette.putpalette([9, 9, 9, 128, 0, 0, 0, 0, 0])
+    palette.save(tmp_path / "palette.png")
+    Image.fromarray(numbers).save(tmp_path / "grey.png")
+    Image.fromarray(np.array([[False, True]])).save(tmp_path / "bilevel.png")
+    Image.fromarray(np.array([[[0, 0, 0], [0, 0, 7]]], np.uint8)).save(tmp_path / "colour.png")
+    for name, expected in [
+        ("palette.png", [[0, 1, 1], [1, 1, 0]]),
+        ("grey.png", [[0, 1, 1], [1, 1, 0]]),
+        ("bilevel.png", [[0, 1]]),
+        ("colour.png", [[0, 1]]),
+    ]:
+        mask = read_mask(tmp_path / name, nonzero=True)
+        assert mask.dtype == np.bool_
+        np.testing.assert_array_equal(mask, expected)
+    Image.new("RGBA", (4, 4)).save(tmp_path / "alpha.png")
+    with pytest.raises(InputError, match=r"alpha\.png: 8-bit PNG of mode RGBA"):
+        read_mask(tmp_path / "alpha.png", nonzero=True)

@@ -521,6 +521,22 @@ def test_writer_names_what_it_cannot_write(tmp_path, name, codec):
     assert not list(tmp_path.iterdir())
 
 
+def test_writer_names_the_size_that_an_encoder_refuses(tmp_path):
+    with pytest.raises(InputError, match=r"out\.mp4: libx265 refuses frames of 10x8 .*; expected larger frames"):
+        VideoWriter(
+            tmp_path / "out.mp4", 8, 10, 25, codec="libx265", options={"x265-params": "log-level=none"}
+        ).__enter__()
+    assert not list(tmp_path.iterdir())
+
+
+def test_writer_passes_options_to_the_encoder(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4", 48, 64, 25, options={"g": "2"}) as writer:
+        for number in range(5):
+            writer.write(numbered(number))
+    with av.open(str(writer.path)) as container:
+        assert [frame.key_frame for frame in container.decode(video=0)] == [True, False, True, False, True]
+
+
 def test_writing_nothing_is_an_error(tmp_path):
     with (
         pytest.raises(ValueError, match=r"out\.mp4: no frame was written"),

@@ -10,8 +10,8 @@ from support import texture
 from outpaint_lightning.cli import main
 from outpaint_lightning.data import window_indices
 from outpaint_lightning.io import VideoFile, VideoWriter, open_clip, read_mask
+from outpaint_lightning.io.pictures import GAP, overlay, strip
 from outpaint_lightning.report.localize import windows
-from outpaint_lightning.report.overlay import GAP, overlay, strip
 from outpaint_lightning.types import InputError
 
 

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 SHIFTS = 32  # drawn for a forgery; of a longer clip, frame t is shifted as frame t - 32
+
+
+@dataclass(frozen=True)
+class Replicate(Fill):
+    """The nearest known pixel: a border is the outermost known row or column drawn out, as a decoder pads a frame."""
+
+    name = "replicate"
+
+    def apply(
+        self,
+        footage: Footage,
+        mask: NDArray[np.bool_],
+        params: Parameters,  # noqa: ARG002 - it has none
+    ) -> NDArray[np.uint8]:
+        """Return the filled frames `T H W 3`."""
+
+        def prepare(hole: NDArray[np.bool_]) -> Painter:
+            row, column = nearest(~hole)[:, hole]
+            return lambda frame: frame[row, column]
+
+        return paint(footage.frames, mask, prepare)
 
 
 @dataclass(frozen=True)
@@ -55,13 +78,46 @@ def mirror(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
     itself is followed on to its own. A strip narrower than a quarter of the frame, such as a box leaves beside it, is
     no mirror: it would only repeat as stripes.
     """
+
+    def prepare(hole: NDArray[np.bool_]) -> Painter:
+        source = _mirror(hole)
+        return lambda frame: frame.reshape(-1, 3)[source]
+
+    return paint(frames, mask, prepare)
+
+
+Painter = Callable[[NDArray[np.uint8]], NDArray[np.generic]]
+"""Takes a frame `H W 3` to the colours `n 3` of its hole, in row order."""
+
+
+def paint(
+    frames: NDArray[np.uint8], mask: NDArray[np.bool_], prepare: Callable[[NDArray[np.bool_]], Painter]
+) -> NDArray[np.uint8]:
+    """Fill every frame by a painter made for its hole.
+
+    Args:
+        frames: `T H W 3`, never changed.
+        mask: `T H W`, True in the hole.
+        prepare: Called with a hole (`H W`, never empty) once while it stays the same from frame to frame.
+
+    Returns:
+        `T H W 3`, an array of its own; in the hole what the painter gave, rounded and clipped.
+    """
     filled = frames.copy()
     last = None
     for frame, hole in zip(filled, mask, strict=True):
+        if not hole.any():
+            continue
         if last is None or not np.array_equal(hole, last):
-            last, source = hole, _mirror(hole)
-        frame[hole] = frame.reshape(-1, 3)[source]
+            last, painter = hole, prepare(hole)
+        frame[hole] = np.clip(np.rint(painter(frame)), 0, 255)
     return filled
+
+
+def nearest(known: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return for each pixel row and column (`2 H W`) of the nearest known one (`H W`, some True), itself if known."""
+    found: NDArray[np.int32] = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return found
 
 
 def _mirror(hole: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -73,18 +129,13 @@ def _mirror(hole: NDArray[np.bool_]) -> NDArray[np.int64]:
         known, cv2.MORPH_OPEN, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
     mirrors = thick if thick.any() else known
-    _, labels = cv2.distanceTransformWithLabels(
-        1 - mirrors, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    place_of = np.zeros(labels.max() + 1, dtype=np.int64)  # every pixel of a mirror has a label of its own
-    place_of[labels[mirrors > 0]] = np.flatnonzero(mirrors)
-    nearest = place_of[labels]
+    near_row, near_column = nearest(mirrors > 0).astype(np.int64)
     row, column = np.indices(hole.shape)
-    image = _fold(2 * (nearest // width) - row, height) * width + _fold(2 * (nearest % width) - column, width)
+    image = _fold(2 * near_row - row, height) * width + _fold(2 * near_column - column, width)
     source = np.where(hole, image, np.arange(hole.size).reshape(hole.shape)).ravel()
     for _ in range(3):  # each turn doubles the mirrors passed: 8 in all
         source = source[source]
-    source = np.where(hole.ravel()[source], nearest.ravel(), source)
+    source = np.where(hole.ravel()[source], (near_row * width + near_column).ravel(), source)
     return source[hole.ravel()]
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from outpaint_lightning.forge.fills.base import Fill
-from outpaint_lightning.forge.fills.copies import mirror
+from outpaint_lightning.forge.fills.copies import Painter, mirror, paint
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 
 @dataclass(frozen=True)
-class Telea(Fill):
-    """OpenCV's fast marching inpainting of each frame (Telea, 2004). On wide holes it smears, as it does everywhere.
+class _OpenCV(Fill):
+    """An inpainting of OpenCV, frame by frame."""
 
-    Attributes:
-        radius: Smallest and largest neighbourhood that a pixel is made from, in pixels.
-    """
-
-    name = "telea"
+    algorithm: ClassVar[int]
 
     radius: tuple[int, int] = (3, 7)
 
@@ -34,5 +34,126 @@ class Telea(Fill):
         # OpenCV's gradients read a little of what lies in the hole, so it must not be what the mask hides.
         filled = mirror(footage.frames, mask)
         for frame, hole in zip(filled, mask, strict=True):
-            frame[hole] = cv2.inpaint(frame, hole.astype(np.uint8), params["radius"], cv2.INPAINT_TELEA)[hole]
+            frame[hole] = cv2.inpaint(frame, hole.astype(np.uint8), params["radius"], self.algorithm)[hole]
         return filled
+
+
+class Telea(_OpenCV):
+    """OpenCV's fast marching inpainting of each frame (Telea, 2004). On wide holes it smears, as it does everywhere.
+
+    Attributes:
+        radius: Smallest and largest neighbourhood that a pixel is made from, in pixels.
+    """
+
+    name = "telea"
+    algorithm = cv2.INPAINT_TELEA
+
+
+class NavierStokes(_OpenCV):
+    """OpenCV's inpainting along lines of equal brightness (Bertalmio et al., 2001), marched inwards as `Telea`.
+
+    Attributes:
+        radius: Smallest and largest neighbourhood that a pixel is made from, in pixels.
+    """
+
+    name = "navier-stokes"
+    algorithm = cv2.INPAINT_NS
+
+
+@dataclass(frozen=True)
+class _Diffusion(Fill):
+    """The solution of `diffusion_solver`, rounded and clipped."""
+
+    order: ClassVar[Literal[1, 2]]
+
+    def apply(
+        self,
+        footage: Footage,
+        mask: NDArray[np.bool_],
+        params: Parameters,  # noqa: ARG002 - it has none
+    ) -> NDArray[np.uint8]:
+        """Return the filled frames `T H W 3`."""
+
+        def prepare(hole: NDArray[np.bool_]) -> Painter:
+            solve = diffusion_solver(hole, self.order)
+            return lambda frame: solve(frame.astype(np.float32))[hole]
+
+        return paint(footage.frames, mask, prepare)
+
+
+class Harmonic(_Diffusion):
+    """A membrane over the hole: as smooth as can be, without any value beyond those at the edge."""
+
+    name = "harmonic"
+    order = 1
+
+
+class Biharmonic(_Diffusion):
+    """A thin plate over the hole, which goes on with the slope at the edge; far from it colours saturate."""
+
+    name = "biharmonic"
+    order = 2
+
+
+def diffuse(image: NDArray[np.float32], hole: NDArray[np.bool_], order: Literal[1, 2] = 1) -> NDArray[np.float32]:
+    """Return `image` (`H W C`) with the hole (`H W`) filled by the solution of `diffusion_solver`."""
+    return diffusion_solver(hole, order)(image)
+
+
+def diffusion_solver(
+    hole: NDArray[np.bool_], order: Literal[1, 2] = 1
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Prepare the filling of one hole in any number of images: the matrix is factorised once.
+
+    Args:
+        hole: `H W`, True where pixels are unknown; not everywhere.
+        order: 1 solves Laplace's equation (the harmonic fill, a membrane), 2 the biharmonic equation (a thin plate).
+            The known pixels are the boundary values, of order 2 those two pixels away as well. At the edge of the
+            frame the image goes on as its mirror image (natural conditions: its normal derivative is zero).
+
+    Returns:
+        What takes an image `H W C` to a float32 one of its own, equal to it outside the hole. What lies in the hole
+        has no influence.
+
+    Raises:
+        ValueError: Nothing is known.
+    """
+    if hole.all():
+        raise ValueError("the hole leaves no known pixel")
+    inside, known = np.flatnonzero(hole), np.flatnonzero(~hole)
+    laplacian = _laplacian(*hole.shape)
+    equations = laplacian[inside]
+    for _ in range(order - 1):
+        equations = equations @ laplacian
+    # Symmetric and positive definite, so a symmetric order without pivots keeps the factors sparse: with 30 % of
+    # 448 x 256 pixels unknown 0.1 s for order 1 and 0.25 s for order 2, where SuperLU's default takes up to 0.65 s.
+    solve = (
+        splu(
+            equations[:, inside].tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        ).solve
+        if len(inside)
+        else np.zeros_like
+    )
+    boundary = equations[:, known]
+
+    def fill(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        filled = image.astype(np.float32)
+        filled[hole] = solve(-(boundary @ image[~hole].astype(np.float64)))
+        return filled
+
+    return fill
+
+
+def _laplacian(height: int, width: int) -> sparse.csr_array:
+    """Return minus the five-point Laplacian of an image in row order, the image mirrored at the frame's edge."""
+    return sparse.kronsum(_second_difference(width), _second_difference(height), format="csr")
+
+
+def _second_difference(size: int) -> sparse.dia_array:
+    diagonal = np.full(size, 2.0)
+    diagonal[0] -= 1
+    diagonal[-1] -= 1
+    return sparse.diags_array([np.full(size - 1, -1.0), diagonal, np.full(size - 1, -1.0)], offsets=(-1, 0, 1))

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.copies import Reflect, mirror
-from outpaint_lightning.forge.motion import camera_positions
+from outpaint_lightning.forge.motion import camera_positions, dense_motion
 from outpaint_lightning.forge.parts import Footage, Parameters
+
+Views = Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+"""Other frames warped into this one (`H W 3`), and where they are made of known pixels alone (`H W`)."""
 
 
 @dataclass(frozen=True)
-class Mosaic(Fill):
-    """Known pixels of neighbouring frames, warped by the camera's motion, the nearest frame in time first.
-
-    All of it is real content: the hard case. What no frame saw is filled by `Reflect`.
+class _ByCamera(Fill):
+    """Neighbouring frames warped by the camera's motion. What no frame saw is filled by `Reflect`.
 
     Attributes:
         reach: How many frames before and after may give pixels.
     """
-
-    name = "mosaic"
 
     reach: int = 15
 
@@ -34,28 +37,175 @@ class Mosaic(Fill):
 
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`."""
-        frames = footage.frames
         # The hole is covered before motion is judged: patches that reach into it must not see what it hides.
-        covered = mirror(frames, mask)
+        covered = mirror(footage.frames, mask)
         positions, shots = camera_positions(covered, ~mask)
-        known = (~mask).astype(np.float32)
-        size = frames.shape[2], frames.shape[1]
-        filled, unseen = frames.copy(), mask.copy()
+        filled, unseen = footage.frames.copy(), mask.copy()
         for now, (frame, hole) in enumerate(zip(filled, unseen, strict=True)):
+            others = [t for t in _nearest_first(now, len(mask), params["reach"]) if shots[t] == shots[now]]
             to_now = np.linalg.inv(positions[now])
-            for other in _nearest_first(now, len(frames), params["reach"]):
-                if shots[other] != shots[now]:
-                    continue
-                if not hole.any():
-                    break
-                motion = to_now @ positions[other]
-                # Only pixels made of known ones alone: bilinear weights of the mask that sum to 1.
-                seen = hole & (cv2.warpPerspective(known[other], motion, size, flags=cv2.INTER_LINEAR) > 0.999)
-                frame[seen] = cv2.warpPerspective(covered[other], motion, size, flags=cv2.INTER_LINEAR)[seen]
-                hole[seen] = False
+            if hole.any():
+                self._bring(frame, hole, (_warp(covered[t], mask[t], to_now @ positions[t]) for t in others))
+        return Reflect().apply(Footage(filled), unseen, params["unseen"])
+
+    @staticmethod
+    @abstractmethod
+    def _bring(frame: NDArray[np.uint8], hole: NDArray[np.bool_], views: Views) -> None:
+        """Write into `frame` (`H W 3`) what the neighbours saw of the hole, and leave in `hole` (`H W`) the rest."""
+
+
+@dataclass(frozen=True)
+class Mosaic(_ByCamera):
+    """Known pixels of neighbouring frames, warped by the camera's motion, the nearest frame in time first.
+
+    All of it is real content: the hard case. What no frame saw is filled by `Reflect`.
+    """
+
+    name = "mosaic"
+
+    @staticmethod
+    def _bring(frame: NDArray[np.uint8], hole: NDArray[np.bool_], views: Views) -> None:
+        for view, seen in views:
+            fresh = seen & hole
+            frame[fresh] = view[fresh]
+            hole[fresh] = False
+            if not hole.any():
+                break
+
+
+@dataclass(frozen=True)
+class Median(_ByCamera):
+    """The median of the neighbouring frames that saw a pixel, warped by the camera's motion.
+
+    What moves or flashes by is gone, and so is the noise. What no frame saw is filled by `Reflect`.
+    """
+
+    name = "median"
+
+    @staticmethod
+    def _bring(frame: NDArray[np.uint8], hole: NDArray[np.bool_], views: Views) -> None:
+        pixels = np.flatnonzero(hole)
+        inside = [(view.reshape(-1, 3)[pixels], seen.ravel()[pixels]) for view, seen in views]
+        if inside:
+            colours, counts = _median(*(np.stack(part) for part in zip(*inside, strict=True)))
+            frame[hole] = colours
+            hole[hole] = counts == 0
+
+
+@dataclass(frozen=True)
+class Propagation(Fill):
+    """Known pixels of other frames, found by following optical flow from frame to frame (as Xu et al. 2019 do).
+
+    Unlike `Mosaic` this follows what moves by itself. Flow is completed in the hole by `dense_motion`. Chains of flow
+    are composed and the pixel at their end is read once, so that nothing is blurred again and again; of a chain into
+    the past and one into the future the shorter is taken. Where both end at nothing, `Reflect` fills.
+    """
+
+    name = "propagation"
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw the parameters of `Reflect` for what is `unseen`."""
+        return {"unseen": Reflect().sample(rng)}
+
+    def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
+        """Return the filled frames `T H W 3`."""
+        covered = mirror(footage.frames, mask)
+        before, after = _steps(covered, mask)
+        ages = range(len(mask))
+        past, future = _follow(before, mask, ages), _follow(after, mask, reversed(ages))
+        filled, unseen = footage.frames.copy(), mask.copy()
+        for now, (frame, hole) in enumerate(zip(filled, unseen, strict=True)):
+            (earlier, earlier_place), (later, later_place) = past[now], future[now]
+            nearer = (later >= 0) & ((earlier < 0) | (later - now < now - earlier))
+            origin, place = np.where(nearer, later, earlier), np.where(nearer[:, None], later_place, earlier_place)
+            known = origin >= 0
+            found = hole.copy()
+            found[hole] = known
+            frame[found] = _read(covered, origin[known], place[known])
+            hole[found] = False
         return Reflect().apply(Footage(filled), unseen, params["unseen"])
 
 
 def _nearest_first(now: int, frames: int, reach: int) -> list[int]:
     others = [other for other in range(max(0, now - reach), min(frames, now + reach + 1)) if other != now]
     return sorted(others, key=lambda other: abs(other - now))
+
+
+def _warp(
+    covered: NDArray[np.uint8], hole: NDArray[np.bool_], motion: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return a frame moved by a homography, and where it is made of known pixels alone: `H W 3` and `H W`."""
+    size = hole.shape[::-1]
+    # Bilinear weights of known pixels that sum to 1.
+    seen = cv2.warpPerspective((~hole).astype(np.float32), motion, size, flags=cv2.INTER_LINEAR) > 0.999
+    return cv2.warpPerspective(covered, motion, size, flags=cv2.INTER_LINEAR), seen
+
+
+def _median(colours: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the medians `N 3` of the colours `K N 3` that were seen (`K N`), and how many these were (`N`)."""
+    counts = seen.sum(axis=0)
+    ordered = np.sort(np.where(seen[..., None], colours, 255), axis=0, kind="stable")  # the unseen last
+    middle = np.maximum(np.stack([counts - 1, counts]) // 2, 0)
+    lower, upper = np.take_along_axis(ordered, middle[..., None], axis=0).astype(np.uint16)
+    return ((lower + upper + 1) // 2).astype(np.uint8), counts
+
+
+def _steps(
+    covered: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Return where the pixels of each frame's hole lie in the frame before, and in the frame after.
+
+    Returns:
+        Two lists of `N 2`, in row order, x first; NaN where no flow leads there, as over a cut.
+    """
+    positions, shots = camera_positions(covered, ~mask)
+    before, after = ([np.full((hole.sum(), 2), np.nan, np.float32) for hole in mask] for _ in range(2))
+    for now, then in itertools.pairwise(range(len(mask))):
+        holes = mask[now], mask[then]
+        if shots[now] != shots[then] or not (holes[0].any() or holes[1].any()):
+            continue
+        motion = np.linalg.inv(positions[then]) @ positions[now]
+        flows = dense_motion(covered[now], covered[then], ~mask[now], ~mask[then], motion)
+        for step, hole, (flow, leads) in zip((after[now], before[then]), holes, flows, strict=True):
+            row, column = np.nonzero(hole)
+            step[:] = np.where(leads[hole][:, None], flow[hole] + np.stack([column, row], axis=-1), np.nan)
+    return before, after
+
+
+def _follow(
+    steps: list[NDArray[np.float32]], mask: NDArray[np.bool_], order: Iterable[int]
+) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Follow steps from frame to frame until they meet a known pixel.
+
+    Args:
+        steps: For each frame where the pixels of its hole lie in the frame that precedes it in `order`.
+        mask: `T H W`.
+        order: Frames, so that each one's source comes before it.
+
+    Returns:
+        For each frame the frame from which each pixel of its hole comes (`N`; -1 for none), and its place there
+        (`N 2`, x first).
+    """
+    found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+    origin = np.full(mask.shape[1:], -1, np.int64)  # of the frame before: the frame its pixels come from ...
+    shift = np.zeros((*mask.shape[1:], 2), np.float32)  # ... and how far from their own place
+    for now in order:
+        hole, place = mask[now], steps[now]
+        leads = ~np.isnan(place[:, 0])
+        column, row = np.rint(np.where(leads[:, None], place, 0)).astype(np.int64).T
+        found[now] = np.where(leads, origin[row, column], -1), place + shift[row, column]
+        origin, shift = np.full_like(origin, now), np.zeros_like(shift)
+        origin[hole] = found[now][0]
+        shift[hole] = found[now][1] - np.argwhere(hole)[:, ::-1]
+    return found
+
+
+def _read(frames: NDArray[np.uint8], origin: NDArray[np.int64], place: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the colours `N 3`, bilinear, at the places `N 2` (x first) of the frames `origin` (`N`)."""
+    where = np.stack([origin, place[:, 1], place[:, 0]])
+    channels = [
+        ndimage.map_coordinates(frames[..., channel], where, np.float32, order=1, mode="nearest")
+        for channel in range(frames.shape[-1])
+    ]
+    colours: NDArray[np.uint8] = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return colours

@@ -1,6 +1,20 @@
 """Where a forgery lies. A sampler is found by its `name` or its dotted path."""
 
 from outpaint_lightning.forge.masks.base import MaskSampler
+from outpaint_lightning.forge.masks.freeform import BlobMask, BrushMask, PolygonMask
+from outpaint_lightning.forge.masks.objects import ObjectMask
+from outpaint_lightning.forge.masks.occlusions import BarMask, CloudMask, RainMask
 from outpaint_lightning.forge.masks.rectangles import BorderMask, BoxMask
 
-__all__ = ["BorderMask", "BoxMask", "MaskSampler"]
+__all__ = [
+    "BarMask",
+    "BlobMask",
+    "BorderMask",
+    "BoxMask",
+    "BrushMask",
+    "CloudMask",
+    "MaskSampler",
+    "ObjectMask",
+    "PolygonMask",
+    "RainMask",
+]

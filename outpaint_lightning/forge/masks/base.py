@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +28,19 @@ class MaskSampler(Part, ABC):
 def path(start: list[int], stop: list[int], frames: int) -> NDArray[np.int64]:
     """Return the whole-pixel positions `frames n` on the straight way from `start` to `stop`."""
     return np.rint(np.linspace(start, stop, frames)).astype(np.int64)
+
+
+def largest(fits: Callable[[float], bool], most: float) -> float:
+    """Return a scale that fits next to one that does not, by bisection; `most` where it fits, 0 where none does.
+
+    Args:
+        fits: Whether a scale is small enough.
+        most: The largest scale; the result is exact to 1 / 16384 of it.
+    """
+    if fits(most):
+        return most
+    low, high = 0.0, most
+    for _ in range(14):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.forge.masks.base import MaskSampler, path
+from outpaint_lightning.forge.masks.base import AREA, MaskSampler, largest, path
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 
 @dataclass(frozen=True)
 class BorderMask(MaskSampler):
     """A border on some sides of the frame, each of its own width: the region that outpainting adds.
+
+    Where drawn borders cover more than 60 % of the clip, all are narrowed by one factor until they do not.
 
     Attributes:
         sides: Fewest and most sides that get a border, 1 to 4.
@@ -43,7 +45,16 @@ class BorderMask(MaskSampler):
             widths = np.clip(np.rint(fraction * extent), 2, (extent - 1) // 2)
             return [int(value) for value in widths * present]
 
-        return {"start": pixels(start), "stop": pixels(start + change)}
+        def scaled(factor: float) -> Parameters:
+            return {"start": pixels(factor * start), "stop": pixels(factor * (start + change))}
+
+        def fits(factor: float) -> bool:
+            widths = scaled(factor)
+            left, top, right, bottom = path(widths["start"], widths["stop"], frames).T
+            known = (width - left - right) * (height - top - bottom) / (width * height)
+            return bool(1 - known.mean() <= AREA[1])
+
+        return scaled(largest(fits, 1.0))
 
     def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
         """Return the masks `frames height width`."""

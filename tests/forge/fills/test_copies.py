@@ -5,11 +5,47 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from outpaint_lightning.forge.fills import Reflect, mirror
+from outpaint_lightning.forge.fills.copies import Reflect, Replicate, mirror, nearest, paint
 from outpaint_lightning.forge.parts import Footage
 
 Clips = Callable[..., np.ndarray]
 STEADY = {"sigma": 0.01, "shifts": [[0.0, 0.0]]}  # a kernel of one pixel
+
+
+def test_replicate_of_a_border_is_the_known_rectangle_padded():
+    known = np.random.default_rng(0).integers(0, 256, (2, 10, 12, 3), dtype=np.uint8)
+    expected = np.pad(known, ((0, 0), (3, 5), (7, 2), (0, 0)), mode="edge")
+    mask = np.ones(expected.shape[:3], bool)
+    mask[:, 3:13, 7:19] = False
+    blank = np.where(mask[..., None], 0, expected).astype(np.uint8)
+    np.testing.assert_array_equal(Replicate().apply(Footage(blank), mask, {}), expected)
+
+
+def test_nearest_is_nearest():
+    """Against every distance: catches rows for columns, the farthest for the nearest, and approximate distances."""
+    known = np.random.default_rng(1).random((23, 31)) < 0.02
+    found = nearest(known)
+    assert known[tuple(found)].all()
+    here, there = np.indices(known.shape).reshape(2, -1, 1), np.array(np.nonzero(known))[:, None]
+    least = np.square(here - there).sum(axis=0).min(axis=1).reshape(known.shape)
+    np.testing.assert_array_equal(np.square(found - np.indices(known.shape)).sum(axis=0), least)
+
+
+def test_paint_prepares_once_for_a_hole_that_stays_and_rounds_and_clips():
+    frames = np.full((4, 3, 3, 3), 9, np.uint8)
+    mask = np.zeros((4, 3, 3), bool)
+    mask[:2, 0, 0] = mask[3, 1, 1] = True
+    holes = []
+
+    def prepare(hole: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        holes.append(hole)
+        return lambda _: np.array([[-3.0, 7.6, 300.0]])
+
+    filled = paint(frames, mask, prepare)
+    assert len(holes) == 2  # an empty hole needs none
+    np.testing.assert_array_equal(filled[mask], [[0, 8, 255]] * 3)
+    assert (filled[~mask] == 9).all()
+    assert (frames == 9).all()
 
 
 def test_mirror_of_a_border_is_the_known_rectangle_padded():

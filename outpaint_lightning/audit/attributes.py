@@ -1,0 +1,72 @@
+"""What tells files apart before anybody looks at a pixel: the format, sizes and tables of a clip's first frame."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
+
+from outpaint_lightning.io.video import open_stream
+from outpaint_lightning.types import InputError
+
+FORMAT, SIZE, FRAMES = "file format", "frame size", "number of frames"
+TABLES, PIXELS, RATE = "JPEG quantisation", "pixel format", "frame rate"
+ATTRIBUTES = (FORMAT, SIZE, FRAMES, TABLES, PIXELS, RATE)
+WITHIN_FORMAT = (TABLES, PIXELS, RATE)
+"""These follow from the file format, so they are compared only between files of the same one."""
+
+_STANDARD_LUMA = 57.625  # mean of table K.1 of ITU-T T.81, from which libjpeg scales that of every quality
+_SAMPLINGS = {0: " 4:4:4", 1: " 4:2:2", 2: " 4:2:0"}
+
+
+def image_attributes(path: Path) -> dict[str, str]:
+    """Return the attributes of an image, from its header.
+
+    Raises:
+        InputError: the file is missing or is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            found = {
+                FORMAT: f"{path.suffix.lower()} {image.format}",
+                SIZE: f"{image.width}x{image.height}",
+                PIXELS: image.mode,
+            }
+            if image.format == "PNG":
+                with path.open("rb") as file:
+                    found[PIXELS] += f" {file.read(25)[24]}-bit"  # Pillow's mode hides the 16 bits of colour
+            if tables := getattr(image, "quantization", None):
+                found[TABLES] = _quality(tables)
+                found[PIXELS] += _SAMPLINGS.get(get_sampling(image), "")
+            return found
+    except Exception as error:  # every Pillow plugin raises its own kind
+        raise InputError(f"{path}: does not decode; an image was expected") from error
+
+
+def video_attributes(path: Path) -> dict[str, str]:
+    """Return the attributes of a video file, from its header.
+
+    Raises:
+        InputError: the file is missing or holds no video that can be decoded.
+    """
+    with open_stream(path) as (_, stream):
+        found = {
+            FORMAT: f"{path.suffix.lower()} {stream.codec_context.name}",
+            SIZE: f"{stream.codec_context.width}x{stream.codec_context.height}",
+            PIXELS: str(stream.codec_context.pix_fmt),
+            RATE: f"{float(stream.average_rate or 0):.3g}",
+        }
+        if stream.frames:
+            found[FRAMES] = str(stream.frames)
+        return found
+
+
+def _quality(tables: dict[int, list[int]]) -> str:
+    """Return libjpeg's quality of these tables, and a number that tells tables of like strength apart."""
+    scale = 100 * float(np.mean(tables[0])) / _STANDARD_LUMA
+    quality = 100 - scale / 2 if scale <= 100 else 5000 / scale
+    code = zlib.crc32(repr([list(table) for _, table in sorted(tables.items())]).encode())
+    return f"quality {quality:.0f} #{code & 0xFFFF:04x}"

@@ -1,0 +1,50 @@
+"""Does the dataset contradict itself? What `read_dataset` finds, what each scan found, and what only all clips tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from outpaint_lightning.audit.findings import WARNING, Finding, of_error
+from outpaint_lightning.audit.scan import MAKE_AGAIN
+from outpaint_lightning.audit.survey import Survey
+from outpaint_lightning.io.dataset import ProblemKind
+from outpaint_lightning.types import InputError
+
+_ADVICE: dict[ProblemKind, str] = {
+    "manifest": "mend the list; docs/reference/dataset.md shows one",
+    "missing": "add the frames or remove the row",
+    "twice": "give every clip a name and a row of its own",
+    "empty": "add the frames or remove the folder",
+    "undecodable": MAKE_AGAIN,
+    "masks": "write one mask a frame with the frame's name; all zero where a frame is authentic",
+    "stray": "remove the masks, or give them the name of their clip",
+    "split": "write train, val or test, or leave all of them empty",
+    "leak": "give every clip of one source the same split",
+}
+
+
+def problem(kind: ProblemKind, error: InputError) -> Finding:
+    """Return the finding of a problem that `read_dataset` tells of."""
+    return of_error(kind, error, _ADVICE[kind])
+
+
+def problems(survey: Survey) -> Iterator[Finding]:
+    """Yield what reading the lists and the clips brought up."""
+    yield from survey.problems
+    for clip in survey.clips:
+        yield from clip.findings
+
+
+def unexpected_masks(survey: Survey) -> Iterator[Finding]:
+    """Find clips with masks and no forger in a manifest that names the forger of others."""
+    if not any(clip.entry.forger for clip in survey.clips):
+        return
+    for clip in survey.clips:
+        if clip.entry.masks and not clip.entry.forger:
+            yield Finding(
+                WARNING,
+                "unexpected-masks",
+                clip.entry.masks,
+                f"masks of clip {clip.entry.clip!r}, which has no forger in the manifest, as an authentic clip",
+                "remove the masks if the clip is authentic, else name its forger",
+            )

@@ -1,0 +1,93 @@
+"""The report of an audit: a page to read, and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from outpaint_lightning.audit.findings import ERROR, Finding
+from outpaint_lightning.audit.run import Report
+
+SHOWN = 5
+"""Findings of a kind that the page shows."""
+
+
+def as_json(report: Report) -> str:
+    """Return `root`, `findings` and `statistics` as JSON; paths are relative to the root where they are inside."""
+    findings = [asdict(finding) | {"path": _path(report, finding)} for finding in report.findings]
+    content = {"root": str(report.root), "findings": findings, "statistics": report.statistics}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_text(report: Report) -> str:
+    """Return one page: the first findings of each kind with advice, then the statistics."""
+    return "\n".join([*_findings(report), *_summary(report), *_splits(report), *_floors(report), *_files(report)])
+
+
+def _path(report: Report, finding: Finding) -> str:
+    inside = finding.path != report.root and finding.path.is_relative_to(report.root)
+    return str(finding.path.relative_to(report.root)) if inside else str(finding.path)
+
+
+def _findings(report: Report) -> Iterator[str]:
+    total = Counter(finding.kind for finding in report.findings)
+    width = max(map(len, total), default=0)
+    shown: Counter[str] = Counter()
+    for finding in report.findings:
+        shown[finding.kind] += 1
+        if shown[finding.kind] <= SHOWN:
+            yield f"{finding.severity:8} {finding.kind:{width}}  {_path(report, finding)}: {finding.message}"
+            yield f"{'':9}{'':{width}}  advice: {finding.advice}"
+        elif shown[finding.kind] == SHOWN + 1:
+            yield f"{'':9}{finding.kind:{width}}  and {total[finding.kind] - SHOWN} more (all of them with --json)"
+    if total:
+        yield ""
+
+
+def _summary(report: Report) -> Iterator[str]:
+    errors = sum(finding.severity == ERROR for finding in report.findings)
+    warnings = len(report.findings) - errors
+    numbers = report.statistics
+    yield (
+        f"{_count(len(report.findings), 'finding')} ({_count(errors, 'error')}, {_count(warnings, 'warning')}) in "
+        f"{_count(numbers['clips'], 'clip')} ({_count(numbers['sources'], 'source')}, "
+        f"{_count(numbers['frames'], 'frame')})"
+    )
+
+
+def _splits(report: Report) -> Iterator[str]:
+    numbers = report.statistics
+    yield f"\n{'':12}{'sources':>8}{'authentic':>11}{'forged':>8}{'frames':>8}   forged area: min to max, quartiles"
+    for split, row in numbers["splits"].items():
+        frames = row["authentic"]["frames"] + row["forged"]["frames"]
+        area = "  ".join(f"{share:6.1%}" for share in numbers["area"].get(split, []))
+        yield (
+            f"{split or 'all':12}{row['sources']:8}{row['authentic']['clips']:11}{row['forged']['clips']:8}{frames:8}"
+            f"   {area}"
+        ).rstrip()
+
+
+def _floors(report: Report) -> Iterator[str]:
+    rows = [({"name": split}, row) for split, row in report.statistics["floors"].items()]
+    rows += [({"name": f"{row['mask']}/{row['fill']}"}, row) for row in report.statistics["floors_by_forger"]]
+    if not rows:
+        return
+    names = [name for name in rows[0][1] if name != "clips"]
+    width = 2 + max(len(label["name"]) for label, _ in rows)
+    yield "\nfloors: F1 per video of masks that never look at a frame, learnt from the training masks"
+    yield f"{'':{width}}{'clips':>6}" + "".join(f"{name.replace('_', ' '):>13}" for name in names)
+    for label, row in rows:
+        yield f"{label['name']:{width}}{row['clips']:6}" + "".join(f"{row[name]:13.3f}" for name in names)
+
+
+def _files(report: Report) -> Iterator[str]:
+    yield "\nfiles, as clips authentic + forged"
+    for attribute, values in report.statistics["attributes"].items():
+        shown = ", ".join(f"{value} {row['authentic']}+{row['forged']}" for value, row in values.items())
+        yield f"  {attribute}: {shown}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,191 @@
+"""Forgeries made on the fly: a handful of clean clips gives endless labelled windows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.data.windows import WindowDataset, window_indices, window_meta
+from outpaint_lightning.forge.chains import Chain
+from outpaint_lightning.forge.forger import Forger, label
+from outpaint_lightning.forge.material import Material
+from outpaint_lightning.forge.parts import Footage
+from outpaint_lightning.forge.recipe import Recipe, rng_of
+from outpaint_lightning.io import Clip, ClipEntry, open_clip
+from outpaint_lightning.types import InputError, WindowMeta
+
+MADE = 2  # whole clips that are kept: windows of a clip follow each other
+
+
+class ForgedClip(Clip):
+    """A clip as `forge` would write it with the same recipe, made when it is read.
+
+    Attributes:
+        entry: its row of the manifest that `forge` would write.
+        clean: the clip that it is made of.
+    """
+
+    def __init__(self, material: Material, recipe: Recipe, number: int, chain: Chain, forger: Forger | None) -> None:
+        """Remember what to make.
+
+        Args:
+            material: the clean clip.
+            recipe: for its seed.
+            number: of the forgery; 0 is the untouched twin.
+            chain: what it goes through.
+            forger: what forges it; None for the twin.
+        """
+        self.clean = open_clip(material.entry.frames)
+        self._material, self._chain, self._forger = material, chain, forger
+        self._lot = (recipe.seed, material.entry.clip, number)
+        self._span = material.span(self.clean)
+        name = f"{material.entry.clip}__{number}" if number else material.entry.clip
+        self.entry = replace(material.entry, clip=name, forger=forger.name if forger else "")
+        self.path, self.name, self.fps = self.clean.path, name, self.clean.fps
+        params = chain.sample(rng_of(*self._lot[:-1], "chain parameters"))
+        self._frames: int
+        self._frames, self.height, self.width = chain.prepare(self._blank.frames, None, params)[0].shape[:3]
+
+    @property
+    def _blank(self) -> Footage:
+        return Footage.blank(len(self._span), self.clean.height, self.clean.width)
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return self._frames
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Read some frames; see `Clip.read`. The whole clip is made for it."""
+        self._check(indices)
+        return _made(self)[0][list(indices)]
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every frame in order; see `Clip`."""
+        return iter(_made(self)[0])
+
+    def masks(self, indices: Sequence[int]) -> NDArray[np.bool_]:
+        """Read the masks of some frames: bool `T H W`."""
+        self._check(indices)
+        return _made(self)[1][list(indices)]
+
+    def make(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Make all frames and masks, anew each time."""
+        frames = self.clean.read(self._span)
+        made, mask, record = self._material.make(frames, self._span, self._chain, self._forger, self._lot)
+        made = self._chain.decode(made, self.fps, record["chain"]["params"])
+        return made, np.zeros(made.shape[:3], np.bool_) if mask is None else mask
+
+    def label(self) -> NDArray[np.bool_]:
+        """Return where the forgery lies before the chain, bool `T H W`, without making it."""
+        if self._forger is None:
+            return np.zeros(self._blank.shape, np.bool_)
+        drawn = self._material.draw(rng_of(*self._lot), self._forger, self._blank.frames, self._span)
+        return label(*drawn)
+
+
+@functools.lru_cache(MADE)
+def _made(clip: ForgedClip) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return clip.make()
+
+
+class ForgeDataset(WindowDataset):
+    """Windows of forgeries that are made when they are read, from clean clips.
+
+    There are as many clips, windows and forgeries as `forge` would write with the same recipe: each clip untouched and
+    `recipe.per_clip` forgeries of it. Unless `fresh`, they are those very forgeries, pixel for pixel.
+
+    Args:
+        materials: clean clips of one split.
+        recipe: parts to choose from, and their seed.
+        fresh: draw another forgery for each window and epoch, depending on (seed, epoch, index) only.
+        span: consecutive frames around a window that a fresh forgery is made of; temporal fills see no others.
+        frames: see `WindowDataset`, as the further ones.
+        stride: of the window.
+        crop: of whole frames, after forging.
+        every: this-many-th frame of a clip.
+        seed: of the crops.
+
+    Raises:
+        InputError: as `WindowDataset`, or a `span` shorter than a window, or a clip that no forger suits.
+    """
+
+    def __init__(
+        self,
+        materials: Sequence[Material],
+        recipe: Recipe,
+        *,
+        fresh: bool,
+        span: int = 5,
+        frames: int = 2,
+        stride: int = 1,
+        crop: tuple[int, int] | None = None,
+        every: int = 1,
+        seed: int = 0,
+    ) -> None:
+        if span <= (frames - 1) * stride:
+            raise InputError(f"data.span is {span}: expected at least {(frames - 1) * stride + 1}, a whole window")
+        self.recipe, self.fresh, self.span = recipe, fresh, span
+        self._numbered: list[tuple[Material, int]] = []
+        self._forged: dict[str, ForgedClip] = {}
+        for material in materials:
+            clip = material.entry.clip
+            chain = recipe.chain(clip, material.is_photo)
+            for number, forger in enumerate([None, *recipe.forgers(clip, material.available)]):
+                made = ForgedClip(material, recipe, number, chain, forger)
+                self._numbered.append((material, number))
+                self._forged[made.name] = made
+        super().__init__([clip.entry for clip in self._forged.values()], frames, stride, crop, every, seed)
+
+    def _clip(self, entry: ClipEntry) -> Clip:
+        clip = self._forged[entry.clip]
+        return clip.clean if self.fresh else clip
+
+    @property
+    def forged(self) -> list[int]:
+        """The clips that have forged pixels."""
+        return [video for video, entry in enumerate(self.entries) if entry.forger]
+
+    def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
+        """Return the masks of some frames of a clip, bool `T H W`: where fresh, of one forgery that stands for many."""
+        clip = self._forged[self.entries[video].clip]
+        return _label(clip)[list(indices)] if self.fresh else clip.masks(indices)
+
+    def _window(self, epoch: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], WindowMeta]:
+        if not self.fresh:
+            return super()._window(epoch, index)
+        video, frame = self.index[index]
+        material, number = self._numbered[video]
+        clean, clip = self.clips[video], material.entry.clip
+        span = self._span(frame, len(clean))
+        lot = (self.recipe.seed, clip, epoch, index, number)
+        chain = self.recipe.chain(clip, material.is_photo, epoch, index)
+        forger = None
+        if number:
+            forgers = self.recipe.all_forgers(clip, material.available)
+            forger = forgers[rng_of(*lot, "forger").integers(len(forgers))]
+        made, mask, record = material.make(clean.read(span), span, chain, forger, lot)
+        params = record["chain"]["params"]
+        made = chain.decode(made, clean.fps, params)
+        mask = np.zeros(made.shape[:3], np.bool_) if mask is None else mask
+        thinned = round(len(span) / len(made))  # frames of the span for one that the chain keeps
+        at = min((frame - span.start) // thinned, len(made) - 1)
+        indices = window_indices(at, len(made), self.frames, self.stride)
+        entry = replace(self.entries[video], forger=forger.name if forger else "")
+        meta = window_meta(entry, [span.start + i * thinned for i in indices])
+        return made[indices], mask[indices], meta
+
+    def _span(self, frame: int, total: int) -> range:
+        """Return `span` frames around the window that judges a frame."""
+        window = window_indices(frame, total, self.frames, self.stride)
+        first, last = min(window), max(window)
+        start = max(0, min(first - (self.span - (last - first + 1)) // 2, total - self.span))
+        return range(start, min(start + self.span, total))
+
+
+@functools.lru_cache(MADE)
+def _label(clip: ForgedClip) -> NDArray[np.bool_]:
+    return clip.label()

@@ -1,0 +1,349 @@
+"""What happens to a finished clip before it is stored: thinned in time, rescaled, encoded.
+
+A clip and all its forgeries go through one chain with the same parameters, so that nothing but the forged pixels tells
+them apart.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.parts import ClipFreePart, Parameters
+from outpaint_lightning.io import VideoWriter, open_clip
+from outpaint_lightning.types import InputError
+
+SMALLEST_SIDE = 8  # pixels; rescaling stops there, as the nets and the codecs need something to look at
+CHROMA = {
+    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+}
+"""How many samples of colour a JPEG keeps: all, every second in a row, every second in a row and column."""
+
+
+@dataclass(frozen=True)
+class Chain(ClipFreePart, ABC):
+    """Prepares frames and their label for storing, and encodes the frames.
+
+    Attributes:
+        scale: Smallest and largest factor by which whole frames are rescaled.
+        every: Fewest and most n, of which every n-th frame is kept.
+    """
+
+    folder: ClassVar[str]
+    """Where in a dataset its clips lie: `frames` or `videos`."""
+    suffix: ClassVar[str]
+    """What the name of a clip ends with: nothing for a folder of frames, `.mp4` for a video."""
+    side_step: ClassVar[int] = 1
+    """Sides are trimmed to a multiple of this many pixels."""
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    every: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        _require("scale", self.scale, 0.01, 100)
+        _require("every", self.every, 1, 1000)
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw the factor `scale` and the n of `every`; subclasses add what their codec takes."""
+        return {"scale": float(rng.uniform(*self.scale)), "every": int(rng.integers(*self.every, endpoint=True))}
+
+    def prepare(
+        self, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None, params: Parameters
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Thin and rescale a clip and its label. Two clips that agree outside a label agree outside the result's.
+
+        Of a clip of 2 n frames or more every n-th is kept; a shorter one is not thinned. Sides become `scale` times as
+        long, `SMALLEST_SIDE` pixels at least; videos then lose a last odd row and column.
+
+        Args:
+            frames: `T H W 3`; never changed.
+            mask: `T H W`, True where pixels may be forged; None for an authentic clip.
+            params: What `sample` gave.
+
+        Returns:
+            The frames, and the label: True where any forged pixel had a part in a pixel. They may share memory with
+            the arguments.
+        """
+        step = params["every"] if len(frames) >= 2 * params["every"] else 1
+        frames, mask = frames[::step], None if mask is None else mask[::step]
+        height, width = (max(round(side * params["scale"]), SMALLEST_SIDE) for side in frames.shape[1:3])
+        frames = _rescale(frames, height, width)
+        if mask is not None:
+            # The weights of a forged pixel are never rounded off in floating point, so this misses none.
+            mask = np.asarray(_rescale(mask.astype(np.float32), height, width) > 0)
+        keep = np.s_[:, : height - height % self.side_step, : width - width % self.side_step]
+        return frames[keep], None if mask is None else mask[keep]
+
+    @abstractmethod
+    def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
+        """Encode prepared frames.
+
+        Args:
+            path: The folder or file to make; its name ends with `suffix`.
+            frames: `T H W 3` as `prepare` gave them.
+            fps: Frames a second of the clip before it was thinned.
+            params: What `sample` gave.
+
+        Raises:
+            InputError: The codec does not take frames as small as these.
+        """
+
+    def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
+        """Return what a reader of the files sees that `write` makes of the same arguments, `T H W 3`."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"clip{self.suffix}"
+            self.write(path, frames, fps, params)
+            return np.stack(list(open_clip(path)))
+
+
+class _PngFrames(Chain):
+    """A folder of PNGs: nothing is lost."""
+
+    folder = "frames"
+    suffix = ""
+
+    def write(
+        self,
+        path: Path,
+        frames: NDArray[np.uint8],
+        fps: float,  # noqa: ARG002 - a folder has none
+        params: Parameters,  # noqa: ARG002 - as above
+    ) -> None:
+        """Write `00000.png`, `00001.png`, ..."""
+        write_png(path, frames)
+
+    def decode(
+        self,
+        frames: NDArray[np.uint8],
+        fps: float,  # noqa: ARG002 - a folder has none
+        params: Parameters,  # noqa: ARG002 - as above
+    ) -> NDArray[np.uint8]:
+        """Return the frames themselves: PNG is lossless."""
+        return frames
+
+
+@dataclass(frozen=True)
+class Untouched(_PngFrames):
+    """The frames as they are, as PNGs. It has no options; `resize` has."""
+
+    name = "none"
+
+    scale: tuple[float, float] = field(default=(1.0, 1.0), init=False)
+    every: tuple[int, int] = field(default=(1, 1), init=False)
+
+
+@dataclass(frozen=True)
+class Resize(_PngFrames):
+    """Rescaled PNGs."""
+
+    name = "resize"
+
+    scale: tuple[float, float] = (0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class Jpeg(Chain):
+    """A folder of JPEGs of libjpeg's standard tables.
+
+    Attributes:
+        quality: Lowest and highest, 1 to 100.
+        chroma: Keys of `CHROMA` to choose from.
+    """
+
+    name = "jpeg"
+    folder = "frames"
+    suffix = ""
+
+    quality: tuple[int, int] = (60, 95)
+    chroma: tuple[str, ...] = ("4:2:0",)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        _require("quality", self.quality, 1, 100)
+        if not self.chroma or not set(self.chroma) <= set(CHROMA):
+            raise ValueError(f"chroma {list(self.chroma)}: expected some of {', '.join(CHROMA)}")
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw `quality` and `chroma` as well."""
+        quality, chroma = rng.integers(*self.quality, endpoint=True), self.chroma[rng.integers(len(self.chroma))]
+        return super().sample(rng) | {"quality": int(quality), "chroma": chroma}
+
+    def write(
+        self,
+        path: Path,
+        frames: NDArray[np.uint8],
+        fps: float,  # noqa: ARG002 - a folder has none
+        params: Parameters,
+    ) -> None:
+        """Write `00000.jpg`, `00001.jpg`, ..."""
+        quality, chroma = params["quality"], CHROMA[params["chroma"]]
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, chroma]
+        _write_images(path, ".jpg", frames[..., ::-1], options)
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """How FFmpeg is asked for a codec.
+
+    Attributes:
+        encoder: FFmpeg's name of the encoder.
+        smallest: The fewest pixels a side that it encodes.
+        worst: The highest CRF, of the lowest quality; the best is 0.
+        options: Of the encoder, beside those that all codecs get.
+    """
+
+    encoder: str
+    smallest: int
+    worst: int
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Video(Chain):
+    """An MP4 of 4:2:0 colour, whose sides are even: a last odd row or column is trimmed.
+
+    Encoded by one thread, so the bytes do not depend on the machine's cores. Keyframes come at fixed distances and not
+    where the encoder sees a cut: it would see others in a forgery than in its untouched twin.
+
+    Attributes:
+        quality: Lowest and highest constant rate factor (CRF), in the codec's own scale; 0 is the best.
+        gop: Fewest and most frames from one keyframe to the next.
+    """
+
+    folder = "videos"
+    suffix = ".mp4"
+    side_step = 2
+    codec: ClassVar[_Codec]
+
+    quality: tuple[int, int] = (0, 0)
+    gop: tuple[int, int] = (12, 50)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        _require("quality", self.quality, 0, self.codec.worst)
+        _require("gop", self.gop, 1, 1000)
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw `quality` and `gop` as well."""
+        quality, gop = (int(rng.integers(*choices, endpoint=True)) for choices in (self.quality, self.gop))
+        return super().sample(rng) | {"quality": quality, "gop": gop}
+
+    def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
+        """Write a video file of `fps / every` frames a second; see `Chain.write`."""
+        height, width = frames.shape[1:3]
+        if min(height, width) < self.codec.smallest:
+            side = self.codec.smallest
+            raise InputError(f"{path}: {self.name} of {width}x{height} pixels; expected {side}x{side} or more")
+        gop = str(params["gop"])
+        options = {"g": gop, "keyint_min": gop, "threads": "1", **self.codec.options}
+        if len(frames) < 3:
+            options["bf"] = "0"  # x265 that may use B-frames gives so few frames random times (its issue 781)
+        with VideoWriter(
+            path,
+            height,
+            width,
+            fps / params["every"],
+            codec=self.codec.encoder,
+            crf=params["quality"],
+            options=options,
+        ) as writer:
+            for frame in frames:
+                writer.write(frame)
+
+
+@dataclass(frozen=True)
+class H264(_Video):
+    """H.264 by x264."""
+
+    name = "h264"
+    # The bytes of x264's macroblock tree differ from run to run where it uses AVX-512 (measured, x264 of PyAV 18).
+    codec = _Codec("libx264", 2, 51, {"preset": "medium", "sc_threshold": "0", "mbtree": "0"})
+
+    quality: tuple[int, int] = (18, 32)
+
+
+@dataclass(frozen=True)
+class Hevc(_Video):
+    """HEVC by x265, of 16x16 pixels or more."""
+
+    name = "hevc"
+    # cutree=0: in frames of up to 48 columns the tree writes beyond its memory (measured, x265 of PyAV 18).
+    codec = _Codec(
+        "libx265",
+        16,
+        51,
+        {"preset": "fast", "x265-params": "pools=none:frame-threads=1:scenecut=0:open-gop=0:cutree=0:log-level=none"},
+    )
+
+    quality: tuple[int, int] = (20, 34)
+
+
+@dataclass(frozen=True)
+class Vp9(_Video):
+    """VP9 by libvpx."""
+
+    name = "vp9"
+    # b=0: with a bitrate, CRF would only be a limit of quality.
+    codec = _Codec("libvpx-vp9", 2, 63, {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"})
+
+    quality: tuple[int, int] = (24, 40)
+
+
+@dataclass(frozen=True)
+class Av1(_Video):
+    """AV1 by SVT-AV1, of 64x64 pixels or more: it hangs or crashes on some smaller clips (measured, SVT-AV1 4.1)."""
+
+    name = "av1"
+    codec = _Codec("libsvtav1", 64, 63, {"preset": "8"})
+
+    quality: tuple[int, int] = (25, 45)
+
+
+def write_png(folder: Path, images: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
+    """Write `00000.png`, `00001.png`, ... into a new folder, compressed lightly, since writing is most of the work.
+
+    Args:
+        folder: Made with its parents; it must not be there.
+        images: Frames `T H W 3` uint8 RGB or masks `T H W` bool, which become grey of 0 and 255.
+    """
+    grey_or_bgr = np.where(images, 255, 0) if images.dtype == np.bool_ else images[..., ::-1]
+    _write_images(folder, ".png", grey_or_bgr.astype(np.uint8, copy=False), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _write_images(folder: Path, suffix: str, images: NDArray[np.uint8], options: list[int]) -> None:
+    folder.mkdir(parents=True)
+    for index, image in enumerate(images):
+        path = folder / f"{index:05}{suffix}"
+        if not cv2.imwrite(str(path), image, options):
+            raise OSError(f"{path}: cannot be written")
+
+
+AnyImages = TypeVar("AnyImages", NDArray[np.uint8], NDArray[np.float32])
+
+
+def _rescale(images: AnyImages, height: int, width: int) -> AnyImages:
+    """Resize `T H W` or `T H W 3` images: averaged over areas when they shrink, else bilinearly."""
+    if images.shape[1:3] == (height, width):
+        return images
+    shrinks = height <= images.shape[1] and width <= images.shape[2]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (width, height), interpolation=how) for image in images])
+
+
+def _require(name: str, limits: tuple[float, float], lowest: float, highest: float) -> None:
+    low, high = limits
+    if not lowest <= low <= high <= highest:
+        raise ValueError(f"{name} {low} to {high}: expected a range within {lowest} to {highest}")

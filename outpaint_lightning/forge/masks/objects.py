@@ -1,0 +1,55 @@
+"""Masks of objects that the user gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.masks.base import MaskSampler
+from outpaint_lightning.forge.parts import Footage, Parameters
+from outpaint_lightning.types import InputError
+
+
+@dataclass(frozen=True)
+class ObjectMask(MaskSampler):
+    """An object, in every frame its own mask, dilated as methods that remove objects do before they fill.
+
+    How large it is and whether it is away from a frame is up to the masks given; the bounds of `AREA` do not hold.
+
+    Attributes:
+        radius: Smallest and largest radius of the ellipse that the masks are dilated by, in pixels.
+    """
+
+    name = "object"
+    needs = frozenset({"objects"})
+
+    radius: tuple[int, int] = (4, 8)
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
+        """Draw `radius`; smaller than drawn, down to 0, where it would leave nothing of a frame.
+
+        Raises:
+            InputError: There are no objects, they are empty in every frame, or one is the whole frame.
+        """
+        if not _objects(footage).any():
+            raise InputError("object: the object masks are empty in every frame; expected an object in one or more")
+        for radius in range(int(rng.integers(*self.radius, endpoint=True)), -1, -1):
+            params = {"radius": radius}
+            if not self.render(params, footage).all(axis=(1, 2)).any():
+                return params
+        raise InputError("object: an object mask covers its whole frame; expected some of the frame around the object")
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        side = 2 * params["radius"] + 1
+        ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        return np.stack([cv2.dilate(mask.astype(np.uint8), ellipse) for mask in _objects(footage)]).astype(np.bool_)
+
+
+def _objects(footage: Footage) -> NDArray[np.bool_]:
+    if footage.objects is None:
+        raise InputError("object: the clip has no object masks; expected a mask for every frame")
+    return footage.objects

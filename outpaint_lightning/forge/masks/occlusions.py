@@ -1,0 +1,162 @@
+"""The occlusions of Yin et al., *Unsupervised Spatiotemporal Data Inpainting* (2019): rain, a bar and clouds.
+
+Sizes are those of the paper's frames of 64 x 64 pixels. Elsewhere lengths and speeds grow with the shorter side. Every
+process is without memory: what covers frame t follows from the parameters and t, whatever the length of the clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.masks.base import AREA, MaskSampler
+from outpaint_lightning.forge.parts import Footage, Parameters
+
+SIDE = 64  # pixels a side of the frames that sizes are given for
+SLOPE = -3  # of the clouds' power spectrum: the mean |F|^2 of a wave of k cycles a pixel goes as k^-3
+
+
+def _pixels(size: float, footage: Footage) -> int:
+    """Return a length on a frame of `SIDE` pixels a side in whole pixels of this one, at least 1."""
+    return max(1, round(size * min(footage.shape[1:]) / SIDE))
+
+
+@dataclass(frozen=True)
+class RainMask(MaskSampler):
+    """Streaks that fall straight, all equally fast; one that leaves at the bottom comes in at the top elsewhere.
+
+    A frame that is not square gets more of them, in proportion to long side / short side: as dense at every size.
+
+    Attributes:
+        count: Streaks on a frame of 64 x 64; fewer where they would cover more than 60 % of the frame.
+        thickness: Width of a streak on such a frame, in pixels.
+        length: Shortest and longest streaks on such a frame, in pixels; those of one clip are equally long.
+        speed: Pixels a frame that they fall on such a frame.
+    """
+
+    name = "rain"
+
+    count: int = 30
+    thickness: float = 1.0
+    length: tuple[float, float] = (6.0, 12.0)
+    speed: float = 4.0
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
+        """Draw `streaks` (x and y of the upper left pixel of each in frame 0), `thickness`, `length` and `speed`."""
+        _, height, width = footage.shape
+        thickness = min(_pixels(self.thickness, footage), width - 1)
+        length = min(_pixels(rng.uniform(*self.length), footage), height)
+        count = round(self.count * max(height, width) / min(height, width))
+        room = int(AREA[1] * height * width) // (thickness * length)
+        streaks = rng.integers(0, (width, height), size=(max(1, min(count, room)), 2))
+        return {
+            "streaks": streaks.tolist(),
+            "thickness": thickness,
+            "length": length,
+            "speed": _pixels(self.speed, footage),
+        }
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        _, height, width = footage.shape
+        mask = np.zeros(footage.shape, dtype=bool)
+        x, y = np.array(params["streaks"]).T[:, :, None, None]
+        along, across = np.arange(params["length"])[:, None], np.arange(params["thickness"])
+        # The golden section of the width: however often a pixel has fallen, it comes down where it has not yet.
+        aside = round(width * (np.sqrt(5) - 1) / 2)
+        for index, hole in enumerate(mask):
+            falls, row = np.divmod(y + params["speed"] * index + along, height)
+            hole[row, (x + aside * falls + across) % width] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class BarMask(MaskSampler):
+    """A bar from edge to edge that sweeps over the frame; what leaves on one side comes in on the other.
+
+    Attributes:
+        width: Width of the bar, as a fraction of the frame's.
+        speed: Way from one frame to the next, in the same unit.
+        level: Probability that the bar lies level and moves up or down, by fractions of the frame's height, instead of
+            standing upright and moving left or right, as in the paper.
+    """
+
+    name = "bar"
+
+    width: float = 0.1
+    speed: float = 0.05
+    level: float = 0.5
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
+        """Draw `level`, `start` (first column or row in frame 0), `width` and `step` (pixels a frame, signed)."""
+        level = bool(rng.random() < self.level)
+        extent = footage.shape[1 if level else 2]
+        return {
+            "level": level,
+            "start": int(rng.integers(0, extent)),
+            "width": int(np.clip(np.rint(self.width * extent), 1, extent - 1)),
+            "step": float(rng.choice((-1, 1)) * self.speed * extent),
+        }
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        frames, height, width = footage.shape
+        extent = height if params["level"] else width
+        first = np.rint(params["start"] + params["step"] * np.arange(frames)).astype(np.int64)
+        line = (np.arange(extent) - first[:, None]) % extent < params["width"]
+        line = line[:, :, None] if params["level"] else line[:, None, :]
+        return np.broadcast_to(line, footage.shape).copy()
+
+
+@dataclass(frozen=True)
+class CloudMask(MaskSampler):
+    """Clouds: where a random field is highest, drifting with a constant wind.
+
+    The field is periodic in the frame: what leaves on one side comes in on the other, so that every frame has exactly
+    the coverage. The wind moves it by whole pixels, the nearest to wind x time.
+
+    Attributes:
+        coverage: Smallest and largest fraction of the frame under clouds.
+        wind: Slowest and fastest wind on a frame of 64 x 64, in pixels a frame; its direction is uniform.
+    """
+
+    name = "clouds"
+
+    coverage: tuple[float, float] = (0.1, 0.4)
+    wind: tuple[float, float] = (0.5, 2.0)
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
+        """Draw the `seed` of the field, `coverage`, and `wind` (x and y, pixels a frame)."""
+        direction = rng.uniform(0, 2 * np.pi)
+        wind = (
+            rng.uniform(*self.wind) * min(footage.shape[1:]) / SIDE * np.array([np.cos(direction), np.sin(direction)])
+        )
+        return {
+            "seed": int(rng.integers(2**32)),
+            "coverage": float(rng.uniform(*self.coverage)),
+            "wind": wind.round(3).tolist(),
+        }
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        frames, height, width = footage.shape
+        field = cloud_field(params["seed"], height, width)
+        covered = int(np.clip(round(params["coverage"] * field.size), 1, field.size - 1))
+        clouds = np.zeros(field.size, dtype=bool)
+        clouds[np.argpartition(field, -covered, axis=None)[-covered:]] = True
+        moved = np.rint(np.outer(np.arange(frames), params["wind"])).astype(np.int64)
+        return np.stack([np.roll(clouds.reshape(height, width), (y, x), axis=(0, 1)) for x, y in moved])
+
+
+def cloud_field(seed: int, height: int, width: int) -> NDArray[np.float64]:
+    """Return a Gaussian random field `height width`, periodic and alike in all directions, whose power falls as k^-3.
+
+    Power: the amplitude of a wave of k cycles a pixel is k^-1.5 times that of white noise. The mean is 0.
+    """
+    noise = np.fft.rfft2(np.random.default_rng(seed).standard_normal((height, width)))
+    k = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    k[0, 0] = np.inf  # no mean
+    field: NDArray[np.float64] = np.fft.irfft2(noise * k ** (SLOPE / 2), s=(height, width))
+    return field

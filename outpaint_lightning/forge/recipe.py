@@ -1,0 +1,174 @@
+"""What may be forged: the parts to choose from, and the choice for each clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from outpaint_lightning.forge.chains import Chain
+from outpaint_lightning.forge.fills import Fill
+from outpaint_lightning.forge.forger import Forger
+from outpaint_lightning.forge.masks import MaskSampler
+from outpaint_lightning.forge.parts import Part
+from outpaint_lightning.forge.seams import Seam
+from outpaint_lightning.io.files import shipped_config
+from outpaint_lightning.types import InputError, did_you_mean
+
+AXES: dict[str, type[Part]] = {"masks": MaskSampler, "fills": Fill, "seams": Seam, "chains": Chain}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts that forgeries are made of.
+
+    A forgery depends on the seed, the name of its clip and its own number: another clip more changes none of its
+    pixels, but those that a splice takes from it.
+
+    Attributes:
+        masks: Where; at least one.
+        fills: What; at least one.
+        seams: How it meets the rest; at least one.
+        chains: How a clip and all its forgeries are encoded; at least one.
+        per_clip: Forgeries of each clip.
+        seed: Of every choice.
+    """
+
+    masks: tuple[MaskSampler, ...]
+    fills: tuple[Fill, ...]
+    seams: tuple[Seam, ...]
+    chains: tuple[Chain, ...]
+    per_clip: int = 4
+    seed: int = 0
+
+    @classmethod
+    def read(cls, path: str | Path = "default", **changes: Any) -> Recipe:
+        """Read a recipe.
+
+        Args:
+            path: A YAML file, or the name of one of `configs/forge`.
+            changes: Keys that take the place of the file's; None leaves the file's.
+
+        Raises:
+            InputError: No such file, it is no YAML, or a key, part or value that cannot be used.
+        """
+        file = Path(path) if Path(path).exists() or Path(path).suffix else shipped_config(f"forge/{path}.yaml")
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror}); a recipe in YAML was expected") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{file}: no YAML ({' '.join(str(error).split())})") from error
+        if not isinstance(content, Mapping):
+            raise InputError(f"{file}: expected the keys {', '.join(AXES)}")
+        try:
+            return cls.of(**{**content, **{key: value for key, value in changes.items() if value is not None}})
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
+
+    @classmethod
+    def of(cls, **content: Any) -> Recipe:
+        """Build a recipe from names, `class_path` mappings or parts for each axis.
+
+        Raises:
+            InputError: A key, part or value that cannot be used.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in content:
+            if key not in known:
+                raise InputError(f"no key {key!r}; expected {', '.join(known)}{did_you_mean(str(key), known)}")
+        built: dict[str, Any] = {}
+        for axis, part in AXES.items():
+            specs = content.get(axis)
+            if not isinstance(specs, Sequence) or isinstance(specs, str) or not specs:
+                raise InputError(f"{axis}: expected a list of at least one {part.__name__}")
+            built[axis] = tuple(part.build(spec) for spec in specs)
+        for key, least in (("per_clip", 0), ("seed", 0)):
+            value = content.get(key, getattr(cls, key))
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{key} is {value!r}: expected a whole number from {least} on")
+            built[key] = value
+        return cls(**built)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the recipe in plain values: what `of` takes."""
+        axes: dict[str, Any] = {
+            axis: [{"class_path": part.class_path, "init_args": _options(part)} for part in getattr(self, axis)]
+            for axis in AXES
+        }
+        return {**axes, "per_clip": self.per_clip, "seed": self.seed}
+
+    def forgers(self, clip: str, available: frozenset[str]) -> list[Forger]:
+        """Choose the forgers of a clip: each time the combination, then the parts, used least so far; ties by lot.
+
+        Args:
+            clip: Its name.
+            available: What its footage has beside frames; see `Part.needs`.
+
+        Returns:
+            `per_clip` forgers.
+
+        Raises:
+            InputError: All of the recipe's forgers need more than is available.
+        """
+        forgers = self.all_forgers(clip, available)
+        order = [forgers[index] for index in rng_of(self.seed, clip, "forgers").permutation(len(forgers))]
+        used: Counter[object] = Counter()
+        chosen = []
+        for _ in range(self.per_clip):
+            forger = min(order, key=lambda f: (used[f], used[f.mask] + used[f.fill] + used[f.seam]))
+            used.update([forger, forger.mask, forger.fill, forger.seam])
+            chosen.append(forger)
+        return chosen
+
+    def all_forgers(self, clip: str, available: frozenset[str]) -> list[Forger]:
+        """Return every combination that a clip allows.
+
+        Raises:
+            InputError: There is none.
+        """
+        forgers = [Forger(*parts) for parts in itertools.product(self.masks, self.fills, self.seams)]
+        usable = [forger for forger in forgers if forger.needs <= available]
+        if not usable:
+            lacks = sorted(set.union(*(set(forger.needs - available) for forger in forgers)))
+            meanings = {
+                "objects": "object masks (--masks DIR with a folder of its name)",
+                "donor": "a clip of another source in its split to splice from",
+            }
+            raise InputError(f"{clip}: no forger is left; expected {' and '.join(meanings[need] for need in lacks)}")
+        return usable
+
+    def chain(self, clip: str, is_photo: bool, *lot: object) -> Chain:
+        """Choose the chain that a clip and all its forgeries go through; a photo never becomes a video.
+
+        Args:
+            clip: Its name.
+            is_photo: Whether it is one.
+            lot: What the choice depends on beside the seed and the name.
+
+        Raises:
+            InputError: All of the recipe's chains are for video.
+        """
+        chains = [chain for chain in self.chains if not (is_photo and chain.folder == "videos")]
+        if not chains:
+            raise InputError(f"{clip}: a photo cannot become a video; add the chain none, resize or jpeg")
+        return chains[rng_of(self.seed, clip, "chain", *lot).integers(len(chains))]
+
+
+def rng_of(*key: object) -> np.random.Generator:
+    """Return a generator that depends on nothing but `key`."""
+    digest = hashlib.sha256("/".join(str(part) for part in key).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def _options(part: Part) -> dict[str, Any]:
+    options = {name: getattr(part, name) for name in part.option_names()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}

@@ -1,0 +1,103 @@
+"""What `forge` shows at the end: a table and a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.forger import Record
+from outpaint_lightning.io import frame_files, open_clip, read_mask, write_image
+from outpaint_lightning.io.manifest import SPLITS
+from outpaint_lightning.io.pictures import overlay, strip
+
+ROWS, COLUMNS = 10, 3  # forgeries on the contact sheet
+WIDTH = 220  # pixels of each of its pictures
+CAPTION = 16  # pixels of the line above them
+
+
+def summary(records: Sequence[Record]) -> str:
+    """Return the tables of what `forge` wrote: by split, forgeries by fill and mask, and by chain."""
+    lines = [f"{'split':8}{'sources':>8}{'authentic':>11}{'forged':>8}{'frames':>8}{'forged area':>13}"]
+    for split in SPLITS:
+        members = [record for record in records if record["split"] == split]
+        areas = [record["area"] for record in members if record["forger"]]
+        lines.append(
+            f"{split:8}{len({record['source'] for record in members}):8}{len(members) - len(areas):11}{len(areas):8}"
+            f"{sum(record['frames'] for record in members):8}{f'{np.mean(areas):.1%}' if areas else '-':>13}"
+        )
+    kinds = [record["forger"].split("/") for record in records if record["forger"]]
+    masks = sorted({mask for mask, _, _ in kinds})
+    counts = Counter((fill, mask) for mask, fill, _ in kinds)
+    lines += ["", f"{'forgeries':12}" + "".join(f"{mask:>9}" for mask in masks)]
+    for fill in sorted({fill for _, fill, _ in kinds}):
+        lines.append(f"{fill:12}" + "".join(f"{counts[fill, mask]:9}" for mask in masks))
+    for title, names in (
+        ("seams", (seam for _, _, seam in kinds)),
+        ("chains", (record["chain"]["name"] for record in records)),
+    ):
+        lines.append(f"\n{title}: " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items())))
+    return "\n".join(lines)
+
+
+def write_contact_sheet(root: Path, records: Sequence[Record]) -> None:
+    """Write `contact_sheet.png`: for some forgeries the untouched frame, the forged one and the label.
+
+    It is drawn from the written files: what the chain did shows. Without forgeries there is none.
+
+    Args:
+        root: The dataset.
+        records: Of its clips; an authentic one comes before its forgeries.
+    """
+    forged = _varied([record for record in records if record["forger"]], ROWS * COLUMNS)
+    pictures = [_picture(root, record) for record in forged]
+    if not pictures:
+        return
+    height = max(picture.shape[0] for picture in pictures)
+    padded = [
+        np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0)), constant_values=255) for picture in pictures
+    ]
+    padded += [np.full_like(padded[0], 255)] * (-len(padded) % COLUMNS)
+    write_image(
+        root / "contact_sheet.png", strip([padded[row : row + COLUMNS] for row in range(0, len(padded), COLUMNS)])
+    )
+
+
+def _varied(records: Sequence[Record], count: int) -> list[Record]:
+    """Choose records: each time the one whose fill, mask, seam, chain and source were chosen least so far."""
+    rest, used = list(records), Counter[str]()
+    chosen: list[Record] = []
+    while rest and len(chosen) < count:
+        record = min(rest, key=lambda record: sum(used[trait] for trait in _traits(record)))
+        used.update(_traits(record))
+        rest.remove(record)
+        chosen.append(record)
+    return sorted(chosen, key=lambda record: record["forger"])
+
+
+def _traits(record: Record) -> list[str]:
+    return [*record["forger"].split("/"), record["chain"]["name"], record["source"]]
+
+
+def _picture(root: Path, record: Record) -> NDArray[np.uint8]:
+    """Return untouched, forged and label side by side, at the frame with the largest label, under their names."""
+    forged, twin = (_clip(root, name) for name in (record["clip"], record["clip"].rpartition("__")[0]))
+    masks = [read_mask(file) for file in frame_files(root / "masks" / record["clip"])]
+    at = int(np.argmax([mask.sum() for mask in masks]))
+    shown = [open_clip(path).read([at])[0] for path in (twin, forged)]
+    shown.append(overlay(shown[1], masks[at]))
+    height = max(1, round(WIDTH * shown[0].shape[0] / shown[0].shape[1]))
+    row = strip([[cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA) for picture in shown]])
+    caption = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
+    text = f"{record['forger']} ({record['chain']['name']})  {record['clip']}"
+    cv2.putText(caption, text, (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([caption, row])
+
+
+def _clip(root: Path, name: str) -> Path:
+    folder = root / "frames" / name
+    return folder if folder.is_dir() else root / "videos" / f"{name}.mp4"

@@ -1,0 +1,106 @@
+"""The clean clips of a folder, described by a manifest or by their names, and dealt to splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from outpaint_lightning.forge.recipe import rng_of
+from outpaint_lightning.io import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    ClipEntry,
+    natural_key,
+    read_table,
+    vision_name,
+)
+from outpaint_lightning.io.manifest import COLUMNS, SPLITS
+from outpaint_lightning.types import InputError, did_you_mean
+
+
+def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntry]:
+    """List the clips of a folder in natural order: folders of frames, video files and photos.
+
+    Args:
+        folder: Where they are.
+        manifest: CSV with the column `clip` and any of `split`, `scene`, `camera`, `source`; further columns are kept,
+            rows of clips that the folder lacks are ignored.
+        seed: Deals the sources 70 / 15 / 15 to train, val and test where the manifest gives no splits.
+
+    Raises:
+        InputError: There are none, or a row is missing or cannot be used.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of clips (folders of frames, video files or photos)")
+    paths = sorted((path for path in folder.iterdir() if _is_clip(path)), key=natural_key)
+    if not paths:
+        raise InputError(f"{folder}: no clips found; expected folders of frames, video files or photos")
+    rows = None if manifest is None else _rows(manifest)
+    return deal_splits([_entry(path, rows, manifest) for path in paths], seed, manifest)
+
+
+def deal_splits(entries: list[ClipEntry], seed: int, manifest: Path | None) -> list[ClipEntry]:
+    """Keep the splits of the manifest, or deal the sources 70 / 15 / 15 where it gives none.
+
+    Raises:
+        InputError: Some clips have a split and others have none, there is no such split, or two share a source.
+    """
+    without = [entry.clip for entry in entries if not entry.split]
+    if 0 < len(without) < len(entries):
+        raise InputError(
+            f"{manifest}: the clip {without[0]!r} has no split though others have one; expected all or none"
+        )
+    if without:
+        sources = sorted({entry.source for entry in entries}, key=lambda source: rng_of(seed, source, "split").random())
+        held_out = max(1, round(0.15 * len(sources))) if len(sources) >= 3 else 0
+        of_source = dict.fromkeys(sources, "train")
+        of_source.update(dict.fromkeys(sources[:held_out], "val"))
+        of_source.update(dict.fromkeys(sources[held_out : 2 * held_out], "test"))
+        return [replace(entry, split=of_source[entry.source]) for entry in entries]
+    split_of: dict[str, str] = {}
+    for entry in entries:
+        if entry.split not in SPLITS:
+            raise InputError(
+                f"{manifest}: the clip {entry.clip!r} has split {entry.split!r}; expected {', '.join(SPLITS)}"
+            )
+        if split_of.setdefault(entry.source, entry.split) != entry.split:
+            raise InputError(f"{manifest}: the source {entry.source!r} is in two splits, by clip {entry.clip!r}")
+    return entries
+
+
+def _is_clip(path: Path) -> bool:
+    known = path.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
+    return not path.name.startswith(".") and (path.is_dir() or known)
+
+
+def _entry(path: Path, rows: dict[str, dict[str, str]] | None, manifest: Path | None) -> ClipEntry:
+    clip = path.name if path.is_dir() else path.stem
+    if rows is not None and clip not in rows:
+        raise InputError(f"{manifest}: no row for the clip {clip!r} ({path}){did_you_mean(clip, rows)}")
+    row = {} if rows is None else rows[clip]
+    if row.get("forger"):
+        raise InputError(f"{manifest}: the clip {clip!r} is forged ({row['forger']}); expected authentic clips only")
+    scene, camera = vision_name(clip) or ("unknown", "unknown")
+    return ClipEntry(
+        clip=clip,
+        split=row.get("split", ""),
+        scene=row.get("scene") or scene,
+        camera=row.get("camera") or camera,
+        source=row.get("source") or clip,
+        forger="",
+        frames=path,
+        masks=None,
+        extra={key: value for key, value in row.items() if key not in COLUMNS},
+    )
+
+
+def _rows(manifest: Path) -> dict[str, dict[str, str]]:
+    table = read_table(manifest)
+    if table and "clip" not in table[0]:
+        raise InputError(f"{manifest}: expected a column 'clip'; found {', '.join(table[0])}")
+    rows = {row["clip"]: row for row in table}
+    if len(rows) < len(table):
+        twice = Counter(row["clip"] for row in table).most_common(1)[0][0]
+        raise InputError(f"{manifest}: the clip {twice!r} has more than one row")
+    return rows

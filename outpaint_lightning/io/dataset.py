@@ -1,0 +1,214 @@
+"""The dataset on disk: which clips there are and where their frames and masks lie, checked.
+
+```
+ROOT/manifest.csv            one row a clip
+ROOT/frames/<clip>/00000.png (or .jpg), or ROOT/frames/<clip>.jpg for a photo, or ROOT/videos/<clip>.mp4
+ROOT/masks/<clip>/00000.png  8-bit, 255 = forged, 0 = authentic; or ROOT/masks/<clip>.png of a photo; none = authentic
+```
+
+`layouts.py` knows other layouts, which may have a `manifest.csv` as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from outpaint_lightning.io.clips import VIDEO_SUFFIXES, image_files, open_clip, require_distinct
+from outpaint_lightning.io.files import StrPath, natural_key
+from outpaint_lightning.io.layouts import Found, clip_name, layout_of, no_clips
+from outpaint_lightning.io.manifest import COLUMNS, SPLITS, ClipEntry, read_table, vision_name
+from outpaint_lightning.types import InputError, did_you_mean
+
+ProblemKind = Literal["manifest", "missing", "twice", "empty", "undecodable", "masks", "stray", "split", "leak"]
+"""What is wrong with a dataset: a list cannot be read; a listed clip has no frames; one name stands twice; a folder
+holds no frames; a video does not open; masks are missing or of another number than frames; masks belong to no clip;
+a split has no such name; two splits share a source."""
+
+OnProblem = Callable[[ProblemKind, InputError], None]
+
+
+class Problem(InputError):
+    """One problem of a dataset, with its kind; the message begins with the path it is about."""
+
+    def __init__(self, kind: ProblemKind, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[ClipEntry]:
+    """List the clips of a dataset, in the order of its manifest or, without one, in natural order of their names.
+
+    Args:
+        root: the folder with `frames` or `videos`, and perhaps `masks` and `manifest.csv`, or one in another layout of
+            `layouts.py`.
+        on_problem: told of each problem; what is usable all the same is returned. Of clips that share a source over
+            splits, and of masks of no clip, the clips are. Without it the first problem is raised.
+
+    Raises:
+        InputError: there is no dataset at `root`, or no clip in it; without `on_problem` also: frames, a mask or a
+            column is missing, a clip is listed twice, a split has no such name, or two splits share a source.
+    """
+    root = Path(root)
+    layout = layout_of(root)
+    entries: dict[str, ClipEntry] = {}
+    with _reported(on_problem):  # no more can be read after an error that leaves this block
+        with _as("manifest"):
+            contents = layout.read(root)
+        if not contents.clips:
+            raise no_clips(root)
+        clips: dict[str, Found] = {}
+        for found in contents.clips:
+            with _reported(on_problem):
+                _add_found(clips, found)
+        listed, rows = _rows(root, clips)
+        for row in rows:
+            with _reported(on_problem):
+                _add_entry(entries, row, clips, listed, [root / place for place in layout.places])
+        first: dict[str, ClipEntry] = {}
+        for entry in entries.values():
+            with _reported(on_problem):
+                _check_source(entry, first.setdefault(entry.source, entry), listed)
+        claimed = {found.masks for found in clips.values()}
+        for masks in contents.masks:
+            with _reported(on_problem):
+                if masks not in claimed:
+                    raise Problem("stray", f"{masks}: masks of no clip" + did_you_mean(clip_name(masks), clips))
+    return list(entries.values())
+
+
+@contextmanager
+def _reported(on_problem: OnProblem | None) -> Iterator[None]:
+    """Decide what becomes of a problem: `on_problem` is told and the block left; without it the problem is raised."""
+    try:
+        yield
+    except Problem as problem:
+        if on_problem is None:
+            raise
+        on_problem(problem.kind, problem)
+
+
+@contextmanager
+def _as(kind: ProblemKind) -> Iterator[None]:
+    """Give an error of a reader that knows no kinds its kind."""
+    try:
+        yield
+    except InputError as error:
+        raise Problem(kind, str(error)) from error
+
+
+def _add_found(clips: dict[str, Found], found: Found) -> None:
+    twin = clips.setdefault(found.clip, found)
+    if twin is not found:
+        raise Problem("twice", f"{found.frames}: {twin.frames} has the same name; one clip a name was expected")
+
+
+def _rows(root: Path, clips: Iterable[str]) -> tuple[Path, list[dict[str, str]]]:
+    """Return the rows of the manifest, or a row for each clip where there is none, and the path to blame for them."""
+    manifest = root / "manifest.csv"
+    if not manifest.exists():
+        return root, [{"clip": clip} for clip in sorted(clips, key=natural_key)]
+    with _as("manifest"):
+        rows = read_table(manifest)
+    if not rows:
+        raise Problem("manifest", f"{manifest}: no rows; one for every clip was expected")
+    if "clip" not in rows[0]:
+        raise Problem("manifest", f"{manifest}: no column 'clip'; expected {','.join(COLUMNS)}")
+    return manifest, rows
+
+
+def _add_entry(
+    entries: dict[str, ClipEntry], row: dict[str, str], clips: Mapping[str, Found], listed: Path, places: Iterable[Path]
+) -> None:
+    clip = row["clip"]
+    found = clips.get(clip)
+    if found is None:
+        expected = " or ".join(str(place).replace("<clip>", clip) for place in places)
+        raise Problem(
+            "missing", f"{listed}: clip {clip!r} has no frames; expected {expected}" + did_you_mean(clip, clips)
+        )
+    if not found.frames.exists():
+        raise Problem("missing", f"{listed}: clip {clip!r} has no frames; expected {found.frames}")
+    if clip in entries:
+        raise Problem("twice", f"{listed}: clip {clip!r} is listed twice; one row a clip was expected")
+    entries[clip] = _entry(row, found, listed)
+
+
+def _entry(row: dict[str, str], found: Found, listed: Path) -> ClipEntry:
+    clip, forger = found.clip, row.get("forger", "")
+    split = row.get("split") or found.split
+    if split not in ("", *SPLITS):
+        raise Problem(
+            "split",
+            f"{listed}: clip {clip!r} has split {split!r}; expected {', '.join(SPLITS)} or empty"
+            + did_you_mean(split, SPLITS),
+        )
+    masks = _masks(found)
+    if forger and masks is None:
+        raise Problem(
+            "masks", f"{found.masks or found.frames}: no masks of a clip forged by {forger!r}; one a frame expected"
+        )
+    scene, camera = vision_name(clip) or ("unknown", "unknown")
+    return ClipEntry(
+        clip=clip,
+        split=split,
+        scene=row.get("scene") or scene,
+        camera=row.get("camera") or camera,
+        source=row.get("source") or clip,
+        forger=forger,
+        frames=found.frames,
+        masks=masks,
+        extra={column: value for column, value in row.items() if column not in COLUMNS},
+        nonzero=found.nonzero,
+    )
+
+
+def _masks(found: Found) -> Path | None:
+    """Return the masks once every frame is known to have its own; None where there are none.
+
+    A mask in a folder has the name of its frame. The frames of a video file are named by their number: `00000.png`.
+    """
+    frames, masks = found.frames, found.masks
+    is_video = frames.is_file() and frames.suffix.lower() in VIDEO_SUFFIXES
+    names = [] if is_video else _image_names(frames)  # also finds empty folders, of authentic clips as well
+    if masks is None or not masks.exists():
+        if found.forged:
+            raise Problem("masks", f"{masks}: missing mask; {frames} is listed with it")
+        return None
+    if is_video:
+        with _as("undecodable"):
+            names = [f"{index:05d}" for index in range(len(open_clip(frames)))]
+    count = 1
+    if masks.is_dir():
+        here = {file.name for file in masks.glob("[!.]*.png")}
+        count = len(here)
+        for name in names:
+            if f"{name}.png" not in here:
+                raise Problem(
+                    "masks", f"{masks / name}.png: missing mask; one for every frame of {frames} was expected"
+                )
+    if count != len(names):
+        raise Problem("masks", f"{masks}: {count} masks for the {len(names)} frames of {frames}; as many were expected")
+    return masks
+
+
+def _image_names(frames: Path) -> list[str]:
+    with _as("empty" if frames.is_dir() else "undecodable"):
+        files = image_files(frames)
+    with _as("twice"):
+        require_distinct(files)
+    return [file.stem for file in files]
+
+
+def _check_source(entry: ClipEntry, first: ClipEntry, listed: Path) -> None:
+    if first.split != entry.split:
+        raise Problem(
+            "leak",
+            f"{listed}: source {entry.source!r} is in split {first.split!r} (clip {first.clip!r}) and "
+            f"{entry.split!r} (clip {entry.clip!r}); splits must not share a source",
+        )

@@ -1,0 +1,71 @@
+"""Work on many clips, in processes, with progress shown."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+import cv2
+from tqdm import tqdm
+
+from outpaint_lightning.types import InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each_clip(
+    work: Callable[[Item], Result], clips: Sequence[Item], workers: int, title: str
+) -> Generator[Result, None, None]:
+    """Give the result of each clip, in order, with a bar on a terminal and a line every tenth of the way elsewhere.
+
+    When the caller stops, or a clip fails, no further one is begun and those in work are finished.
+
+    Args:
+        work: What to do with a clip; a function of a module if there are several workers.
+        clips: What to do it with.
+        workers: Processes; more than 1 need a main module that can be imported.
+        title: Of the progress.
+
+    Raises:
+        InputError: `workers` is less than 1.
+    """
+    if workers < 1:
+        raise InputError(f"--workers {workers}: expected 1 or more processes")
+    return _shown(_results(work, clips, workers), len(clips), title)
+
+
+def _shown(done: Iterator[Result], total: int, title: str) -> Generator[Result, None, None]:
+    if sys.stderr.isatty():
+        yield from tqdm(done, total=total, unit="clip", desc=title)
+        return
+    for count, result in enumerate(done, start=1):
+        if count * 10 // total > (count - 1) * 10 // total:
+            print(f"{title}: {count}/{total} clips", file=sys.stderr, flush=True)
+        yield result
+
+
+def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int) -> Iterator[Result]:
+    if workers == 1 or len(clips) == 1:
+        yield from map(work, clips)
+        return
+    # spawn: the threads of OpenCV do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(clips)), context, initializer=_start_worker) as pool:
+        yield from pool.map(work, clips)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes share the cores
+    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which is imported later if at all
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent lets each finish its clip
