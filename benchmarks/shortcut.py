@@ -1,6 +1,6 @@
 """Why twins matter: a localizer trained where the file format gives the answer away, and one trained on twins.
 
-    python benchmarks/shortcut.py CLIPS OUT [--manifest FILE] [--quality 60] [-- further options of fit]
+    python benchmarks/shortcut.py CLIPS OUT [--manifest FILE] [--quality 60] [options of fit]
 
 The same forgeries are stored as PNG and as JPEG. `confounded` has forged PNG clips and authentic JPEG clips, `swapped`
 the other way round; in `twins` each clip and its forgeries are all PNG or all JPEG. One net is trained on `confounded`,
@@ -50,8 +50,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--quality", type=int, default=60)
-    parser.add_argument("fit", nargs="*", help="further options of fit")
-    args = parser.parse_args()
+    args, fit = parser.parse_known_args()
     out: Path = args.out
 
     jpeg = {"class_path": "jpeg", "init_args": {"quality": [args.quality, args.quality]}}
@@ -68,7 +67,7 @@ def main() -> None:
     results = {}
     for trained in ("confounded", "twins"):
         own = ["--config", CONFIG, "--trainer.default_root_dir", str(out / f"trained_on_{trained}")]
-        run("fit", *own, "--data.root", str(out / trained), *args.fit)
+        run("fit", *own, "--data.root", str(out / trained), *fit)
         for tested in ("confounded", "twins", "swapped"):
             run("test", *own, "--data.root", str(out / tested), "--ckpt_path", "last", "--overwrite")
             summary = json.loads((out / f"trained_on_{trained}" / "test" / "summary.json").read_text())

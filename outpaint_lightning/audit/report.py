@@ -70,16 +70,23 @@ def _splits(report: Report) -> Iterator[str]:
 
 
 def _floors(report: Report) -> Iterator[str]:
-    rows = [({"name": split}, row) for split, row in report.statistics["floors"].items()]
-    rows += [({"name": f"{row['mask']}/{row['fill']}"}, row) for row in report.statistics["floors_by_forger"]]
-    if not rows:
+    floors = report.statistics["floors"]
+    if not floors:
         return
-    names = [name for name in rows[0][1] if name != "clips"]
-    width = 2 + max(len(label["name"]) for label, _ in rows)
+    names = [name for name in next(iter(floors.values())) if name != "clips"]
     yield "\nfloors: F1 per video of masks that never look at a frame, learnt from the training masks"
-    yield f"{'':{width}}{'clips':>6}" + "".join(f"{name.replace('_', ' '):>13}" for name in names)
-    for label, row in rows:
-        yield f"{label['name']:{width}}{row['clips']:6}" + "".join(f"{row[name]:13.3f}" for name in names)
+    yield f"{'':12}{'clips':>8}" + "".join(f"{name.replace('_', ' '):>12}" for name in names)
+    for split, row in floors.items():
+        yield f"{split:12}{row['clips']:8}" + "".join(f"{row[name]:12.3f}" for name in names)
+    cells = {
+        (row["fill"], row["mask"]): max(row[name] for name in names) for row in report.statistics["floors_by_forger"]
+    }
+    if cells:
+        fills, masks = (sorted({key[axis] for key in cells}) for axis in (0, 1))
+        yield f"\n{'best floor':14}" + "".join(f"{mask:>9}" for mask in masks)
+        for fill in fills:
+            shown = (f"{cells[fill, mask]:.3f}" if (fill, mask) in cells else "-" for mask in masks)
+            yield f"{fill:14}" + "".join(f"{value:>9}" for value in shown)
 
 
 def _files(report: Report) -> Iterator[str]:

@@ -45,8 +45,9 @@ class ForgedClip(Clip):
         self._span = material.span(self.clean)
         name = f"{material.entry.clip}__{number}" if number else material.entry.clip
         self.entry = replace(material.entry, clip=name, forger=forger.name if forger else "")
-        self.path, self.name, self.fps = self.clean.path, name, self.clean.fps
+        self.path, self.name = self.clean.path, name
         params = chain.sample(rng_of(*self._lot[:-1], "chain parameters"))
+        self.fps = self.clean.fps / chain.step(len(self._span), params)
         self._frames: int
         self._frames, self.height, self.width = chain.prepare(self._blank.frames, None, params)[0].shape[:3]
 
@@ -169,13 +170,13 @@ class ForgeDataset(WindowDataset):
             forger = forgers[rng_of(*lot, "forger").integers(len(forgers))]
         made, mask, record = material.make(clean.read(span), span, chain, forger, lot)
         params = record["chain"]["params"]
-        made = chain.decode(made, clean.fps, params)
+        step = chain.step(len(span), params)
+        made = chain.decode(made, clean.fps / step, params)
         mask = np.zeros(made.shape[:3], np.bool_) if mask is None else mask
-        thinned = round(len(span) / len(made))  # frames of the span for one that the chain keeps
-        at = min((frame - span.start) // thinned, len(made) - 1)
+        at = (frame - span.start) // step
         indices = window_indices(at, len(made), self.frames, self.stride)
         entry = replace(self.entries[video], forger=forger.name if forger else "")
-        meta = window_meta(entry, [span.start + i * thinned for i in indices])
+        meta = window_meta(entry, [span.start + i * step for i in indices])
         return made[indices], mask[indices], meta
 
     def _span(self, frame: int, total: int) -> range:

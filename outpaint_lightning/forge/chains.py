@@ -58,13 +58,18 @@ class Chain(ClipFreePart, ABC):
         """Draw the factor `scale` and the n of `every`; subclasses add what their codec takes."""
         return {"scale": float(rng.uniform(*self.scale)), "every": int(rng.integers(*self.every, endpoint=True))}
 
+    def step(self, length: int, params: Parameters) -> int:
+        """Return n where `prepare` keeps every n-th frame of a clip of `length`: fewer than 2 n are not thinned."""
+        every: int = params["every"]
+        return every if length >= 2 * every else 1
+
     def prepare(
         self, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None, params: Parameters
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """Thin and rescale a clip and its label. Two clips that agree outside a label agree outside the result's.
 
-        Of a clip of 2 n frames or more every n-th is kept; a shorter one is not thinned. Sides become `scale` times as
-        long, `SMALLEST_SIDE` pixels at least; videos then lose a last odd row and column.
+        Frames are kept as `step` says. Sides become `scale` times as long, `SMALLEST_SIDE` pixels at least; videos then
+        lose a last odd row and column.
 
         Args:
             frames: `T H W 3`; never changed.
@@ -75,7 +80,7 @@ class Chain(ClipFreePart, ABC):
             The frames, and the label: True where any forged pixel had a part in a pixel. They may share memory with
             the arguments.
         """
-        step = params["every"] if len(frames) >= 2 * params["every"] else 1
+        step = self.step(len(frames), params)
         frames, mask = frames[::step], None if mask is None else mask[::step]
         height, width = (max(round(side * params["scale"]), SMALLEST_SIDE) for side in frames.shape[1:3])
         frames = _rescale(frames, height, width)
@@ -92,7 +97,7 @@ class Chain(ClipFreePart, ABC):
         Args:
             path: The folder or file to make; its name ends with `suffix`.
             frames: `T H W 3` as `prepare` gave them.
-            fps: Frames a second of the clip before it was thinned.
+            fps: Frames a second of these frames.
             params: What `sample` gave.
 
         Raises:
@@ -242,7 +247,7 @@ class _Video(Chain):
         return super().sample(rng) | {"quality": quality, "gop": gop}
 
     def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
-        """Write a video file of `fps / every` frames a second; see `Chain.write`."""
+        """Write a video file; see `Chain.write`."""
         height, width = frames.shape[1:3]
         if min(height, width) < self.codec.smallest:
             side = self.codec.smallest
@@ -255,7 +260,7 @@ class _Video(Chain):
             path,
             height,
             width,
-            fps / params["every"],
+            fps,
             codec=self.codec.encoder,
             crf=params["quality"],
             options=options,

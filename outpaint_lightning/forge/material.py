@@ -96,7 +96,10 @@ class Material:
             raise InputError(f"{self.entry.frames}: {error}") from error
         params = chain.sample(rng_of(*lot[:-1], "chain parameters"))
         record["chain"] = {"name": chain.name, "class_path": chain.class_path, "params": params}
-        return *chain.prepare(frames, mask, params), record
+        prepared, label = chain.prepare(frames, mask, params)
+        if label is not None and not label.any():
+            raise InputError(f"{self.entry.frames}: nothing of the forgery is left after {record['chain']}")
+        return prepared, label, record
 
     def draw(
         self, rng: np.random.Generator, forger: Forger, frames: NDArray[np.uint8], span: range

@@ -192,7 +192,7 @@ class _Job:
         record |= {"forger": forger.name if forger else "", "seed": self.seed, "number": number} | made
         record |= {"read": len(frames), "frames": len(forged), "height": forged.shape[1], "width": forged.shape[2]}
         record |= {"area": 0.0 if mask is None else float(mask.mean()), "version": __version__}
-        self._write(name, forged, mask, fps, record)
+        self._write(name, forged, mask, fps / self.chain.step(len(frames), record["chain"]["params"]), record)
         return record
 
     def _write(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, ndimage
 
 from outpaint_lightning.forge.fills.copies import Painter, paint
 from outpaint_lightning.forge.fills.diffusion import diffusion_solver
@@ -72,7 +72,7 @@ class FeatherSeam(Seam):
         """Return frames `T H W 3`."""
         blended = original.copy()
         for frame, fill, hole in zip(blended, filled, mask, strict=True):
-            depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            depth = ndimage.distance_transform_edt(hole)  # OpenCV's last bit depends on the number of threads
             weight = np.minimum(depth[hole] / (params["width"] + 1), 1)[:, None]
             frame[hole] = np.rint(weight * fill[hole] + (1 - weight) * frame[hole]).astype(np.uint8)
         return blended
@@ -156,7 +156,7 @@ def _bands(regions: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     for band, region in zip(bands, regions, strict=True):
         if not region.all():
             depth = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-            band[:] = region & (depth < width)
+            band[:] = region & (depth <= width)
     return bands
 
 

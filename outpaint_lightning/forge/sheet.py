@@ -16,7 +16,7 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.io.pictures import overlay, strip
 
 ROWS, COLUMNS = 10, 3  # forgeries on the contact sheet
-WIDTH = 220  # pixels of each of its pictures
+WIDTH, HEIGHT = 220, 140  # pixels of each of its pictures, white where the frame has another shape
 CAPTION = 16  # pixels of the line above them
 
 
@@ -57,14 +57,9 @@ def write_contact_sheet(root: Path, records: Sequence[Record]) -> None:
     pictures = [_picture(root, record) for record in forged]
     if not pictures:
         return
-    height = max(picture.shape[0] for picture in pictures)
-    padded = [
-        np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0)), constant_values=255) for picture in pictures
-    ]
-    padded += [np.full_like(padded[0], 255)] * (-len(padded) % COLUMNS)
-    write_image(
-        root / "contact_sheet.png", strip([padded[row : row + COLUMNS] for row in range(0, len(padded), COLUMNS)])
-    )
+    pictures += [np.full_like(pictures[0], 255)] * (-len(pictures) % COLUMNS)
+    rows = [pictures[row : row + COLUMNS] for row in range(0, len(pictures), COLUMNS)]
+    write_image(root / "contact_sheet.png", strip(rows))
 
 
 def _varied(records: Sequence[Record], count: int) -> list[Record]:
@@ -90,12 +85,21 @@ def _picture(root: Path, record: Record) -> NDArray[np.uint8]:
     at = int(np.argmax([mask.sum() for mask in masks]))
     shown = [open_clip(path).read([at])[0] for path in (twin, forged)]
     shown.append(overlay(shown[1], masks[at]))
-    height = max(1, round(WIDTH * shown[0].shape[0] / shown[0].shape[1]))
-    row = strip([[cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA) for picture in shown]])
+    row = strip([[_fitted(picture) for picture in shown]])
     caption = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
     text = f"{record['forger']} ({record['chain']['name']})  {record['clip']}"
     cv2.putText(caption, text, (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return np.concatenate([caption, row])
+
+
+def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture as large as fits `HEIGHT` x `WIDTH`, in its middle."""
+    factor = min(HEIGHT / picture.shape[0], WIDTH / picture.shape[1])
+    height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
+    cell = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
+    cell[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return cell
 
 
 def _clip(root: Path, name: str) -> Path:

@@ -237,6 +237,14 @@ def test_noise_adds_only_what_is_missing():
     np.testing.assert_allclose(_fine(result, mask), _fine(noisy, ~mask), rtol=0.15)
 
 
+def test_noise_of_a_still_is_fresh_in_each_frame():
+    clean, noisy, mask = _noisy("white")
+    noisy[1] = noisy[0]
+    result = NoiseSeam().composite(noisy, clean, mask, {"width": 1, "seed": 5})
+    first, second = result[:, 24:86, 44:116].astype(float) - clean[:, 24:86, 44:116]
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
+
+
 def test_noise_comes_from_its_seed_and_is_feathered():
     clean, noisy, mask = _noisy("white")
     results = [NoiseSeam().composite(noisy, clean, mask, {"width": 1, "seed": seed}) for seed in (5, 5, 6)]
