@@ -1,8 +1,8 @@
 """Every code block of the README and the docs runs.
 
-`bash` blocks are commands: `make` targets must exist, `outpaint-lightning` lines run in-process, in order, in a folder
-with clips of their own; training is cut short by options added here. `python` blocks run after them. `console` blocks
-are records of runs whose data is not in the repository; their commands must exist.
+In a page's order, in a folder with clips of its own: `bash` blocks are commands: `make` targets must exist,
+`outpaint-lightning` lines run in-process; training is cut short by options added here. `python` blocks run. `console`
+blocks are records of runs whose data is not in the repository; their commands must exist.
 """
 
 import re
@@ -55,21 +55,22 @@ def run(command: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_blocks_run(page, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    for left in ("data", "runs", "found"):
+    for left in ("data", "runs", "found", "rendered"):
         shutil.rmtree(left, ignore_errors=True)
     blocks = BLOCK.findall(page.read_text())
     assert all(language or "\n" in text for language, text in blocks)
     if page.name in ("dataset.md", "commands.md"):
         run("outpaint-lightning forge clips data/forged --per-clip 1")
-    for _, text in (block for block in blocks if block[0] == "bash"):
-        for line in text.strip().splitlines():
-            run(line.partition(" # ")[0])
-    for _, text in (block for block in blocks if block[0] == "console"):
-        for command in re.findall(r"^\$ outpaint-lightning (\w+)", text, re.MULTILINE):
-            assert command in COMMANDS, command
     names = {"image": __import__("torch").rand(1, 2, 3, 128, 136)}
-    for _, text in (block for block in blocks if block[0] == "python"):
-        exec(compile(text, str(page), "exec"), names)
+    for language, text in blocks:
+        if language == "bash":
+            for line in text.strip().splitlines():
+                run(line.partition(" # ")[0])
+        elif language == "python":
+            exec(compile(text, str(page), "exec"), names)
+        elif language == "console":
+            for command in re.findall(r"^\$ outpaint-lightning (\w+)", text, re.MULTILINE):
+                assert command in COMMANDS, command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())

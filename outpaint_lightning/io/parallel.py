@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import cv2
@@ -29,7 +30,7 @@ def each_clip(
 ) -> Generator[Result, None, None]:
     """Give the result of each clip, in order, with a bar on a terminal and a line every tenth of the way elsewhere.
 
-    When the caller stops, or a clip fails, no further one is begun and those in work are finished.
+    When the caller stops or a clip fails, no further one is begun; at Ctrl-C those in work are given up.
 
     Args:
         work: What to do with a clip; a function of a module if there are several workers.
@@ -62,10 +63,36 @@ def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int
     # spawn: the threads of OpenCV do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(clips)), context, initializer=_start_worker) as pool:
-        yield from pool.map(work, clips)
+        yield from pool.map(partial(_Worker.do, work), clips)
+
+
+class _Worker:
+    """What a worker process does at Ctrl-C, which reaches it too: it gives up its clip and begins no other.
+
+    While it waits for a clip an exception would only be noise.
+    """
+
+    working = False
+    stopped = False
+
+    @classmethod
+    def stop(cls, *_: object) -> None:
+        cls.stopped = True
+        if cls.working:
+            raise KeyboardInterrupt
+
+    @classmethod
+    def do(cls, work: Callable[[Item], Result], clip: Item) -> Result:
+        cls.working = True
+        try:
+            if cls.stopped:
+                raise KeyboardInterrupt
+            return work(clip)
+        finally:
+            cls.working = False
 
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the cores
     os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which is imported later if at all
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent lets each finish its clip
+    signal.signal(signal.SIGINT, _Worker.stop)
