@@ -1,5 +1,20 @@
 """Batched augmentation on the device."""
 
+from outpaint_lightning.augment.base import boxes_from_masks
+from outpaint_lightning.augment.degradations import RandomDownscale, RandomSensorNoise
 from outpaint_lightning.augment.device import DeviceAugmentation
+from outpaint_lightning.augment.double import DoubleSamples
+from outpaint_lightning.augment.elastic import RandomElasticDeformation
+from outpaint_lightning.augment.time_warp import TimeWarp
+from outpaint_lightning.augment.torchio_elastic import TorchioElastic
 
-__all__ = ["DeviceAugmentation"]
+__all__ = [
+    "DeviceAugmentation",
+    "DoubleSamples",
+    "RandomDownscale",
+    "RandomElasticDeformation",
+    "RandomSensorNoise",
+    "TimeWarp",
+    "TorchioElastic",
+    "boxes_from_masks",
+]

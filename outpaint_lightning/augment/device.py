@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from kornia.augmentation import AugmentationSequential
-from kornia.augmentation.base import _AugmentationBase
-from torch import Tensor, nn
+from torch import nn
 
+from outpaint_lightning.augment.windows import on_batches
 from outpaint_lightning.types import Batch
 
 
@@ -27,7 +26,7 @@ class DeviceAugmentation(nn.Module):
     def __init__(self, augmentations: Sequence[nn.Module], seed: int = 0) -> None:
         super().__init__()
         self.seed = seed
-        self.steps = nn.ModuleList(map(_for_batches, augmentations))
+        self.steps = nn.ModuleList(map(on_batches, augmentations))
 
     def forward(self, batch: Batch, step: int, rank: int) -> Batch:
         """Return the augmented batch; `step` counts training batches, `rank` is the process."""
@@ -38,22 +37,3 @@ class DeviceAugmentation(nn.Module):
             for augmentation in self.steps:
                 batch = augmentation(batch)
         return batch
-
-
-class _KorniaOnWindows(nn.Module):
-    """One Kornia augmentation over all frames and masks of a window: `B T C H W` as T inputs with one draw."""
-
-    def __init__(self, augmentation: nn.Module) -> None:
-        super().__init__()
-        self.augmentation = augmentation
-
-    def forward(self, batch: Batch) -> Batch:
-        frames, masks = batch["image"].unbind(1), batch["mask"].unbind(1)
-        keys = ["input"] * len(frames) + ["mask"] * len(masks)
-        out: list[Tensor] = AugmentationSequential(self.augmentation, data_keys=keys)(*frames, *masks)
-        image, mask = torch.stack(out[: len(frames)], 1), torch.stack(out[len(frames) :], 1)
-        return {**batch, "image": image, "mask": mask}
-
-
-def _for_batches(augmentation: nn.Module) -> nn.Module:
-    return _KorniaOnWindows(augmentation) if isinstance(augmentation, _AugmentationBase) else augmentation

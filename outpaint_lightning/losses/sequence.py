@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal, cast
 
@@ -17,28 +18,22 @@ def sequence_weights(updates: int, gamma: float) -> list[float]:
     return [gamma ** (updates - 1 - i) for i in range(updates)]
 
 
-def sequence_cross_entropy(
-    logits: Sequence[Tensor], mask: Tensor, gamma: float, class_weight: Tensor | None = None
-) -> Tensor:
-    """Weighted softmax cross-entropy of every update, summed with `sequence_weights`.
+def cross_entropy(logits: Tensor, mask: Tensor, class_weight: Tensor | None = None) -> Tensor:
+    """Softmax cross-entropy of two classes, mean over pixels.
 
     Args:
-        logits: N tensors `B 2 H W`; channel 0 scores authentic, channel 1 forged.
+        logits: `B 2 H W`; channel 0 scores authentic, channel 1 forged.
         mask: `B 1 H W` in {0, 1}, 1 = forged.
-        gamma: weight of an update against the one after it, in (0, 1].
         class_weight: two weights (authentic, forged). As in torch, the mean over pixels is weighted by them.
 
     Returns:
-        A scalar, in float32 also under autocast.
+        A scalar.
     """
-    target = mask[:, 0].long()
-    weights = sequence_weights(len(logits), gamma)
-    terms = [w * F.cross_entropy(x.float(), target, class_weight) for w, x in zip(weights, logits, strict=True)]
-    return torch.stack(terms).sum()
+    return F.cross_entropy(logits, mask[:, 0].long(), None if class_weight is None else class_weight.to(logits.dtype))
 
 
-class SequenceCrossEntropy(nn.Module):
-    """`sequence_cross_entropy` as a criterion.
+class SequenceCriterion(nn.Module, ABC):
+    """Judge every update of a net, the last one most: the sum of `update_loss` with `sequence_weights`.
 
     Args:
         gamma: weight of an update against the one after it; 0.85 is the source's (and RAFT's KITTI stage).
@@ -68,9 +63,29 @@ class SequenceCrossEntropy(nn.Module):
         if self.balanced and 0 < share < 1:
             self.class_weight.copy_(torch.tensor([0.5 / (1 - share), 0.5 / share]))
 
+    @abstractmethod
+    def update_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the loss, a scalar, of one update's logits `B 2 H W` on masks `B 1 H W`."""
+
     def forward(self, logits: Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """Return `loss` (the weighted sum over updates) and `loss/last_update` (the last update's cross-entropy)."""
-        loss = sequence_cross_entropy(logits, mask, self.gamma, self.class_weight)
-        with torch.no_grad():
-            last = sequence_cross_entropy(logits[-1:], mask, self.gamma, self.class_weight)
-        return {"loss": loss, "loss/last_update": last}
+        """Return the loss of N updates, in float32 also under autocast.
+
+        Args:
+            logits: N tensors `B 2 H W`; channel 0 scores authentic, channel 1 forged.
+            mask: `B 1 H W` in {0, 1}, 1 = forged.
+
+        Returns:
+            `loss`, the weighted sum over updates, and `loss/last_update`, the last update's alone, without gradient.
+        """
+        losses = [self.update_loss(x.to(torch.promote_types(x.dtype, torch.float32)), mask) for x in logits]
+        weights = sequence_weights(len(losses), self.gamma)
+        loss = torch.stack([w * x for w, x in zip(weights, losses, strict=True)]).sum()
+        return {"loss": loss, "loss/last_update": losses[-1].detach()}
+
+
+class SequenceCrossEntropy(SequenceCriterion):
+    """`cross_entropy` of every update: the source's loss."""
+
+    def update_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the cross-entropy of one update."""
+        return cross_entropy(logits, mask, self.class_weight)

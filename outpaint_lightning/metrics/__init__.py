@@ -1,6 +1,45 @@
-"""Localization metrics from pixel counts per frame, and the floors every result is read against."""
+"""Localization metrics from pixel counts per frame, and the floors every result is read against.
+
+Beside them: other code bases' protocols, the choice of a threshold, confidence intervals, seam and interior apart, and
+scores of whole frames and videos.
+"""
 
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
+from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
+from outpaint_lightning.metrics.protocols import PROTOCOLS, Protocol
+from outpaint_lightning.metrics.regions import (
+    REGIONS,
+    TOP_SHARE,
+    FrameScores,
+    auroc,
+    frame_scores,
+    region_recall,
+    seam_and_interior,
+)
+from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdF1, best
 
-__all__ = ["COUNTS", "FLOORS", "FrameCounts", "MaskPrior", "pixel_counts", "scores", "summarize"]
+__all__ = [
+    "COUNTS",
+    "FLOORS",
+    "PROTOCOLS",
+    "REGIONS",
+    "THRESHOLDS",
+    "TOP_SHARE",
+    "FrameCounts",
+    "FrameScores",
+    "Interval",
+    "MaskPrior",
+    "Protocol",
+    "ThresholdF1",
+    "auroc",
+    "best",
+    "bootstrap_interval",
+    "frame_scores",
+    "intervals_by_group",
+    "pixel_counts",
+    "region_recall",
+    "scores",
+    "seam_and_interior",
+    "summarize",
+]

@@ -1,0 +1,140 @@
+"""Elastic deformation against TorchIO's at equal output, and what augmentation costs of a training step.
+
+    python benchmarks/augment.py [--batch 4] [--height 256] [--width 448] [--rounds 5] [--device cpu]
+
+All rounds alternate what they compare in one process; figures are medians over rounds, with least and most. TorchIO
+works on the CPU whatever the device. The training step is RAFT-small with 4 updates on 8 windows of 128x128, as in
+configs/localizer/small.yaml: forward, loss, backward and optimizer. Augmentation is the mean of 24 batches a round, as
+most of it happens to some samples only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+import kornia.augmentation as K
+import torch
+from torch import nn
+
+from outpaint_lightning.augment import (
+    DeviceAugmentation,
+    RandomDownscale,
+    RandomElasticDeformation,
+    RandomSensorNoise,
+    TimeWarp,
+    TorchioElastic,
+)
+from outpaint_lightning.losses import SequenceCrossEntropy
+from outpaint_lightning.nets import RaftLocalizer
+from outpaint_lightning.types import Batch
+
+BATCHES = 24
+
+
+def main() -> None:
+    """Print one line for the elastic deformation and one for each augmentation of the training."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=448)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", ".*fold", RuntimeWarning)  # crops are small, and it is the time that counts here
+    device = torch.device(options.device)
+    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, {options}")
+    torch.manual_seed(0)
+    _compare_elastic(_windows(options.batch, options.height, options.width, device), options.rounds)
+    _share_of_a_step(device, options.rounds)
+
+
+def _windows(batch_size: int, height: int, width: int, device: torch.device) -> Batch:
+    image = torch.rand(batch_size, 2, 3, height, width, device=device)
+    mask = torch.zeros(batch_size, 2, 1, height, width, device=device)
+    mask[..., : width // 3] = 1
+    return {"image": image, "mask": mask, "meta": [{"frames": [0, 1]}] * batch_size}  # type: ignore[typeddict-item]
+
+
+def _compare_elastic(batch: Batch, rounds: int) -> None:
+    ours, theirs = RandomElasticDeformation(p=1), TorchioElastic(p=1)
+    drawn = theirs.sample(len(batch["image"]))
+    planes = (drawn[:, :, :, 3] + 4 * drawn[:, :, :, 4] + drawn[:, :, :, 5]) / 6  # what the one slice gets of 9 planes
+    points = planes[..., :2].transpose(1, 2)
+    mine, others = ours.apply_to(batch, points), theirs.apply_to(batch, drawn)
+    difference = (mine["image"] - others["image"]).abs().max().item()
+    labels = int((mine["mask"] != others["mask"]).sum())
+    times = [
+        (_seconds(lambda: ours.apply_to(batch, points)), _seconds(lambda: theirs.apply_to(batch, drawn)))
+        for _ in range(rounds)
+    ]
+    a, b = (statistics.median(column) for column in zip(*times, strict=True))
+    print(
+        f"elastic: {_spread([theirs / ours for ours, theirs in times], '.0f')}x TorchIO ({a * 1e3:.1f} against "
+        f"{b * 1e3:.0f} ms), images equal to {difference:.1e}, {labels} labels differ",
+        flush=True,
+    )
+
+
+def _share_of_a_step(device: torch.device, rounds: int) -> None:
+    photometric: list[nn.Module] = [
+        K.RandomJPEG((40.0, 95.0), p=0.3), K.RandomGaussianBlur((5, 5), (0.2, 1.5), p=0.2),
+        RandomDownscale(p=0.2), RandomSensorNoise(p=0.3), K.RandomGamma((0.7, 1.4), p=0.3),
+    ]  # fmt: skip
+    source: list[nn.Module] = [K.RandomHorizontalFlip(p=0.5), TimeWarp(), RandomElasticDeformation()]
+    kinds = {type(one).__name__: [one] for one in (*source, *photometric)}
+    kinds["the source's three"] = source
+    kinds["all of them"] = [*source, *photometric]
+    batch = _windows(8, 128, 128, device)
+    net = RaftLocalizer("small", 4, context="residual").to(device)
+    criterion, optimizer = SequenceCrossEntropy(), torch.optim.AdamW(net.parameters(), 1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        criterion(net(batch["image"]), batch["mask"][:, 0])["loss"].backward()
+        optimizer.step()
+
+    step()
+    shares: dict[str, list[float]] = {name: [] for name in kinds}
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    steps = []
+    for _ in range(rounds):
+        steps.append(_seconds(step))
+        for name, augmentations in kinds.items():
+            times[name].append(_seconds_a_batch(augmentations, batch))
+            shares[name].append(times[name][-1] / steps[-1])
+    print(f"training step: {statistics.median(steps) * 1e3:.0f} ms; of it")
+    for name in kinds:
+        percent = _spread([100 * share for share in shares[name]], ".2f")
+        print(f"  {name:25} {percent} % ({statistics.median(times[name]) * 1e3:.2f} ms)")
+
+
+def _seconds_a_batch(augmentations: Sequence[nn.Module], batch: Batch) -> float:
+    augmentation = DeviceAugmentation(augmentations)
+
+    def run() -> None:
+        for number in range(BATCHES):
+            augmentation(batch, number, 0)
+
+    return _seconds(run) / BATCHES
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

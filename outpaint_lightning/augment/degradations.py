@@ -1,0 +1,84 @@
+"""What happens to footage on its way, as far as Kornia has it not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from outpaint_lightning.augment.base import RandomAugmentation
+from outpaint_lightning.types import Batch, InputError
+
+
+class RandomDownscale(RandomAugmentation):
+    """Scale the frames of a window down, with antialiasing, and up to their size again, both bilinearly.
+
+    Masks stay as they are: no pixel is moved.
+
+    Args:
+        scale: range of the factor by which both sides shrink, in (0, 1]; one draw for all frames of a window.
+        p: probability with which a window is scaled.
+
+    Raises:
+        InputError: the range is none, or not within (0, 1].
+    """
+
+    def __init__(self, scale: tuple[float, float] = (0.5, 1.0), p: float = 0.5) -> None:
+        super().__init__(p)
+        self.scale = _range(scale, "RandomDownscale", "scale")
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise InputError(f"RandomDownscale: scale is {scale}: expected [least, most] within (0, 1]")
+
+    def sample(self, batch_size: int) -> Tensor:
+        """Draw the factors: `B`; 0 for a window that stays as it is."""
+        return torch.empty(batch_size).uniform_(*self.scale) * self._chosen(batch_size)
+
+    def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
+        """Scale the windows by the factors `drawn`, `B`."""
+        image = batch["image"].clone()
+        size = image.shape[-2:]
+        for index, factor in enumerate(drawn.tolist()):
+            if factor:
+                small = [max(1, round(side * factor)) for side in size]
+                frames = F.interpolate(image[index], small, mode="bilinear", antialias=True)
+                image[index] = F.interpolate(frames, size, mode="bilinear")
+        return {**batch, "image": image}
+
+
+class RandomSensorNoise(RandomAugmentation):
+    """Add Gaussian noise, fresh in every frame, as a camera's sensor does.
+
+    Kornia's `RandomGaussianNoise` has one strength, and on windows the very same noise in every frame.
+
+    Args:
+        deviation: range of the standard deviation, of values in [0, 1]; one draw for all frames of a window.
+        p: probability with which a window gets noise.
+
+    Raises:
+        InputError: the range is none, or below 0.
+    """
+
+    def __init__(self, deviation: tuple[float, float] = (0.0, 0.03), p: float = 0.5) -> None:
+        super().__init__(p)
+        self.deviation = _range(deviation, "RandomSensorNoise", "deviation")
+
+    def sample(self, batch_size: int) -> Tensor:
+        """Draw the standard deviations: `B`; 0 for a window that stays as it is."""
+        return torch.empty(batch_size).uniform_(*self.deviation) * self._chosen(batch_size)
+
+    def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
+        """Add noise of the standard deviations `drawn`, `B`, and clamp to [0, 1]."""
+        image = batch["image"].clone()
+        which = drawn.nonzero()[:, 0]
+        at, strength = which.to(image.device), drawn[which].to(image)
+        noisy = image[at]
+        image[at] = (noisy + strength[:, None, None, None, None] * torch.randn_like(noisy)).clamp(0, 1)
+        return {**batch, "image": image}
+
+
+def _range(values: Sequence[float], module: str, option: str) -> tuple[float, float]:
+    if len(values) != 2 or not 0 <= values[0] <= values[1]:
+        raise InputError(f"{module}: {option} is {values}: expected [least, most], at least 0")
+    return float(values[0]), float(values[1])

@@ -1,0 +1,37 @@
+"""More samples by keeping the originals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from outpaint_lightning.augment.windows import on_batches
+from outpaint_lightning.types import Batch
+
+
+class DoubleSamples(nn.Module):
+    """The batch and, behind it, an augmented copy: a step sees 2 B samples and takes the time and memory of as many.
+
+    Source: Darra and Vicentini (2023) double their samples by a horizontal flip.
+
+    Args:
+        augmentation: of the copy: Kornia's, or a module that takes and returns batches. Give it `p: 1`, or some
+            samples come twice as they are.
+    """
+
+    def __init__(self, augmentation: nn.Module) -> None:
+        super().__init__()
+        self.augmentation = on_batches(augmentation)
+
+    def forward(self, batch: Batch) -> Batch:
+        """Return the batch of 2 B samples."""
+        originals: dict[str, Any] = {**batch}
+        copies: dict[str, Any] = {**self.augmentation(batch)}
+
+        def both(name: str) -> Any:
+            pair = originals[name], copies[name]
+            return torch.cat(pair) if isinstance(pair[0], Tensor) else [*pair[0], *pair[1]]
+
+        return {name: both(name) for name in originals}  # type: ignore[return-value]  # the keys of `batch`

@@ -1,0 +1,91 @@
+"""TorchIO's random elastic deformation, for comparison."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from outpaint_lightning.augment.base import RandomAugmentation, with_labels
+from outpaint_lightning.augment.elastic import refuse_flow
+from outpaint_lightning.types import Batch, InputError
+
+_PIXELS = np.diag([-1.0, -1.0, 1.0, 1.0])  # of TorchIO's world: x to the right and y down, 1 mm a pixel
+
+
+class TorchioElastic(RandomAugmentation):
+    """TorchIO's `RandomElasticDeformation` itself: drawn by TorchIO, applied by SimpleITK, on the CPU.
+
+    Its images are volumes. A frame is a volume of one slice, which lies in the middle of as many control points as
+    along the other axes and moves by a weighted mean of three of them: about 0.71 of what was drawn.
+
+    Args:
+        num_control_points: along each of the three axes.
+        max_displacement: of a control point, in pixels, `(y, x)`.
+        locked_borders: how many outer rings of control points stay where they are: 0, 1 or 2.
+        p: probability with which a sample is deformed.
+
+    Raises:
+        InputError: TorchIO is not installed or does not take an option, or the batch has flow.
+    """
+
+    def __init__(
+        self,
+        num_control_points: int = 9,
+        max_displacement: tuple[float, float] = (20, 20),
+        locked_borders: int = 2,
+        p: float = 1 / 6,
+    ) -> None:
+        super().__init__(p)
+        try:
+            self._random = _torchio().RandomElasticDeformation(
+                num_control_points, (*max_displacement[::-1], 0), locked_borders
+            )
+        except ValueError as error:
+            raise InputError(f"TorchioElastic: {error}") from error
+
+    def sample(self, batch_size: int) -> Tensor:
+        """Draw displacements of the control points as TorchIO does: `B nx ny nz 3` in pixels; zero where none."""
+        options = self._random.num_control_points, self._random.max_displacement, self._random.num_locked_borders
+        points = np.stack([self._random.get_params(*options) for _ in range(batch_size)])
+        return torch.from_numpy(points) * self._chosen(batch_size)[:, None, None, None, None]
+
+    def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
+        """Deform the samples of which any control point, `B nx ny nz 3` in pixels, is displaced."""
+        refuse_flow(self, batch)
+        image, mask = batch["image"].clone(), batch["mask"].clone()
+        for index in drawn.flatten(1).any(1).nonzero()[:, 0].tolist():
+            image[index], mask[index] = self._deform(image[index], mask[index], drawn[index])
+        return with_labels({**batch, "image": image, "mask": mask})
+
+    def _deform(self, image: Tensor, mask: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Deform the frames `T 3 H W` and masks `T 1 H W` of a window."""
+        torchio = _torchio()
+        subject = torchio.Subject(
+            image=torchio.ScalarImage(tensor=_volume(image), affine=_PIXELS),
+            mask=torchio.LabelMap(tensor=_volume(mask), affine=_PIXELS),
+        )
+        moved = torchio.ElasticDeformation(points.numpy(), self._random.max_displacement)(subject)
+        return _frames(moved.image.data, image), _frames(moved.mask.data, mask)
+
+
+def _volume(frames: Tensor) -> Tensor:
+    """Return `T C H W` as TorchIO's `channels W H depth`, on the CPU."""
+    return frames.cpu().flatten(0, 1).transpose(1, 2)[..., None]
+
+
+def _frames(volume: Tensor, like: Tensor) -> Tensor:
+    return volume[..., 0].transpose(1, 2).reshape(like.shape).to(like)
+
+
+def _torchio() -> ModuleType:
+    try:
+        import torchio
+    except ImportError as error:
+        raise InputError(
+            "TorchioElastic needs TorchIO: `pip install outpaint_lightning[torchio]`; "
+            "RandomElasticDeformation does the same without it"
+        ) from error
+    return torchio

@@ -1,0 +1,61 @@
+"""Kornia's augmentations on windows of frames."""
+
+from __future__ import annotations
+
+import torch
+from kornia.augmentation import (
+    AugmentationSequential,
+    IntensityAugmentationBase2D,
+    RandomHorizontalFlip,
+    RandomVerticalFlip,
+)
+from kornia.augmentation.base import _AugmentationBase
+from torch import Tensor, nn
+
+from outpaint_lightning.augment.base import FLOWS, with_labels
+from outpaint_lightning.types import Batch, InputError
+
+_MIRRORED = {RandomHorizontalFlip: 0, RandomVerticalFlip: 1}  # the channel of a flow, u or v, that changes its sign
+
+
+class KorniaOnWindows(nn.Module):
+    """One Kornia augmentation over all frames and masks of a window: `B T C H W` as T inputs with one draw.
+
+    Images leave it in [0, 1], clamped where Kornia's do not (`RandomGaussianNoise` and resampling that overshoots).
+    Flow follows the two flips: mirrored, with the sign of `u` or `v` changed. `label` and `box` follow the masks.
+
+    Raises:
+        InputError: the batch has flow and the augmentation moves pixels in any other way.
+    """
+
+    def __init__(self, augmentation: nn.Module) -> None:
+        super().__init__()
+        self.augmentation = augmentation
+
+    def forward(self, batch: Batch) -> Batch:
+        """Return the augmented batch."""
+        moves = not isinstance(self.augmentation, IntensityAugmentationBase2D)
+        flows: dict[str, Tensor] = {name: batch[name] for name in FLOWS if name in batch and moves}  # type: ignore[literal-required]
+        mirrored = _MIRRORED.get(type(self.augmentation))
+        if flows and mirrored is None:
+            raise InputError(
+                f"{type(self.augmentation).__name__}: the batch has {' and '.join(flows)}, which only "
+                f"{' and '.join(flip.__name__ for flip in _MIRRORED)} take along"
+            )
+        tensors: dict[str, Tensor] = {"image": batch["image"], "mask": batch["mask"], **flows}
+        frames = [(name, frame) for name, tensor in tensors.items() for frame in tensor.unbind(1)]
+        keys = ["input" if name == "image" else "mask" for name, _ in frames]  # a flow is moved as a mask is
+        sequence = AugmentationSequential(self.augmentation, data_keys=keys)
+        out = iter(sequence(*(frame for _, frame in frames)))
+        moved = {name: torch.stack([next(out) for _ in range(tensor.shape[1])], 1) for name, tensor in tensors.items()}
+        moved["image"] = moved["image"].clamp(0, 1)
+        if flows:
+            flipped = sequence._params[0].data["batch_prob"].to(moved["image"])
+            for name in flows:
+                moved[name][:, :, mirrored] *= (1 - 2 * flipped)[:, None, None, None]
+        return with_labels({**batch, **moved})  # type: ignore[typeddict-item]
+
+
+def on_batches(augmentation: nn.Module) -> nn.Module:
+    """Return a module that takes and returns batches: a Kornia augmentation wrapped, any other as it is."""
+    return KorniaOnWindows(augmentation) if isinstance(augmentation, _AugmentationBase) else augmentation

@@ -1,0 +1,108 @@
+"""High-pass filters in front of a net: they take the scene away and leave how it was recorded.
+
+Each maps frames `N 3 H W` in [0, 1] to residuals `N C H W` in grey levels (steps of 1/255), which is what forgeries
+differ in. Frames are continued by their edge, so that the edge itself leaves no residual.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from outpaint_lightning.geometry import pad
+from outpaint_lightning.types import InputError
+
+GREY_LEVELS = 255
+
+
+class SrmFilters(nn.Module):
+    """Three fixed filters of the spatial rich model, on each colour channel: 9 residuals per frame.
+
+    A filter predicts a pixel from its neighbours, and the residual is what the prediction misses. It is truncated, as
+    in the spatial rich model, because large residuals are edges of the scene. Nothing is learned here.
+
+    Source: Fridrich and Kodovsky, *Rich Models for Steganalysis of Digital Images* (IEEE TIFS 2012): SQUARE 3x3,
+    SQUARE 5x5 and second order, of table 1 there; chosen by Zhou et al., *Learning Rich Features for Image Manipulation
+    Detection* (CVPR 2018, arXiv:1805.04953), figure 3, who sum each over the colour channels; here they stay apart.
+
+    Args:
+        truncation: largest residual kept, in grey levels; 2 is that of the spatial rich model.
+
+    Raises:
+        InputError: the truncation is not positive.
+    """
+
+    kernels: Tensor
+
+    def __init__(self, truncation: float = 2.0) -> None:
+        super().__init__()
+        if not truncation > 0:
+            raise InputError(f"net.residual.truncation is {truncation}: expected a positive number of grey levels")
+        self.truncation = truncation
+        square3 = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
+        square5 = [[-1, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
+        second = [[1, -2, 1]]
+        kernels = [_centred(square3) / 4, _centred(square5) / 12, _centred(second) / 2]
+        self.register_buffer("kernels", torch.stack(kernels)[:, None].repeat(3, 1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the residuals `N 9 H W`, the three filters of red first, in [-truncation, truncation]."""
+        residual = F.conv2d(pad(image * GREY_LEVELS, (2, 2, 2, 2)), self.kernels, groups=3)
+        return residual.clamp(-self.truncation, self.truncation)
+
+
+def _centred(kernel: list[list[int]]) -> Tensor:
+    """Return a kernel of odd sides as float32 `5 5` with zeros around it."""
+    vertical, horizontal = (5 - len(kernel)) // 2, (5 - len(kernel[0])) // 2
+    return F.pad(torch.tensor(kernel, dtype=torch.float32), (horizontal, horizontal, vertical, vertical))
+
+
+class BayarConv(nn.Module):
+    """Constrained convolution: learned filters that predict a pixel from its neighbours, and take the pixel off.
+
+    Source: Bayar and Stamm, *Constrained Convolutional Neural Networks* (IEEE TIFS 2018), section III: at its centre a
+    filter is -1, and its other weights sum to 1. There the weights are divided by their sum after every training step;
+    here `PredictionError` holds in every forward pass, so what is differentiated is what is used.
+
+    Args:
+        filters: number of residuals per frame, each from all colour channels; 3 in the source.
+        size: side of the filters in pixels, odd; 5 in the source.
+
+    Raises:
+        InputError: fewer than one filter, or a size that is even or below 3.
+    """
+
+    def __init__(self, filters: int = 3, size: int = 5) -> None:
+        super().__init__()
+        if filters < 1:
+            raise InputError(f"net.residual.filters is {filters}: expected at least 1")
+        if size < 3 or size % 2 == 0:
+            raise InputError(f"net.residual.size is {size}: expected an odd number of at least 3")
+        self.filters = nn.Conv2d(3, filters, size, padding=size // 2, padding_mode="replicate", bias=False)
+        parametrize.register_parametrization(self.filters, "weight", PredictionError())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the residuals `N filters H W`."""
+        residual: Tensor = self.filters(image * GREY_LEVELS)
+        return residual
+
+
+class PredictionError(nn.Module):
+    """Parametrization of filters `O I K K` (K odd): -1 at the centre of each, and a sum of 1 around it.
+
+    The neighbours' weights are moved by the same amount each, to the nearest that sum to 1. Dividing them by their sum,
+    as the source does, has no bound where that sum passes 0.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the constrained filters, of the same shape."""
+        around = weight.new_ones(weight.shape[2:])
+        around[weight.shape[2] // 2, weight.shape[3] // 2] = 0
+        excess = (weight * around).sum((2, 3), keepdim=True) - 1
+        return (weight - excess / around.sum()) * around - (1 - around)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Return weights that `forward` makes the constrained filters nearest to `weight`."""
+        return weight
