@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ CONFIG = "configs/localizer/small.yaml"
 
 def put_together(forged: Path, authentic: Path, out: Path) -> None:
     """Make a dataset of links: the forged clips of one, the authentic clips of another."""
+    shutil.rmtree(out, ignore_errors=True)
     chosen = [entry for entry in read_dataset(forged) if entry.forger]
     chosen += [entry for entry in read_dataset(authentic) if not entry.forger]
     for entry in chosen:
@@ -60,14 +62,14 @@ def main() -> None:
         recipe = out / f"{name}.yaml"
         recipe.write_text(yaml.safe_dump({**parts, "chains": chains}))
         manifest = ["--manifest", str(args.manifest)] if args.manifest else []
-        run("forge", str(args.clips), str(out / name), "--recipe", str(recipe), *manifest)
+        run("forge", str(args.clips), str(out / name), "--recipe", str(recipe), *manifest, "--overwrite")
     put_together(out / "png", out / "jpeg", out / "confounded")
     put_together(out / "jpeg", out / "png", out / "swapped")
 
     results = {}
     for trained in ("confounded", "twins"):
         own = ["--config", CONFIG, "--trainer.default_root_dir", str(out / f"trained_on_{trained}")]
-        run("fit", *own, "--data.root", str(out / trained), *fit)
+        run("fit", *own, "--data.root", str(out / trained), "--overwrite", *fit)
         for tested in ("confounded", "twins", "swapped"):
             run("test", *own, "--data.root", str(out / tested), "--ckpt_path", "last", "--overwrite")
             summary = json.loads((out / f"trained_on_{trained}" / "test" / "summary.json").read_text())

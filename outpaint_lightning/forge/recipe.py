@@ -69,10 +69,12 @@ class Recipe:
             raise InputError(f"{file}: no YAML ({' '.join(str(error).split())})") from error
         if not isinstance(content, Mapping):
             raise InputError(f"{file}: expected the keys {', '.join(AXES)}")
+        given = {key: value for key, value in changes.items() if value is not None}
         try:
-            return cls.of(**{**content, **{key: value for key, value in changes.items() if value is not None}})
+            read = cls.of(**content)
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
+        return cls.of(**{**read.describe(), **given})
 
     @classmethod
     def of(cls, **content: Any) -> Recipe:

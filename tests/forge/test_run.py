@@ -363,7 +363,7 @@ def test_summary_by_hand():
     table = summary([row, {**row, "area": 0.5}, {**row, "forger": "", "area": 0.0}]).splitlines()
     assert table[1].split() == ["train", "1", "1", "2", "12", "37.5%"]
     assert table[3].split() == ["test", "0", "0", "0", "0", "-"]
-    assert table[-3] == "seams: hard 2"
+    assert table[-2] == "seams: hard 2"
     assert table[-1] == "chains: jpeg 3"
 
 
