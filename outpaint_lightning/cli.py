@@ -82,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def console() -> NoReturn:
-    """Entry point of the console script."""
+    """Entry point of the console script. As with `python -m`, modules in the working directory can be named."""
+    sys.path.insert(0, "")
     try:
         code = main()
         sys.stdout.flush()

@@ -33,9 +33,9 @@ def summary(records: Sequence[Record]) -> str:
     kinds = [record["forger"].split("/") for record in records if record["forger"]]
     masks = sorted({mask for mask, _, _ in kinds})
     counts = Counter((fill, mask) for mask, fill, _ in kinds)
-    lines += ["", f"{'forgeries':12}" + "".join(f"{mask:>9}" for mask in masks)]
+    lines += ["", f"{'forgeries':14}" + "".join(f"{mask:>9}" for mask in masks)]
     for fill in sorted({fill for _, fill, _ in kinds}):
-        lines.append(f"{fill:12}" + "".join(f"{counts[fill, mask]:9}" for mask in masks))
+        lines.append(f"{fill:14}" + "".join(f"{counts[fill, mask]:9}" for mask in masks))
     seams, chains = ([seam for _, _, seam in kinds], [record["chain"]["name"] for record in records])
     return "\n".join([*lines, "", f"seams: {_tally(seams)}", f"chains: {_tally(chains)}"])
 

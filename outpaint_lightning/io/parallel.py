@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -96,3 +97,12 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the cores
     os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which is imported later if at all
     signal.signal(signal.SIGINT, _Worker.stop)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is killed: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
