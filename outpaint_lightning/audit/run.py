@@ -70,7 +70,9 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
 
 
 def _report(root: Path, entries: Sequence[ClipEntry], told: Iterable[Finding], quick: bool, workers: int) -> Report:
-    clips = each_clip(partial(scan, quick=quick), entries, min(workers, 1) if quick else workers, "audit")
+    clips = each_clip(
+        partial(scan, quick=quick), entries, min(workers, 1) if quick else workers, "" if quick else "audit"
+    )
     survey = Survey(root, tuple(clips), tuple(told))
     findings = [finding for check in CHECKS for finding in check(survey)]
     findings.sort(key=lambda finding: finding.severity != ERROR)

@@ -37,14 +37,15 @@ def each_clip(
         work: What to do with a clip; a function of a module if there are several workers.
         clips: What to do it with.
         workers: Processes; more than 1 need a main module that can be imported.
-        title: Of the progress.
+        title: Of the progress; empty to show none.
 
     Raises:
         InputError: `workers` is less than 1.
     """
     if workers < 1:
         raise InputError(f"--workers {workers}: expected 1 or more processes")
-    return _shown(_results(work, clips, workers), len(clips), title)
+    done = _results(work, clips, workers)
+    return _shown(done, len(clips), title) if title else done
 
 
 def _shown(done: Iterator[Result], total: int, title: str) -> Generator[Result, None, None]:
@@ -57,7 +58,7 @@ def _shown(done: Iterator[Result], total: int, title: str) -> Generator[Result, 
         yield result
 
 
-def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int) -> Iterator[Result]:
+def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int) -> Generator[Result, None, None]:
     if workers == 1 or len(clips) == 1:
         yield from map(work, clips)
         return
