@@ -18,8 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from outpaint_lightning.audit.run import audit, cores
+from outpaint_lightning.audit.run import audit
 from outpaint_lightning.io import ClipEntry, write_manifest
+from outpaint_lightning.io.parallel import cores
 
 SPLITS = ("train", "train", "train", "val", "test")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -67,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"outpaint-lightning: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise
     except OSError as error:
         if debug:
             raise
@@ -79,8 +82,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def console() -> NoReturn:
-    """Entry point of the console script."""
-    sys.exit(main())
+    """Entry point of the console script. As with `python -m`, modules in the working directory can be named."""
+    sys.path.insert(0, "")
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        code = 128 + 13  # as a shell reports SIGPIPE
+    sys.exit(code)
 
 
 def _help() -> str:

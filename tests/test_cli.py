@@ -42,6 +42,14 @@ assert not found, found
     assert "outpaint-lightning" in done.stdout
 
 
+def test_a_reader_that_leaves_early_is_no_error():
+    """As in `outpaint-lightning --help | head -0`: what is written into a closed pipe says nothing on stderr."""
+    code = "import sys; sys.argv[1:] = ['--help']; from outpaint_lightning.cli import console; console()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert (process.wait(), process.stderr.read()) == (141, b"")
+
+
 def test_misspelled_command(capsys):
     fails(capsys, ["tset"], "no command 'tset'; did you mean 'test'?")
 

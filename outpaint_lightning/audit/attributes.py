@@ -1,14 +1,17 @@
-"""What tells files apart before anybody looks at a pixel: the format, sizes and tables of a clip's first frame."""
+"""What tells files apart before anybody looks at a pixel: the format, sizes and tables that their headers tell."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
+from outpaint_lightning.audit.findings import listed
 from outpaint_lightning.io.video import open_stream
 from outpaint_lightning.types import InputError
 
@@ -19,7 +22,18 @@ WITHIN_FORMAT = (TABLES, PIXELS, RATE)
 """These follow from the file format, so they are compared only between files of the same one."""
 
 _STANDARD_LUMA = 57.625  # mean of table K.1 of ITU-T T.81, from which libjpeg scales that of every quality
+_NAMED = 3  # different values of one clip
 _SAMPLINGS = {0: " 4:4:4", 1: " 4:2:2", 2: " 4:2:0"}
+
+
+def frames_attributes(files: Sequence[Path]) -> dict[str, str]:
+    """Return the attributes of some frames of a clip, different values joined; unreadable headers are left out."""
+    values: dict[str, set[str]] = {}
+    for file in files:
+        with suppress(InputError):
+            for name, value in image_attributes(file).items():
+                values.setdefault(name, set()).add(value)
+    return {name: listed(sorted(found), _NAMED, " + ") for name, found in values.items()}
 
 
 def image_attributes(path: Path) -> dict[str, str]:
@@ -57,7 +71,7 @@ def video_attributes(path: Path) -> dict[str, str]:
             FORMAT: f"{path.suffix.lower()} {stream.codec_context.name}",
             SIZE: f"{stream.codec_context.width}x{stream.codec_context.height}",
             PIXELS: str(stream.codec_context.pix_fmt),
-            RATE: f"{float(stream.average_rate or 0):.3g}",
+            RATE: f"{float(stream.average_rate or 0):.2f}",
         }
         if stream.frames:
             found[FRAMES] = str(stream.frames)

@@ -23,5 +23,6 @@ def run(args: argparse.Namespace) -> int:
     from outpaint_lightning.io.parallel import cores
 
     report = audit(args.root, quick=args.quick, workers=cores() if args.workers is None else args.workers)
-    print(as_json(report) if args.json else as_text(report))
+    text = as_json(report) if args.json else as_text(report)
+    print(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))  # names of files are bytes of any kind
     return 1 if report.findings else 0

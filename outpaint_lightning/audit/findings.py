@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +31,26 @@ class Finding:
 
 
 def of_error(kind: str, error: InputError, advice: str) -> Finding:
-    """Return an error of the package as a finding; its message begins with the path that it is about."""
-    path, _, message = str(error).partition(": ")
-    return Finding(ERROR, kind, Path(path), message, advice)
+    """Return an error of the package as a finding; its message begins with the path that it is about.
+
+    Names may hold ": " too, so the path ends at the first one after all that exists of it.
+    """
+    told = str(error)
+    known = max((at.start() for at in re.finditer("/|: ", told) if os.path.exists(told[: at.start()])), default=0)
+    rest, _, message = told[known:].partition(": ")
+    return Finding(ERROR, kind, Path(told[:known] + rest), message, advice)
+
+
+def first_of_each_kind(findings: Iterable[Finding], count: int) -> Iterator[tuple[list[Finding], int]]:
+    """Yield, kind by kind, up to `count` findings and the number of the others."""
+    kinds: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        kinds[finding.kind].append(finding)
+    for found in kinds.values():
+        yield found[:count], max(0, len(found) - count)
+
+
+def listed(names: Sequence[str], count: int = 5, separator: str = ", ") -> str:
+    """Return the first of some names and the number of the others."""
+    more = [f"{len(names) - count} more"] if len(names) > count else []
+    return separator.join([*names[:count], *more])

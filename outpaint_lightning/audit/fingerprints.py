@@ -70,9 +70,9 @@ def same_footage(
         that matches several is paired with the nearest; no pair comes twice.
     """
     clips = np.array([clip for clip, own in enumerate(hashes) if len(own)], np.intp)
-    if not len(clips):
-        return
     splits, sources = splits[clips], sources[clips]
+    if len(np.unique(splits)) < 2:
+        return
     counts = np.array([len(hashes[clip]) for clip in clips])
     starts = np.concatenate([[0], counts.cumsum()])
     pictures = np.concatenate([hashes[clip] for clip in clips])

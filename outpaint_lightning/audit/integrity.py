@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from outpaint_lightning.audit.findings import WARNING, Finding, of_error
+from outpaint_lightning.audit.findings import ERROR, WARNING, Finding, of_error
 from outpaint_lightning.audit.scan import MAKE_AGAIN
 from outpaint_lightning.audit.survey import Survey
 from outpaint_lightning.io.dataset import ProblemKind
@@ -16,7 +16,7 @@ _ADVICE: dict[ProblemKind, str] = {
     "twice": "give every clip a name and a row of its own",
     "empty": "add the frames or remove the folder",
     "undecodable": MAKE_AGAIN,
-    "masks": "write one mask a frame with the frame's name; all zero where a frame is authentic",
+    "masks": "write one mask for each frame of a forged clip, with the frame's name; none for an authentic clip",
     "stray": "remove the masks, or give them the name of their clip",
     "split": "write train, val or test, or leave all of them empty",
     "leak": "give every clip of one source the same split",
@@ -35,16 +35,25 @@ def problems(survey: Survey) -> Iterator[Finding]:
         yield from clip.findings
 
 
-def unexpected_masks(survey: Survey) -> Iterator[Finding]:
-    """Find clips with masks and no forger in a manifest that names the forger of others."""
-    if not any(clip.entry.forger for clip in survey.clips):
-        return
+def contradicting_masks(survey: Survey) -> Iterator[Finding]:
+    """Find masks that are no forgery's: of clips without a forger where others have one, and such that mark nothing."""
     for clip in survey.clips:
-        if clip.entry.masks and not clip.entry.forger:
+        if not clip.entry.masks:
+            continue
+        if survey.names_forgers and not clip.entry.forger:
             yield Finding(
                 WARNING,
                 "unexpected-masks",
                 clip.entry.masks,
                 f"masks of clip {clip.entry.clip!r}, which has no forger in the manifest, as an authentic clip",
                 "remove the masks if the clip is authentic, else name its forger",
+            )
+        elif clip.area == 0 and not clip.findings:  # of files that cannot be read, who knows what they mark
+            forger = f", with the forger {clip.entry.forger!r} in the manifest" if clip.entry.forger else ""
+            yield Finding(
+                ERROR,
+                "empty-masks",
+                clip.entry.masks,
+                f"no mask marks a pixel of clip {clip.entry.clip!r}{forger}",
+                "remove the masks, and the name of a forger, if the clip is authentic; else write what was forged",
             )

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.audit.findings import ERROR, Finding
-from outpaint_lightning.audit.fingerprints import picture_hash, same_footage
-from outpaint_lightning.audit.scan import ClipFacts, hashed_files
+from outpaint_lightning.audit.fingerprints import same_footage
+from outpaint_lightning.audit.scan import ClipFacts
 from outpaint_lightning.audit.survey import Survey
-from outpaint_lightning.io import VIDEO_SUFFIXES, frame_files, read_image
-from outpaint_lightning.types import InputError
 
 _ADVICE = "keep one of the two, or give both the same source and split"
 
@@ -26,7 +24,7 @@ def duplicates(survey: Survey) -> Iterator[Finding]:
     """
     clips, found = survey.clips, set()
     for (a, b), count in sorted(_same_files(clips).items(), key=lambda item: -item[1]):
-        if (sources := _sources(clips[a], clips[b])) not in found and _shows_something(clips[a], clips[b]):
+        if (sources := _sources(clips[a], clips[b])) not in found:
             found.add(sources)
             yield _finding(clips[a], clips[b], "duplicate", f"has {count} file{'s' * (count > 1)} of", "byte for byte")
     splits = _numbered([clip.entry.split for clip in clips])
@@ -50,29 +48,23 @@ def _finding(a: ClipFacts, b: ClipFacts, kind: str, relation: str, how: str) -> 
 
 
 def _same_files(clips: Sequence[ClipFacts]) -> dict[tuple[int, int], int]:
-    """Return how many files two clips share that are of different splits and sources, the first owner counting."""
-    owner: dict[int, int] = {}
+    """Return how many files two clips share that are of different splits and sources.
+
+    A file of many clips counts once for each: with the first before it that is of another split and source.
+    """
+    owners: dict[int, list[int]] = defaultdict(list)
     shared: dict[tuple[int, int], int] = defaultdict(int)
     for number, clip in enumerate(clips):
+        split, source = clip.entry.split, clip.entry.source
         for file in set(clip.files):
-            first = clips[owner.setdefault(file, number)].entry
-            if first.split != clip.entry.split and first.source != clip.entry.source:
-                shared[owner[file], number] += 1
+            known = [(first, clips[first].entry) for first in owners[file]]
+            apart = [first for first, entry in known if entry.split != split and entry.source != source]
+            if apart:
+                shared[apart[0], number] += 1
+            sources = {entry.source for _, entry in known if entry.split == split}
+            if source not in sources and len(sources) < 2:  # of any two, one is of another source than the next clip
+                owners[file].append(number)
     return shared
-
-
-def _shows_something(a: ClipFacts, b: ClipFacts) -> bool:
-    """Whether a shared file shows more than a flat colour, which unrelated footage may begin or end with."""
-    if a.entry.frames.suffix.lower() in VIDEO_SUFFIXES and a.entry.frames.is_file():
-        return True
-    for file, content in zip(hashed_files(frame_files(a.entry.frames), len(a.files)), a.files, strict=True):
-        if content in b.files:
-            try:
-                if picture_hash(read_image(file)) is not None:
-                    return True
-            except InputError:  # found by the scan
-                continue
-    return False
 
 
 def _numbered(names: list[str]) -> NDArray[np.intp]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from outpaint_lightning.audit.findings import ERROR, Finding
+from outpaint_lightning.audit.findings import ERROR, Finding, first_of_each_kind
 from outpaint_lightning.audit.run import Report
 
-SHOWN = 5
-"""Findings of a kind that the page shows."""
+SHOWN, SHOWN_OF_MANY, MANY = 5, 2, 4
+"""Findings of a kind that the page shows: of up to `MANY` kinds, and of more."""
 
 
 def as_json(report: Report) -> str:
@@ -32,17 +31,15 @@ def _path(report: Report, finding: Finding) -> str:
 
 
 def _findings(report: Report) -> Iterator[str]:
-    total = Counter(finding.kind for finding in report.findings)
-    width = max(map(len, total), default=0)
-    shown: Counter[str] = Counter()
-    for finding in report.findings:
-        shown[finding.kind] += 1
-        if shown[finding.kind] <= SHOWN:
+    kinds = {finding.kind for finding in report.findings}
+    width = max(map(len, kinds), default=0)
+    for found, more in first_of_each_kind(report.findings, SHOWN if len(kinds) <= MANY else SHOWN_OF_MANY):
+        for finding in found:
             yield f"{finding.severity:8} {finding.kind:{width}}  {_path(report, finding)}: {finding.message}"
             yield f"{'':9}{'':{width}}  advice: {finding.advice}"
-        elif shown[finding.kind] == SHOWN + 1:
-            yield f"{'':9}{finding.kind:{width}}  and {total[finding.kind] - SHOWN} more (all of them with --json)"
-    if total:
+        if more:
+            yield f"{'':9}{found[0].kind:{width}}  and {more} more (all of them with --json)"
+    if kinds:
         yield ""
 
 
@@ -83,10 +80,15 @@ def _floors(report: Report) -> Iterator[str]:
     }
     if cells:
         fills, masks = (sorted({key[axis] for key in cells}) for axis in (0, 1))
-        yield f"\n{'best floor':14}" + "".join(f"{mask:>9}" for mask in masks)
+        rows = [["best floor", *masks]]
         for fill in fills:
-            shown = (f"{cells[fill, mask]:.3f}" if (fill, mask) in cells else "-" for mask in masks)
-            yield f"{fill:14}" + "".join(f"{value:>9}" for value in shown)
+            rows.append([fill, *(f"{cells[fill, mask]:.3f}" if (fill, mask) in cells else "-" for mask in masks)])
+        first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+        yield ""
+        for name, *values in rows:
+            yield f"{name:{first}}" + "".join(
+                f"  {value:>{width}}" for value, width in zip(values, others, strict=True)
+            )
 
 
 def _files(report: Report) -> Iterator[str]:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from outpaint_lightning.audit.findings import ERROR, Finding
-from outpaint_lightning.audit.integrity import problem, problems, unexpected_masks
+from outpaint_lightning.audit.findings import ERROR, Finding, first_of_each_kind
+from outpaint_lightning.audit.integrity import contradicting_masks, problem, problems
 from outpaint_lightning.audit.leaks import duplicates
 from outpaint_lightning.audit.scan import scan
 from outpaint_lightning.audit.shortcuts import area, balance, categories, confounded, position
 from outpaint_lightning.audit.statistics import statistics
 from outpaint_lightning.audit.survey import Survey
-from outpaint_lightning.io import read_dataset
+from outpaint_lightning.io import ClipEntry, read_dataset
 from outpaint_lightning.io.dataset import ProblemKind
 from outpaint_lightning.io.parallel import each_clip
 from outpaint_lightning.types import InputError
 
 CHECKS: tuple[Callable[[Survey], Iterable[Finding]], ...] = (
     problems,
-    unexpected_masks,
+    contradicting_masks,
     duplicates,
     confounded,
     position,
@@ -31,6 +32,10 @@ CHECKS: tuple[Callable[[Survey], Iterable[Finding]], ...] = (
     categories,
     balance,
 )
+
+
+WARNED = 3
+"""Findings of a kind that are printed before training."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
         root: the dataset, in any layout that `read_dataset` knows.
         quick: only what names, lists and headers tell, and the bytes of one frame of each clip: neither frames nor
             masks are decoded.
-        workers: processes; more than 1 need a main module that can be imported. A quick audit takes one.
+        workers: processes; more than 1 need a main module that can be imported. A quick audit takes one at most.
 
     Raises:
         InputError: there is no dataset, no clip in it can be used, or `workers` is no number of processes.
@@ -61,28 +66,32 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
     entries = read_dataset(root, on_problem=lambda *problem: told.append(problem))
     if not entries:
         raise told[0][1]
-    look = partial(scan, quick=quick)
-    clips = tuple(map(look, entries) if quick else each_clip(look, entries, workers, "audit"))
-    survey = Survey(root, clips, tuple(problem(kind, error) for kind, error in told))
+    return _report(root, entries, [problem(kind, error) for kind, error in told], quick, workers)
+
+
+def _report(root: Path, entries: Sequence[ClipEntry], told: Iterable[Finding], quick: bool, workers: int) -> Report:
+    clips = each_clip(
+        partial(scan, quick=quick), entries, min(workers, 1) if quick else workers, "" if quick else "audit"
+    )
+    survey = Survey(root, tuple(clips), tuple(told))
     findings = [finding for check in CHECKS for finding in check(survey)]
     findings.sort(key=lambda finding: finding.severity != ERROR)
     return Report(root, findings, statistics(survey))
 
 
-def quick_findings(root: str | Path) -> list[Finding]:
-    """Return the findings of a quick audit.
-
-    Raises:
-        InputError: see `audit`.
-    """
-    return audit(root, quick=True).findings
-
-
 def print_warnings(root: str | Path) -> None:
-    """Print what a quick audit finds, a line each, to stderr; what cannot be read is left to its reader."""
+    """Print what a quick audit finds, a line each and some of each kind, to stderr.
+
+    A dataset that `read_dataset` refuses is passed over: whoever goes on to read it says why.
+    """
     try:
-        findings = quick_findings(root)
-    except InputError:
+        entries = read_dataset(root)
+    except (InputError, OSError):
         return
-    for finding in findings:
-        print(f"audit: {finding.severity}: {finding.path}: {finding.message}", file=sys.stderr)
+    findings = _report(Path(root), entries, (), quick=True, workers=1).findings
+    for found, more in first_of_each_kind(findings, WARNED):
+        for finding in found:
+            print(f"audit: {finding.severity}: {finding.path}: {finding.message}", file=sys.stderr)
+        if more:
+            command = f"outpaint-lightning audit {shlex.quote(str(root))}"
+            print(f"audit: {found[0].kind}: and {more} more: {command}", file=sys.stderr)

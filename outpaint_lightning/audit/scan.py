@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.audit.attributes import FRAMES, image_attributes, video_attributes
-from outpaint_lightning.audit.findings import ERROR, Finding, of_error
+from outpaint_lightning.audit.attributes import FRAMES, frames_attributes, video_attributes
+from outpaint_lightning.audit.findings import Finding, of_error
 from outpaint_lightning.audit.fingerprints import HASHED_FRAMES, file_hash, picture_hash
 from outpaint_lightning.io import VIDEO_SUFFIXES, ClipEntry, frame_files, open_clip, read_image, read_mask
 from outpaint_lightning.types import InputError
@@ -24,7 +23,6 @@ MAKE_AGAIN = "make the file again from its source, or remove the clip"
 _ONE_SIZE = "resize the frames to one size, or split the clip where the size changes"
 _MASK_SIZE = "write masks at the size of their frames, by nearest neighbour"
 _MASK_VALUES = "write 8-bit grey PNG masks of 0 and 255 only: no blending, no JPEG, no resize but nearest neighbour"
-_EMPTY_MASKS = "remove the masks and the name of the forger if the clip is authentic, else write what was forged"
 
 
 @dataclass(frozen=True)
@@ -37,21 +35,14 @@ class ClipFacts:
     attributes: dict[str, str] = field(default_factory=dict)
     """See `attributes.ATTRIBUTES`; what does not apply is absent."""
     files: tuple[int, ...] = ()
-    """`file_hash` of each frame in order or of the video; in a quick scan, of the frame in the middle."""
+    """`file_hash` of each frame that shows more than a flat colour, or of the video; in a quick scan, of the frame
+    whose file is largest: what many clips begin and end with, such as black, compresses to little."""
     pictures: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     """`picture_hash` of some frames, flat ones left out; none in a quick scan."""
     coverage: NDArray[np.float16] | None = None
     """`GRID GRID`: the share of the clip's frames in which each cell is forged; None where no mask was read."""
-
-    @property
-    def is_forged(self) -> bool:
-        """Whether the clip is called forged: it has masks, or a forger is named."""
-        return bool(self.entry.masks or self.entry.forger)
-
-    @property
-    def area(self) -> float:
-        """Forged share of the clip's pixels; 0 where masks were not read."""
-        return 0.0 if self.coverage is None else float(self.coverage.mean(dtype=np.float64))
+    area: float | None = None
+    """Forged share of the clip's pixels; 0 where its masks mark none, None where no mask was read."""
 
 
 def scan(entry: ClipEntry, *, quick: bool = False) -> ClipFacts:
@@ -85,19 +76,18 @@ def _scan_video(entry: ClipEntry, quick: bool) -> ClipFacts:
         except InputError as error:
             findings.append(of_error("undecodable", error, MAKE_AGAIN))
             break
-    masks, coverage = _scan_masks(entry, (clip.height, clip.width))
+    masks, coverage, area = _scan_masks(entry, (clip.height, clip.width))
     attributes[FRAMES] = str(len(clip))
-    return ClipFacts(entry, len(clip), (*findings, *masks), attributes, files, _spread(pictures), coverage)
+    return ClipFacts(entry, len(clip), (*findings, *masks), attributes, files, _spread(pictures), coverage, area)
 
 
 def _scan_images(entry: ClipEntry, quick: bool) -> ClipFacts:
     files = frame_files(entry.frames)
-    attributes = {FRAMES: str(len(files))}
-    with suppress(InputError):  # the reading below tells of it, or of what else is wrong with the file
-        attributes |= image_attributes(files[0])
+    attributes = {FRAMES: str(len(files))} | frames_attributes(files[:1] if quick else files)
     if quick:
-        hashes = tuple(file_hash(file, hurry=True) for file in hashed_files(files, 1))
-        return ClipFacts(entry, len(files), (), attributes, hashes)
+        largest = max(files, key=lambda file: file.stat().st_size)
+        return ClipFacts(entry, len(files), (), attributes, (file_hash(largest, hurry=True),))
+    hashes: list[int] = []
     pictures: list[int | None] = []
     broken: list[InputError] = []
     resized: list[InputError] = []
@@ -113,32 +103,31 @@ def _scan_images(entry: ClipEntry, quick: bool) -> ClipFacts:
         if size != first:
             resized.append(InputError(f"{file}: is {_shown(size)}; the first frame is {_shown(first)}"))
         pictures.append(picture_hash(frame))
+        if pictures[-1] is not None:
+            hashes.append(file_hash(file))
     among = f"{len(files)} frames"
     findings = [
         *_once("undecodable", broken, among, MAKE_AGAIN),
         *_once("frame-size", resized, among, _ONE_SIZE),
     ]
-    masks, coverage = _scan_masks(entry, first)
-    hashes = tuple(file_hash(file) for file in files)
-    return ClipFacts(entry, len(files), (*findings, *masks), attributes, hashes, _spread(pictures), coverage)
+    masks, coverage, area = _scan_masks(entry, first)
+    findings += masks
+    return ClipFacts(entry, len(files), tuple(findings), attributes, tuple(hashes), _spread(pictures), coverage, area)
 
 
-def hashed_files(files: Sequence[Path], count: int) -> Sequence[Path]:
-    """Return the files of a clip's frames of which `count` hashes were made: all, or the one in the middle."""
-    return files if count == len(files) else [files[len(files) // 2]]
-
-
-def _scan_masks(entry: ClipEntry, size: tuple[int, ...] | None) -> tuple[list[Finding], NDArray[np.float16] | None]:
-    """Read the masks of a clip one by one; return what is wrong with them and where they are.
+def _scan_masks(
+    entry: ClipEntry, size: tuple[int, ...] | None
+) -> tuple[list[Finding], NDArray[np.float16] | None, float | None]:
+    """Read the masks of a clip one by one; return what is wrong with them, their coverage and their area.
 
     Args:
         entry: the clip.
         size: height and width of its frames, if known.
     """
     if entry.masks is None:
-        return [], None
+        return [], None, None
     files = frame_files(entry.masks)
-    total, read = np.zeros((GRID, GRID)), 0
+    total, areas = np.zeros((GRID, GRID)), []
     broken: list[InputError] = []
     unclear: list[InputError] = []
     resized: list[InputError] = []
@@ -150,18 +139,25 @@ def _scan_masks(entry: ClipEntry, size: tuple[int, ...] | None) -> tuple[list[Fi
             continue
         if size and mask.shape != size:
             resized.append(InputError(f"{file}: is {_shown(mask.shape)}; the frames are {_shown(size)}"))
-        total += cv2.resize(mask.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
-        read += 1
+        total += _cells(mask)
+        areas.append(float(mask.mean()))
     among = f"{len(files)} masks"
     findings = [
         *_once("undecodable", broken, among, MAKE_AGAIN),
         *_once("mask-values", unclear, among, _MASK_VALUES),
         *_once("mask-size", resized, among, _MASK_SIZE),
     ]
-    if read and not findings and not total.any():
-        called = f"the manifest names the forger {entry.forger!r}" if entry.forger else "a clip with masks is forged"
-        findings.append(Finding(ERROR, "empty-masks", entry.masks, f"no mask marks a pixel; {called}", _EMPTY_MASKS))
-    return findings, (total / read).astype(np.float16) if read else None
+    if not areas:
+        return findings, None, None
+    return findings, (total / len(areas)).astype(np.float16), float(np.mean(areas))
+
+
+def _cells(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the share of each of `GRID GRID` cells that a mask marks."""
+    height, width = mask.shape
+    enlarged = width * -(-GRID // width), height * -(-GRID // height)  # OpenCV averages only where both sides shrink
+    whole = cv2.resize(mask.astype(np.float32), enlarged, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(whole, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _decodes(file: Path) -> bool:

@@ -22,7 +22,7 @@ def statistics(survey: Survey) -> dict[str, Any]:
     Returns:
         `clips`, `sources`, `frames`: numbers.
         `splits`: for each split `sources`, and for `authentic` and `forged` the numbers of `clips` and `frames`.
-        `area`: for each split with masks, `QUANTILES` of the forged share of a clip's pixels.
+        `area`: for each split with masks, `QUANTILES` of the forged share of a forged clip's pixels.
         `floors`: for `val` and `test`, the number of `clips` with a floor and the mean F1 per video of each floor.
         `floors_by_forger`: the same for each kind of forgery in `val` and `test` together, with its `mask` and `fill`
             where the forger is called `mask/fill/seam`.
@@ -33,11 +33,11 @@ def statistics(survey: Survey) -> dict[str, Any]:
         "clips": len(survey.clips),
         "sources": _sources(survey.clips),
         "frames": sum(clip.frames for clip in survey.clips),
-        "splits": {split: _contents(clips) for split, clips in splits.items()},
-        "area": {split: quantiles for split, clips in splits.items() if (quantiles := _areas(clips))},
+        "splits": {split: _contents(survey, clips) for split, clips in splits.items()},
+        "area": {split: quantiles for split, clips in splits.items() if (quantiles := _areas(survey, clips))},
         "floors": {split: floor for split, clips in splits.items() if (floor := _floor(survey, clips))},
         "floors_by_forger": _floors_by_forger(survey),
-        "attributes": {name: values for name in ATTRIBUTES if (values := _values(survey.clips, name))},
+        "attributes": {name: values for name in ATTRIBUTES if (values := _values(survey, name))},
     }
 
 
@@ -45,8 +45,8 @@ def _sources(clips: Sequence[ClipFacts]) -> int:
     return len({clip.entry.source for clip in clips})
 
 
-def _contents(clips: Sequence[ClipFacts]) -> dict[str, Any]:
-    classes = {name: [clip for clip in clips if clip.is_forged == of] for name, of in _CLASSES.items()}
+def _contents(survey: Survey, clips: Sequence[ClipFacts]) -> dict[str, Any]:
+    classes = {name: [clip for clip in clips if survey.is_forged(clip) == of] for name, of in _CLASSES.items()}
     counts = {
         name: {"clips": len(members), "frames": sum(clip.frames for clip in members)}
         for name, members in classes.items()
@@ -57,8 +57,8 @@ def _contents(clips: Sequence[ClipFacts]) -> dict[str, Any]:
 _CLASSES = {"authentic": False, "forged": True}
 
 
-def _areas(clips: Sequence[ClipFacts]) -> list[float]:
-    areas = [clip.area for clip in clips if clip.coverage is not None]
+def _areas(survey: Survey, clips: Sequence[ClipFacts]) -> list[float]:
+    areas = [clip.area for clip in clips if survey.is_forged(clip) and clip.area is not None]
     return np.quantile(areas, QUANTILES).tolist() if areas else []
 
 
@@ -76,12 +76,11 @@ def _floors_by_forger(survey: Survey) -> list[dict[str, Any]]:
     return [{"mask": mask, "fill": fill, **_floor(survey, kinds[mask, fill])} for mask, fill in sorted(kinds)]
 
 
-def _values(clips: Sequence[ClipFacts], attribute: str) -> dict[str, dict[str, int]]:
+def _values(survey: Survey, attribute: str) -> dict[str, dict[str, int]]:
+    classes = {"authentic": survey.authentic, "forged": survey.forged}
     counts = {
-        name: Counter(
-            clip.attributes[attribute] for clip in clips if clip.is_forged == of and attribute in clip.attributes
-        )
-        for name, of in _CLASSES.items()
+        name: Counter(clip.attributes[attribute] for clip in clips if attribute in clip.attributes)
+        for name, clips in classes.items()
     }
     total = counts["authentic"] + counts["forged"]
     common = [value for value, _ in total.most_common(_MOST_VALUES)]

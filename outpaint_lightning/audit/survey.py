@@ -34,14 +34,25 @@ class Survey:
         return path if (path := self.root / "manifest.csv").exists() else self.root
 
     @cached_property
+    def names_forgers(self) -> bool:
+        """Whether the manifest says of any clip what made the forgery, and so by silence what is authentic."""
+        return any(clip.entry.forger for clip in self.clips)
+
+    def is_forged(self, clip: ClipFacts) -> bool:
+        """Whether a clip is called forged: by its forger where the manifest names any, else by what its masks mark."""
+        if self.names_forgers:
+            return bool(clip.entry.forger)
+        return clip.entry.masks is not None if clip.area is None else clip.area > 0
+
+    @cached_property
     def forged(self) -> list[ClipFacts]:
         """The clips that are called forged."""
-        return [clip for clip in self.clips if clip.is_forged]
+        return [clip for clip in self.clips if self.is_forged(clip)]
 
     @cached_property
     def authentic(self) -> list[ClipFacts]:
         """The other clips."""
-        return [clip for clip in self.clips if not clip.is_forged]
+        return [clip for clip in self.clips if not self.is_forged(clip)]
 
     @cached_property
     def splits(self) -> dict[str, list[ClipFacts]]:
@@ -58,8 +69,8 @@ class Survey:
         change with time has, over all frames of a clip, the same counts against the masks as against their mean: so
         these are the F1 per video of a test, at a resolution of `GRID` cells.
         """
-        train = [clip.coverage for clip in self.splits.get("train", []) if clip.area > 0]
-        judged = [clip for clip in self.clips if clip.entry.split in ("val", "test") and clip.area > 0]
+        train = [clip.coverage for clip in self.splits.get("train", []) if clip.area]
+        judged = [clip for clip in self.clips if clip.entry.split in ("val", "test") and clip.area]
         if not train or not judged:
             return {}
         import torch

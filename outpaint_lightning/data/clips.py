@@ -18,6 +18,7 @@ from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.augment import DeviceAugmentation
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset
+from outpaint_lightning.forge import MAX_FRAMES
 from outpaint_lightning.forge.material import Material, materials
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sources import deal_splits
@@ -48,6 +49,7 @@ class ClipDataModule(pl.LightningDataModule):
             window; validation and test those that `forge` would write. Clips without a split are dealt to the three.
         recipe: of `online`: a YAML file, or the name of one in configs/forge.
         span: frames around a training window that an online forgery is made of.
+        max_frames: of a clip that are used online, the first ones; as `forge --max-frames`.
         objects: folder of object masks for online forgeries with the mask `object`.
 
     Raises:
@@ -69,6 +71,7 @@ class ClipDataModule(pl.LightningDataModule):
         online: bool = False,
         recipe: str = "default",
         span: int = 5,
+        max_frames: int = MAX_FRAMES,
         objects: str | None = None,
     ) -> None:
         super().__init__()
@@ -85,7 +88,8 @@ class ClipDataModule(pl.LightningDataModule):
         self.val_every = val_every
         self.window = {"frames": frames, "stride": stride}
         self.recipe = Recipe.read(recipe) if online else None
-        self.span, self.objects = span, Path(objects) if objects else None
+        self.span, self.max_frames = span, max_frames
+        self.objects = Path(objects) if objects else None
         self.augmentation = DeviceAugmentation(augmentations or [], seed)
         self.datasets: dict[str, WindowDataset] = {}
 
@@ -117,7 +121,7 @@ class ClipDataModule(pl.LightningDataModule):
         if not authentic:
             raise InputError(f"{self.root}: no authentic clip; data.online forges clips without masks")
         dealt = deal_splits(authentic, recipe.seed, self.root / "manifest.csv")
-        return {material.entry.clip: material for material in materials(dealt, self.objects)}
+        return {material.entry.clip: material for material in materials(dealt, self.objects, self.max_frames)}
 
     def _split(self, entries: Sequence[ClipEntry], split: str) -> list[ClipEntry]:
         if split != "train" and not any(entry.split for entry in entries):

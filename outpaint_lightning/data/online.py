@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,10 +17,30 @@ from outpaint_lightning.forge.forger import Forger, label
 from outpaint_lightning.forge.material import Material
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.recipe import Recipe, rng_of
-from outpaint_lightning.io import Clip, ClipEntry, open_clip
+from outpaint_lightning.io import Clip, ClipEntry
 from outpaint_lightning.types import InputError, WindowMeta
 
 MADE = 2  # whole clips that are kept: windows of a clip follow each other
+
+
+class _First(Clip):
+    """The first frames of a clip."""
+
+    def __init__(self, clip: Clip, limit: int | None) -> None:
+        self._clip = clip
+        self._frames = len(clip) if limit is None else min(len(clip), limit)
+        self.path, self.name, self.fps = clip.path, clip.name, clip.fps
+        self.height, self.width = clip.height, clip.width
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        self._check(indices)
+        return self._clip.read(indices)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return itertools.islice(self._clip, self._frames)
 
 
 class ForgedClip(Clip):
@@ -29,27 +51,30 @@ class ForgedClip(Clip):
         clean: the clip that it is made of.
     """
 
-    def __init__(self, material: Material, recipe: Recipe, number: int, chain: Chain, forger: Forger | None) -> None:
+    def __init__(
+        self, material: Material, clean: Clip, recipe: Recipe, number: int, chain: Chain, forger: Forger | None
+    ) -> None:
         """Remember what to make.
 
         Args:
-            material: the clean clip.
+            material: the clean clip and what may be taken into it.
+            clean: the clip, open.
             recipe: for its seed.
             number: of the forgery; 0 is the untouched twin.
             chain: what it goes through.
             forger: what forges it; None for the twin.
         """
-        self.clean = open_clip(material.entry.frames)
+        self.clean = clean
         self._material, self._chain, self._forger = material, chain, forger
-        self._lot = (recipe.seed, material.entry.clip, number)
-        self._span = material.span(self.clean)
+        self._twin_lot = (recipe.seed, material.entry.clip)
+        self._lot = (*self._twin_lot, number)
+        self._span = range(len(clean))
         name = f"{material.entry.clip}__{number}" if number else material.entry.clip
         self.entry = replace(material.entry, clip=name, forger=forger.name if forger else "")
         self.path, self.name = self.clean.path, name
-        params = chain.sample(rng_of(*self._lot[:-1], "chain parameters"))
+        params = chain.sample(rng_of(*self._twin_lot, "chain parameters"))
         self.fps = self.clean.fps / chain.step(len(self._span), params)
-        self._frames: int
-        self._frames, self.height, self.width = chain.prepare(self._blank.frames, None, params)[0].shape[:3]
+        self._frames, self.height, self.width = chain.size(*self._blank.shape, params)
 
     @property
     def _blank(self) -> Footage:
@@ -76,7 +101,9 @@ class ForgedClip(Clip):
     def make(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Make all frames and masks, anew each time."""
         frames = self.clean.read(self._span)
-        made, mask, record = self._material.make(frames, self._span, self._chain, self._forger, self._lot)
+        made, mask, record = self._material.make(
+            frames, self._span, self._chain, self._forger, self._lot, self._twin_lot
+        )
         made = self._chain.decode(made, self.fps, record["chain"]["params"])
         return made, np.zeros(made.shape[:3], np.bool_) if mask is None else mask
 
@@ -133,13 +160,33 @@ class ForgeDataset(WindowDataset):
         self._numbered: list[tuple[Material, int]] = []
         self._forged: dict[str, ForgedClip] = {}
         for material in materials:
-            clip = material.entry.clip
+            clip, clean = material.entry.clip, _First(material.check(), material.limit)
+            self._check_chains(clean, crop, frames, stride)
             chain = recipe.chain(clip, material.is_photo)
             for number, forger in enumerate([None, *recipe.forgers(clip, material.available)]):
-                made = ForgedClip(material, recipe, number, chain, forger)
+                made = ForgedClip(material, clean, recipe, number, chain, forger)
                 self._numbered.append((material, number))
                 self._forged[made.name] = made
         super().__init__([clip.entry for clip in self._forged.values()], frames, stride, crop, every, seed)
+
+    def _check_chains(self, clean: Clip, crop: tuple[int, int] | None, frames: int, stride: int) -> None:
+        """Refuse what a chain could make too small or too short for a window, before a training begins."""
+        for chain in self.recipe.chains:
+            chain.check(clean.height, clean.width)
+            sides = [math.floor(side * chain.scale[0]) for side in (clean.height, clean.width)]
+            if crop and any(side < part for side, part in zip(sides, crop, strict=True)):
+                raise InputError(
+                    f"{clean.path}: frames of {clean.height}x{clean.width} rescaled by {chain.scale[0]:g} (chain "
+                    f"{chain.name}) are smaller than the crop {crop[0]}x{crop[1]} (data.crop)"
+                )
+            span = min(self.span, len(clean))
+            for every in range(max(chain.every[0], 2), chain.every[1] + 1):
+                step = chain.step(span, {"every": every})
+                if self.fresh and step > 1 and -(-span // step) < 2 * (frames - 1) * stride:
+                    raise InputError(
+                        f"data.span is {self.span}: of {span} frames of {clean.path} the chain {chain.name} keeps "
+                        f"every {every}th; expected at least {2 * (frames - 1) * stride * every}"
+                    )
 
     def _clip(self, entry: ClipEntry) -> Clip:
         clip = self._forged[entry.clip]
@@ -162,13 +209,11 @@ class ForgeDataset(WindowDataset):
         material, number = self._numbered[video]
         clean, clip = self.clips[video], material.entry.clip
         span = self._span(frame, len(clean))
-        lot = (self.recipe.seed, clip, epoch, index, number)
-        chain = self.recipe.chain(clip, material.is_photo, epoch, index)
-        forger = None
-        if number:
-            forgers = self.recipe.all_forgers(clip, material.available)
-            forger = forgers[rng_of(*lot, "forger").integers(len(forgers))]
-        made, mask, record = material.make(clean.read(span), span, chain, forger, lot)
+        twin_lot = (self.recipe.seed, clip, epoch, frame)
+        lot = (*twin_lot, number)
+        chain = self.recipe.chain(clip, material.is_photo, epoch, frame)
+        forger = self._forger(material, span, lot) if number else None
+        made, mask, record = material.make(clean.read(span), span, chain, forger, lot, twin_lot)
         params = record["chain"]["params"]
         step = chain.step(len(span), params)
         made = chain.decode(made, clean.fps / step, params)
@@ -178,6 +223,16 @@ class ForgeDataset(WindowDataset):
         entry = replace(self.entries[video], forger=forger.name if forger else "")
         meta = window_meta(entry, [span.start + i * step for i in indices])
         return made[indices], mask[indices], meta
+
+    def _forger(self, material: Material, span: range, lot: Sequence[object]) -> Forger | None:
+        """Draw a forger for the frames of a span; none where all of them need an object that is not in sight."""
+        available = material.available
+        if "objects" in available and not material.shows_objects(span):
+            available -= {"objects"}
+            if all(mask.needs for mask in self.recipe.masks):
+                return None
+        forgers = self.recipe.all_forgers(material.entry.clip, available)
+        return forgers[rng_of(*lot, "forger").integers(len(forgers))]
 
     def _span(self, frame: int, total: int) -> range:
         """Return `span` frames around the window that judges a frame."""

@@ -6,6 +6,7 @@ them apart.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Chain(ClipFreePart, ABC):
     """Where in a dataset its clips lie: `frames` or `videos`."""
     suffix: ClassVar[str]
     """What the name of a clip ends with: nothing for a folder of frames, `.mp4` for a video."""
+    smallest: ClassVar[int] = SMALLEST_SIDE
+    """Pixels a side that frames must have."""
     side_step: ClassVar[int] = 1
     """Sides are trimmed to a multiple of this many pixels."""
 
@@ -53,6 +56,15 @@ class Chain(ClipFreePart, ABC):
         """Check the options."""
         _require("scale", self.scale, 0.01, 100)
         _require("every", self.every, 1, 1000)
+
+    def check(self, height: int, width: int) -> None:
+        """Raise `InputError` when frames of this size can become smaller than the codec encodes."""
+        side = math.floor(min(height, width) * self.scale[0])
+        if side < self.smallest:
+            raise InputError(
+                f"{self.name} of frames of {width}x{height}, rescaled by {self.scale[0]:g}; "
+                f"expected {self.smallest} pixels a side or more"
+            )
 
     def sample(self, rng: np.random.Generator) -> Parameters:
         """Draw the factor `scale` and the n of `every`; subclasses add what their codec takes."""
@@ -82,13 +94,23 @@ class Chain(ClipFreePart, ABC):
         """
         step = self.step(len(frames), params)
         frames, mask = frames[::step], None if mask is None else mask[::step]
-        height, width = (max(round(side * params["scale"]), SMALLEST_SIDE) for side in frames.shape[1:3])
+        height, width = (self._scaled(side, params) for side in frames.shape[1:3])
         frames = _rescale(frames, height, width)
         if mask is not None:
             # The weights of a forged pixel are never rounded off in floating point, so this misses none.
             mask = np.asarray(_rescale(mask.astype(np.float32), height, width) > 0)
         keep = np.s_[:, : height - height % self.side_step, : width - width % self.side_step]
         return frames[keep], None if mask is None else mask[keep]
+
+    def size(self, frames: int, height: int, width: int, params: Parameters) -> tuple[int, int, int]:
+        """Return the number and size of the frames that `prepare` makes of so many of this size."""
+        height, width = (self._scaled(side, params) // self.side_step * self.side_step for side in (height, width))
+        return -(-frames // self.step(frames, params)), height, width
+
+    @staticmethod
+    def _scaled(side: int, params: Parameters) -> int:
+        scale: float = params["scale"]
+        return max(round(side * scale), SMALLEST_SIDE)
 
     @abstractmethod
     def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
@@ -99,9 +121,6 @@ class Chain(ClipFreePart, ABC):
             frames: `T H W 3` as `prepare` gave them.
             fps: Frames a second of these frames.
             params: What `sample` gave.
-
-        Raises:
-            InputError: The codec does not take frames as small as these.
         """
 
     def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
@@ -204,13 +223,11 @@ class _Codec:
 
     Attributes:
         encoder: FFmpeg's name of the encoder.
-        smallest: The fewest pixels a side that it encodes.
         worst: The highest CRF, of the lowest quality; the best is 0.
         options: Of the encoder, beside those that all codecs get.
     """
 
     encoder: str
-    smallest: int
     worst: int
     options: Mapping[str, str]
 
@@ -249,9 +266,6 @@ class _Video(Chain):
     def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
         """Write a video file; see `Chain.write`."""
         height, width = frames.shape[1:3]
-        if min(height, width) < self.codec.smallest:
-            side = self.codec.smallest
-            raise InputError(f"{path}: {self.name} of {width}x{height} pixels; expected {side}x{side} or more")
         gop = str(params["gop"])
         options = {"g": gop, "keyint_min": gop, "threads": "1", **self.codec.options}
         if len(frames) < 3:
@@ -275,7 +289,7 @@ class H264(_Video):
 
     name = "h264"
     # The bytes of x264's macroblock tree differ from run to run where it uses AVX-512 (measured, x264 of PyAV 18).
-    codec = _Codec("libx264", 2, 51, {"preset": "medium", "sc_threshold": "0", "mbtree": "0"})
+    codec = _Codec("libx264", 51, {"preset": "medium", "sc_threshold": "0", "mbtree": "0"})
 
     quality: tuple[int, int] = (18, 32)
 
@@ -286,9 +300,9 @@ class Hevc(_Video):
 
     name = "hevc"
     # cutree=0: in frames of up to 48 columns the tree writes beyond its memory (measured, x265 of PyAV 18).
+    smallest = 16
     codec = _Codec(
         "libx265",
-        16,
         51,
         {"preset": "fast", "x265-params": "pools=none:frame-threads=1:scenecut=0:open-gop=0:cutree=0:log-level=none"},
     )
@@ -302,7 +316,7 @@ class Vp9(_Video):
 
     name = "vp9"
     # b=0: with a bitrate, CRF would only be a limit of quality.
-    codec = _Codec("libvpx-vp9", 2, 63, {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"})
+    codec = _Codec("libvpx-vp9", 63, {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"})
 
     quality: tuple[int, int] = (24, 40)
 
@@ -312,7 +326,8 @@ class Av1(_Video):
     """AV1 by SVT-AV1, of 64x64 pixels or more: it hangs or crashes on some smaller clips (measured, SVT-AV1 4.1)."""
 
     name = "av1"
-    codec = _Codec("libsvtav1", 64, 63, {"preset": "8"})
+    smallest = 64
+    codec = _Codec("libsvtav1", 63, {"preset": "8"})
 
     quality: tuple[int, int] = (25, 45)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from outpaint_lightning.forge import MAX_FRAMES
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `forge`."""
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-frames",
         type=int,
-        default=300,
+        default=MAX_FRAMES,
         metavar="N",
         help="use the first N frames of longer clips, which are held in memory as a whole (default: %(default)s)",
     )

@@ -28,7 +28,7 @@ class Forger:
     @property
     def name(self) -> str:
         """The three names, as the manifest's column `forger` has them: `border/mosaic/feather`."""
-        return f"{self.mask.name}/{self.fill.name}/{self.seam.name}"
+        return f"{self.mask.title()}/{self.fill.title()}/{self.seam.title()}"
 
     @property
     def needs(self) -> frozenset[str]:

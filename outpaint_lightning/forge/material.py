@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +16,10 @@ from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.forge.forger import SMALLEST, Forger, Record, replay
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.recipe import rng_of
-from outpaint_lightning.io import IMAGE_SUFFIXES, Clip, ClipEntry, frame_files, open_clip, read_mask
+from outpaint_lightning.io import IMAGE_SUFFIXES, Clip, ClipEntry, frame_files, image_size, open_clip, read_mask
 from outpaint_lightning.types import InputError
 
+DONORS = 16  # clips that may be spliced into one
 DONOR_FRAMES = 32  # read of a donor, the first ones; a longer forgery shows them forth and back
 
 
@@ -26,7 +30,7 @@ class Material:
     Attributes:
         entry: The clip.
         objects: Folder of one object mask a frame, or a mask file for a photo; everything but 0 is object.
-        donors: Name and path of the clips of other sources in the same split.
+        donors: Name and path of some clips of other sources in the same split.
         limit: Frames of a clip that are used, the first ones; None takes all.
     """
 
@@ -50,21 +54,37 @@ class Material:
         return range(len(clip) if self.limit is None else min(len(clip), self.limit))
 
     def check(self) -> Clip:
-        """Open the clip and count its object masks.
+        """Open the clip and look at its object masks.
 
         Raises:
-            InputError: It cannot be read, is smaller than `SMALLEST`, or has another number of object masks.
+            InputError: It cannot be read, is smaller than `SMALLEST`, or its object masks have another number or size.
         """
         clip = open_clip(self.entry.frames)
         if min(clip.height, clip.width) < SMALLEST:
             raise InputError(
                 f"{clip.path}: frames of {clip.width}x{clip.height}; expected {SMALLEST}x{SMALLEST} or more"
             )
-        if self.objects and len(files := frame_files(self.objects)) != len(clip):
-            raise InputError(
-                f"{self.objects}: {len(files)} masks for {len(clip)} frames of {clip.path}; as many expected"
-            )
+        if self.objects:
+            files = frame_files(self.objects)
+            if len(files) != len(clip):
+                raise InputError(f"{self.objects}: {len(files)} masks for {len(clip)} frames of {clip.path}")
+            _require_size(files[0], image_size(files[0]), (clip.height, clip.width))
         return clip
+
+    def fingerprint(self, needs: frozenset[str]) -> dict[str, Any]:
+        """Return what forgeries of this clip that need these depend on, in plain values.
+
+        Files count by name, size and time of change.
+        """
+        return {
+            "split": self.entry.split,
+            "scene": self.entry.scene,
+            "camera": self.entry.camera,
+            "source": self.entry.source,
+            "frames": _fingerprint(self.entry.frames),
+            "objects": _fingerprint(self.objects if "objects" in needs else None),
+            "donors": [name for name, _ in self.donors] if "donor" in needs else [],
+        }
 
     def make(
         self,
@@ -73,6 +93,7 @@ class Material:
         chain: Chain,
         forger: Forger | None,
         lot: Sequence[object],
+        twin_lot: Sequence[object],
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, Record]:
         """Draw a forgery, make it, and prepare it for its chain.
 
@@ -81,8 +102,8 @@ class Material:
             span: Their numbers.
             chain: What clip and forgery go through.
             forger: One whose needs are available; None leaves the clip as it is.
-            lot: Everything depends on this key and nothing else. The chain's parameters depend on all of it but its
-                last element, the number of the forgery: they are its twin's.
+            lot: What the forgery depends on.
+            twin_lot: What the chain's parameters depend on: the same for a forgery and its untouched twin.
 
         Returns:
             Frames and label ready to be encoded, and the record; without a forger there is no label.
@@ -94,7 +115,7 @@ class Material:
                 frames, mask = replay(footage, record)
         except InputError as error:
             raise InputError(f"{self.entry.frames}: {error}") from error
-        params = chain.sample(rng_of(*lot[:-1], "chain parameters"))
+        params = chain.sample(rng_of(*twin_lot, "chain parameters"))
         record["chain"] = {"name": chain.name, "class_path": chain.class_path, "params": params}
         prepared, label = chain.prepare(frames, mask, params)
         if label is not None and not label.any():
@@ -118,7 +139,7 @@ class Material:
         """
         taken: Record = {"objects": "objects" in forger.needs}
         if "donor" in forger.needs:
-            taken["donor"] = self._donor(rng)
+            taken["donor"] = self.donors[rng.integers(len(self.donors))][0]
         footage = self.footage(frames, span, taken)
         return footage, taken | forger.sample(rng, footage)
 
@@ -139,13 +160,13 @@ class Material:
             if path is None:
                 raise InputError(f"{self.entry.clip}: no clip {name!r} to splice from")
             clip = open_clip(path)
-            donor = clip.read(range(min(len(clip), DONOR_FRAMES)))
+            donor = clip.read(range(min(len(clip), DONOR_FRAMES, self.limit or DONOR_FRAMES)))
         return Footage(frames, objects, donor)
 
-    def _donor(self, rng: np.random.Generator) -> str:
-        # The lowest lot wins, so that a clip more changes the choice only where it wins itself.
-        lot = int(rng.integers(2**32))
-        return min((np.random.default_rng([lot, *name.encode()]).random(), name) for name, _ in self.donors)[1]
+    def shows_objects(self, span: range) -> bool:
+        """Whether an object mask of one of these frames marks anything."""
+        files = frame_files(self.objects) if self.objects else []
+        return any(read_mask(files[index], nonzero=True).any() for index in span if index < len(files))
 
 
 def materials(entries: Sequence[ClipEntry], objects: Path | None = None, limit: int | None = None) -> list[Material]:
@@ -159,21 +180,41 @@ def materials(entries: Sequence[ClipEntry], objects: Path | None = None, limit: 
     Raises:
         InputError: `objects` has masks for none of the clips.
     """
+    # Each clip takes those that follow it on a ring ordered by lot: another clip more changes few of them.
+    rings: dict[str, list[ClipEntry]] = {}
+    for entry in sorted(entries, key=lambda entry: rng_of("donors", entry.clip).random()):
+        rings.setdefault(entry.split, []).append(entry)
+    donors = {
+        entry.clip: tuple(islice(_others(entry, ring[at + 1 :] + ring[:at]), DONORS))
+        for ring in rings.values()
+        for at, entry in enumerate(ring)
+    }
     found = []
     for entry in entries:
         places = () if objects is None else (objects / entry.clip, objects / f"{entry.clip}.png")
-        donors = ((e.clip, e.frames) for e in entries if e.split == entry.split and e.source != entry.source)
         masks = next((place for place in places if place.exists()), None)
-        found.append(Material(entry, masks, tuple(donors), limit))
+        found.append(Material(entry, masks, donors[entry.clip], limit))
     if objects is not None and not any(material.objects for material in found):
         raise InputError(f"{objects}: masks of none of the clips; expected {objects / entries[0].clip} or the like")
     return found
 
 
+def _fingerprint(path: Path | None) -> str:
+    files = [] if path is None else sorted(path.iterdir()) if path.is_dir() else [path]
+    facts = [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _others(entry: ClipEntry, clips: Iterable[ClipEntry]) -> Iterator[tuple[str, Path]]:
+    return ((clip.clip, clip.frames) for clip in clips if clip.source != entry.source)
+
+
 def _object(path: Path, size: tuple[int, ...]) -> NDArray[np.bool_]:
     mask = read_mask(path, nonzero=True)
-    if mask.shape != size:
-        raise InputError(
-            f"{path}: mask of {mask.shape[1]}x{mask.shape[0]} on a frame of {size[1]}x{size[0]}; the same size expected"
-        )
+    _require_size(path, mask.shape, size)
     return mask
+
+
+def _require_size(path: Path, found: tuple[int, ...], size: tuple[int, ...]) -> None:
+    if found != size:
+        raise InputError(f"{path}: mask of {found[1]}x{found[0]} on frames of {size[1]}x{size[0]}; the same expected")

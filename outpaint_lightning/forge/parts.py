@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -52,6 +53,8 @@ class Part:
     name: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset()
     """What `Footage` must have beside frames: any of `objects` and `donor`."""
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Least and greatest value of options that are numbers; 0 and infinity where nothing is said."""
 
     @property
     def class_path(self) -> str:
@@ -69,7 +72,7 @@ class Part:
             module, _, attribute = name.rpartition(".")
             try:
                 found = getattr(importlib.import_module(module), attribute)
-            except (ImportError, AttributeError) as error:
+            except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: of odd spellings
                 raise InputError(f"{name}: cannot be imported ({error}); expected a {cls.__name__}") from error
             if isinstance(found, type) and issubclass(found, cls):
                 return found
@@ -92,16 +95,24 @@ class Part:
         if not isinstance(spec, Mapping) or "class_path" not in spec or set(spec) - {"class_path", "init_args"}:
             raise InputError(f"{spec!r}: expected the name of a {cls.__name__}, or class_path and init_args")
         part = cls.named(str(spec["class_path"]))
-        options = {key: _tupled(value) for key, value in (spec.get("init_args") or {}).items()}
+        options = spec.get("init_args") or {}
+        if not isinstance(options, Mapping):
+            raise InputError(f"{part.title()}: init_args is {options!r}; expected option: value")
         known = part.option_names()
-        for key in options:
+        for key, value in options.items():
             if key not in known:
                 expected = f"expected one of {', '.join(known)}" if known else "it has none"
-                raise InputError(f"{part.name}: no option {key!r}; {expected}{did_you_mean(key, known)}")
+                raise InputError(f"{part.title()}: no option {key!r}; {expected}{did_you_mean(str(key), known)}")
+            _check(f"{part.title()}: {key}", value, getattr(part, key, None), *part.limits.get(key, (0, math.inf)))
         try:
-            return part(**options)
+            return part(**{key: _tupled(value) for key, value in options.items()})
         except (TypeError, ValueError) as error:
-            raise InputError(f"{part.name}: {error}") from error
+            raise InputError(f"{part.title()}: {error}") from error
+
+    @classmethod
+    def title(cls) -> str:
+        """Return its name, or the name of a class that has none."""
+        return cls.name or cls.__name__
 
     @classmethod
     def option_names(cls) -> list[str]:
@@ -114,6 +125,23 @@ class Part:
         for part in cls.__subclasses__():
             yield part
             yield from part.descendants()
+
+
+NUMBERS: dict[type, tuple[str, tuple[type, ...]]] = {int: ("whole number", (int,)), float: ("number", (int, float))}
+
+
+def _check(what: str, value: Any, default: Any, lowest: float, highest: float) -> None:
+    """Raise `InputError` unless `value` is of its default's kind: for a pair of numbers, two in rising order."""
+    many = isinstance(default, tuple)
+    kind = type(default[0] if many else default)
+    if kind not in NUMBERS:  # the part itself judges it
+        return
+    called, accepted = NUMBERS[kind]
+    values = value if many and isinstance(value, list | tuple) else [value]
+    fine = all(type(number) in accepted for number in values)
+    if not (fine and len(values) == 1 + many and lowest <= values[0] <= values[-1] <= highest):
+        expected = f"two {called}s in rising order" if many else f"a {called}"
+        raise InputError(f"{what} is {value!r}; expected {expected}, from {lowest:g} to {highest:g}")
 
 
 def _tupled(value: Any) -> Any:

@@ -60,7 +60,7 @@ class Recipe:
         Raises:
             InputError: No such file, it is no YAML, or a key, part or value that cannot be used.
         """
-        file = Path(path) if Path(path).exists() or Path(path).suffix else shipped_config(f"forge/{path}.yaml")
+        file = Path(path) if Path(path).is_file() or Path(path).suffix else shipped_config(f"forge/{path}.yaml")
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except OSError as error:
@@ -69,10 +69,12 @@ class Recipe:
             raise InputError(f"{file}: no YAML ({' '.join(str(error).split())})") from error
         if not isinstance(content, Mapping):
             raise InputError(f"{file}: expected the keys {', '.join(AXES)}")
+        given = {key: value for key, value in changes.items() if value is not None}
         try:
-            return cls.of(**{**content, **{key: value for key, value in changes.items() if value is not None}})
+            read = cls.of(**{str(key): value for key, value in content.items()})
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
+        return cls.of(**{**read.describe(), **given})
 
     @classmethod
     def of(cls, **content: Any) -> Recipe:
@@ -93,7 +95,7 @@ class Recipe:
             built[axis] = tuple(part.build(spec) for spec in specs)
         for key, least in (("per_clip", 0), ("seed", 0)):
             value = content.get(key, getattr(cls, key))
-            if not isinstance(value, int) or value < least:
+            if type(value) is not int or value < least:
                 raise InputError(f"{key} is {value!r}: expected a whole number from {least} on")
             built[key] = value
         return cls(**built)

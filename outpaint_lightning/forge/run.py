@@ -29,14 +29,13 @@ from outpaint_lightning import __version__
 from outpaint_lightning.forge.chains import Chain, write_png
 from outpaint_lightning.forge.forger import Forger, Record
 from outpaint_lightning.forge.material import Material, materials
+from outpaint_lightning.forge.output import STAGE, prepare, require_apart
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sheet import write_contact_sheet
 from outpaint_lightning.forge.sources import clean_clips
-from outpaint_lightning.io import open_clip, require_free, write_json, write_manifest
+from outpaint_lightning.io import open_clip, write_json, write_manifest
 from outpaint_lightning.io.parallel import each_clip
 from outpaint_lightning.types import InputError
-
-STAGE = ".forging"  # where clips are written before they are moved into place
 
 
 def forge(
@@ -52,7 +51,8 @@ def forge(
 ) -> list[Record]:
     """Write each clip of `source_dir` untouched, and forgeries of it that went through the same chain.
 
-    A run that was interrupted goes on where it was when it is called again with the same arguments.
+    A run that was interrupted goes on where it was when it is called again with the same arguments; clips that changed
+    since are made anew.
 
     Args:
         source_dir: A folder of clips: folders of frames, video files and photos.
@@ -64,7 +64,7 @@ def forge(
             `<clip>.png` for a photo; everything but 0 is object.
         max_frames: Use the first frames of longer clips only; None uses all. A clip is held in memory as a whole.
         workers: Processes; more than 1 need a main module that can be imported.
-        overwrite: Replace the dataset in `out`.
+        overwrite: Replace a dataset of `forge` in `out`.
 
     Returns:
         The record of each written clip, as in its JSON file.
@@ -75,6 +75,7 @@ def forge(
     source_dir, out = Path(source_dir), Path(out)
     if max_frames is not None and max_frames < 1:
         raise InputError(f"--max-frames {max_frames}: expected 1 or more")
+    require_apart(out, [Path(path) for path in (source_dir, manifest, objects) if path is not None])
     entries = clean_clips(source_dir, None if manifest is None else Path(manifest), recipe.seed)
     jobs = [
         _Job(
@@ -86,16 +87,15 @@ def forge(
         )
         for material in materials(entries, None if objects is None else Path(objects), max_frames)
     ]
-    cut = sum(len(job.material.check()) > (max_frames or sys.maxsize) for job in jobs)
+    cut = 0
+    for job in jobs:
+        cut += job.check() > (max_frames or sys.maxsize)
     working = each_clip(_Job.run, jobs, workers, "forge")
     _require_distinct([name for job in jobs for name in job.names])
-    settings = {
-        "version": __version__,
-        "recipe": recipe.describe(),
-        "max_frames": max_frames,
-        "splits": {entry.clip: entry.split for entry in entries},
-    }
-    _make_room(source_dir, out, json.loads(json.dumps(settings)), overwrite)
+    settings = {"version": __version__, "recipe": recipe.describe(), "max_frames": max_frames}
+    anew = prepare(out, settings, {job.names[0]: (job.names, job.fingerprint()) for job in jobs}, overwrite)
+    if anew:
+        print(f"forge: made anew, as they changed: {', '.join(anew)}", file=sys.stderr)
     if cut:
         print(f"forge: {cut} clips cut to their first {max_frames} frames (--max-frames)", file=sys.stderr)
     try:
@@ -109,8 +109,8 @@ def forge(
         for job, of_clip in zip(jobs, written, strict=True)
         for record in of_clip
     ]
-    write_contact_sheet(out, records)
     write_manifest(out / "manifest.csv", entries)
+    write_contact_sheet(out, records)
     return records
 
 
@@ -118,35 +118,6 @@ def _require_distinct(names: list[str]) -> None:
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise InputError(f"{name}: two clips would have this name; rename one of their sources")
-
-
-def _make_room(source_dir: Path, out: Path, settings: dict[str, Any], overwrite: bool) -> None:
-    """Make `out` an empty dataset, or keep what an interrupted run with the same settings left in it.
-
-    Of an old dataset only what `forge` writes is removed.
-    """
-    here, there = source_dir.resolve(), out.resolve()
-    if here.is_relative_to(there) or there.is_relative_to(here):
-        raise InputError(f"{out}: expected a folder outside of the clips in {source_dir}")
-    if out.is_file():
-        raise InputError(f"{out}: is a file; expected a folder to write")
-    begun = out / "forge.json"
-    if begun.is_file() and not (out / "manifest.csv").exists() and not overwrite:
-        before = json.loads(begun.read_text(encoding="utf-8"))
-        different = [key for key in settings if settings[key] != before.get(key)]
-        if different:
-            raise InputError(
-                f"{out}: was begun with another {', '.join(different)}; "
-                "expected the same to go on, or --overwrite to begin anew"
-            )
-        return
-    if out.is_dir() and any(out.iterdir()):
-        require_free(out, overwrite)
-    for name in ("manifest.csv", "forge.json", "contact_sheet.png"):
-        (out / name).unlink(missing_ok=True)
-    for folder in ("frames", "videos", "masks", "records", STAGE):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    write_json(begun, settings)
 
 
 @dataclass(frozen=True)
@@ -163,6 +134,25 @@ class _Job:
     def names(self) -> list[str]:
         clip = self.material.entry.clip
         return [clip] + [f"{clip}__{number}" for number in range(1, len(self.forgers) + 1)]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the written clips depend on beside the recipe."""
+        return self.material.fingerprint(frozenset().union(*(forger.needs for forger in self.forgers)))
+
+    def check(self) -> int:
+        """Return the number of frames of the clip.
+
+        Raises:
+            InputError: What can be known beforehand to fail: of the clip, its object masks, its chain or a fill.
+        """
+        clip = self.material.check()
+        try:
+            self.chain.check(clip.height, clip.width)
+            for forger in self.forgers:
+                forger.fill.sample(np.random.default_rng(0))  # a net without its checkpoint says so
+        except InputError as error:
+            raise InputError(f"{clip.path}: {error}") from error
+        return len(clip)
 
     def run(self) -> list[Record]:
         """Write the clips that are not there yet; return all records, the authentic clip's first."""
@@ -187,8 +177,8 @@ class _Job:
         entry = self.material.entry
         record: Record = {"clip": name, "split": entry.split, "source": entry.source, "path": entry.frames.name}
         forger = self.forgers[number - 1] if number else None
-        lot = (self.seed, entry.clip, number)
-        forged, mask, made = self.material.make(frames, span, self.chain, forger, lot)
+        twin_lot = (self.seed, entry.clip)
+        forged, mask, made = self.material.make(frames, span, self.chain, forger, (*twin_lot, number), twin_lot)
         record |= {"forger": forger.name if forger else "", "seed": self.seed, "number": number} | made
         record |= {"read": len(frames), "frames": len(forged), "height": forged.shape[1], "width": forged.shape[2]}
         record |= {"area": 0.0 if mask is None else float(mask.mean()), "version": __version__}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -59,6 +61,7 @@ class FeatherSeam(Seam):
     """
 
     name = "feather"
+    limits: ClassVar = {"width": (1, math.inf)}
 
     width: tuple[int, int] = (1, 16)
 
@@ -125,6 +128,7 @@ class ColourSeam(Seam):
     """
 
     name = "colour"
+    limits: ClassVar = {"width": (1, math.inf), "most": (1, math.inf)}
 
     width: tuple[int, int] = (4, 24)
     most: float = 2.0
@@ -180,6 +184,7 @@ class NoiseSeam(Seam):
     """
 
     name = "noise"
+    limits: ClassVar = {"width": (1, math.inf)}
 
     width: tuple[int, int] = (1, 3)
 

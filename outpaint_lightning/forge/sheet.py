@@ -33,15 +33,15 @@ def summary(records: Sequence[Record]) -> str:
     kinds = [record["forger"].split("/") for record in records if record["forger"]]
     masks = sorted({mask for mask, _, _ in kinds})
     counts = Counter((fill, mask) for mask, fill, _ in kinds)
-    lines += ["", f"{'forgeries':12}" + "".join(f"{mask:>9}" for mask in masks)]
+    lines += ["", f"{'forgeries':14}" + "".join(f"{mask:>9}" for mask in masks)]
     for fill in sorted({fill for _, fill, _ in kinds}):
-        lines.append(f"{fill:12}" + "".join(f"{counts[fill, mask]:9}" for mask in masks))
-    for title, names in (
-        ("seams", (seam for _, _, seam in kinds)),
-        ("chains", (record["chain"]["name"] for record in records)),
-    ):
-        lines.append(f"\n{title}: " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items())))
-    return "\n".join(lines)
+        lines.append(f"{fill:14}" + "".join(f"{counts[fill, mask]:9}" for mask in masks))
+    seams, chains = ([seam for _, _, seam in kinds], [record["chain"]["name"] for record in records])
+    return "\n".join([*lines, "", f"seams: {_tally(seams)}", f"chains: {_tally(chains)}"])
+
+
+def _tally(names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items())) or "none"
 
 
 def write_contact_sheet(root: Path, records: Sequence[Record]) -> None:

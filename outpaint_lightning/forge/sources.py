@@ -76,6 +76,8 @@ def _is_clip(path: Path) -> bool:
 
 def _entry(path: Path, rows: dict[str, dict[str, str]] | None, manifest: Path | None) -> ClipEntry:
     clip = path.name if path.is_dir() else path.stem
+    if clip != clip.strip():
+        raise InputError(f"{path}: its name begins or ends with a blank; expected one without")
     if rows is not None and clip not in rows:
         raise InputError(f"{manifest}: no row for the clip {clip!r} ({path}){did_you_mean(clip, rows)}")
     row = {} if rows is None else rows[clip]

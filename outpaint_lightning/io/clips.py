@@ -145,10 +145,20 @@ def image_files(path: Path) -> list[Path]:
         raise InputError(f"{path}: not an image; one of {' '.join(IMAGE_SUFFIXES)} was expected")
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; a folder of PNG or JPEG frames was expected")
-    files = sorted(filter(is_image, path.iterdir()), key=lambda file: natural_key(file.name))
+    files = images_in(path)
     if not files:
         raise InputError(f"{path}: no frames; PNG or JPEG images were expected in this folder")
     return files
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return what is called an image in a folder, in natural order; a broken link too, for its reader to refuse.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    files = (file for file in folder.iterdir() if _has_name_of_image(file) and not file.is_dir())
+    return sorted(files, key=lambda file: natural_key(file.name))
 
 
 def require_distinct(files: Sequence[Path]) -> None:
@@ -163,7 +173,11 @@ def require_distinct(files: Sequence[Path]) -> None:
 
 def is_image(path: Path) -> bool:
     """Whether `path` is a file that is not hidden and has an image's suffix."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
+    return _has_name_of_image(path) and path.is_file()
+
+
+def _has_name_of_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."
 
 
 def open_clip(path: StrPath) -> Clip:

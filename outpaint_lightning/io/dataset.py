@@ -3,6 +3,7 @@
 ```
 ROOT/manifest.csv            one row a clip
 ROOT/frames/<clip>/00000.png (or .jpg), or ROOT/frames/<clip>.jpg for a photo, or ROOT/videos/<clip>.mp4
+                             (either folder may hold all three)
 ROOT/masks/<clip>/00000.png  8-bit, 255 = forged, 0 = authentic; or ROOT/masks/<clip>.png of a photo; none = authentic
 ```
 
@@ -11,12 +12,13 @@ ROOT/masks/<clip>/00000.png  8-bit, 255 = forged, 0 = authentic; or ROOT/masks/<
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from outpaint_lightning.io.clips import VIDEO_SUFFIXES, image_files, open_clip, require_distinct
+from outpaint_lightning.io.clips import VIDEO_SUFFIXES, image_files, images_in, is_image, open_clip, require_distinct
 from outpaint_lightning.io.files import StrPath, natural_key
 from outpaint_lightning.io.layouts import Found, clip_name, layout_of, no_clips
 from outpaint_lightning.io.manifest import COLUMNS, SPLITS, ClipEntry, read_table, vision_name
@@ -24,8 +26,8 @@ from outpaint_lightning.types import InputError, did_you_mean
 
 ProblemKind = Literal["manifest", "missing", "twice", "empty", "undecodable", "masks", "stray", "split", "leak"]
 """What is wrong with a dataset: a list cannot be read; a listed clip has no frames; one name stands twice; a folder
-holds no frames; a video does not open; masks are missing or of another number than frames; masks belong to no clip;
-a split has no such name; two splits share a source."""
+holds no frames; a video does not open or a folder cannot be read; masks are missing or of another number than frames;
+masks belong to no clip; a split has no such name; two splits share a source."""
 
 OnProblem = Callable[[ProblemKind, InputError], None]
 
@@ -55,7 +57,8 @@ def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[Cli
             column is missing, a clip is listed twice, a split has no such name, or two splits share a source.
     """
     root = Path(root)
-    layout = layout_of(root)
+    with _reported(None):
+        layout = layout_of(root)
     entries: dict[str, ClipEntry] = {}
     with _reported(on_problem):  # no more can be read after an error that leaves this block
         with _as("manifest"):
@@ -78,7 +81,7 @@ def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[Cli
         for masks in contents.masks:
             with _reported(on_problem):
                 if masks not in claimed:
-                    raise Problem("stray", f"{masks}: masks of no clip" + did_you_mean(clip_name(masks), clips))
+                    raise _stray(masks, clips)
     return list(entries.values())
 
 
@@ -86,11 +89,21 @@ def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[Cli
 def _reported(on_problem: OnProblem | None) -> Iterator[None]:
     """Decide what becomes of a problem: `on_problem` is told and the block left; without it the problem is raised."""
     try:
-        yield
+        with _readable():
+            yield
     except Problem as problem:
         if on_problem is None:
             raise
         on_problem(problem.kind, problem)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Make a problem of a folder or file that the system does not let us read."""
+    try:
+        yield
+    except OSError as error:
+        raise Problem("undecodable", f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
 @contextmanager
@@ -118,7 +131,9 @@ def _rows(root: Path, clips: Iterable[str]) -> tuple[Path, list[dict[str, str]]]
     if not rows:
         raise Problem("manifest", f"{manifest}: no rows; one for every clip was expected")
     if "clip" not in rows[0]:
-        raise Problem("manifest", f"{manifest}: no column 'clip'; expected {','.join(COLUMNS)}")
+        raise Problem(
+            "manifest", f"{manifest}: no column 'clip'; expected {','.join(COLUMNS)}; found {','.join(rows[0])!r}"
+        )
     return manifest, rows
 
 
@@ -133,7 +148,8 @@ def _add_entry(
             "missing", f"{listed}: clip {clip!r} has no frames; expected {expected}" + did_you_mean(clip, clips)
         )
     if not found.frames.exists():
-        raise Problem("missing", f"{listed}: clip {clip!r} has no frames; expected {found.frames}")
+        here = f"{found.frames} is a broken link" if found.frames.is_symlink() else f"expected {found.frames}"
+        raise Problem("missing", f"{listed}: clip {clip!r} has no frames; {here}")
     if clip in entries:
         raise Problem("twice", f"{listed}: clip {clip!r} is listed twice; one row a clip was expected")
     entries[clip] = _entry(row, found, listed)
@@ -176,25 +192,41 @@ def _masks(found: Found) -> Path | None:
     frames, masks = found.frames, found.masks
     is_video = frames.is_file() and frames.suffix.lower() in VIDEO_SUFFIXES
     names = [] if is_video else _image_names(frames)  # also finds empty folders, of authentic clips as well
-    if masks is None or not masks.exists():
+    if masks is None:
+        return None
+    if not masks.exists():
+        if masks.is_symlink():
+            raise Problem("masks", f"{masks}: a broken link; the masks of {frames} were expected")
         if found.forged:
-            raise Problem("masks", f"{masks}: missing mask; {frames} is listed with it")
+            raise Problem("masks", f"{masks}: missing mask; {frames} is forged")
         return None
     if is_video:
         with _as("undecodable"):
             names = [f"{index:05d}" for index in range(len(open_clip(frames)))]
-    count = 1
     if masks.is_dir():
-        here = {file.name for file in masks.glob("[!.]*.png")}
-        count = len(here)
-        for name in names:
-            if f"{name}.png" not in here:
-                raise Problem(
-                    "masks", f"{masks / name}.png: missing mask; one for every frame of {frames} was expected"
-                )
-    if count != len(names):
-        raise Problem("masks", f"{masks}: {count} masks for the {len(names)} frames of {frames}; as many were expected")
+        _check_masks(masks, names, frames)
+    elif not is_image(masks) or len(names) > 1:
+        place = "" if is_image(frames) else f" in {masks.with_suffix('')}/"
+        raise Problem("masks", f"{masks}: not the masks of {frames}; one PNG a frame was expected{place}")
     return masks
+
+
+def _check_masks(masks: Path, names: Sequence[str], frames: Path) -> None:
+    files = images_in(masks)
+    by_name = {file.stem: file for file in files if file.suffix.lower() == ".png"}
+    missing = next((name for name in names if name not in by_name), None)
+    if missing is not None:
+        others = {file.name for file in files} - {by_name[name].name for name in names if name in by_name}
+        found = difflib.get_close_matches(f"{missing}.png", others, n=1, cutoff=0)
+        raise Problem(
+            "masks",
+            f"{masks / missing}.png: missing mask; one for every frame of {frames} was expected"
+            + "".join(f"; found {name}" for name in found),
+        )
+    if len(files) != len(names):
+        raise Problem(
+            "masks", f"{masks}: {len(files)} masks for the {len(names)} frames of {frames}; as many were expected"
+        )
 
 
 def _image_names(frames: Path) -> list[str]:
@@ -203,6 +235,14 @@ def _image_names(frames: Path) -> list[str]:
     with _as("twice"):
         require_distinct(files)
     return [file.stem for file in files]
+
+
+def _stray(masks: Path, clips: Mapping[str, Found]) -> Problem:
+    clip = clip_name(masks)
+    if clip not in clips:
+        return Problem("stray", f"{masks}: masks of no clip" + did_you_mean(clip, clips))
+    expected = clips[clip].masks or "none, as it is authentic"
+    return Problem("stray", f"{masks}: not the masks of clip {clip!r}; expected {expected}")
 
 
 def _check_source(entry: ClipEntry, first: ClipEntry, listed: Path) -> None:

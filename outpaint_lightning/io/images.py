@@ -7,6 +7,8 @@ dropped, the palette is looked up and the EXIF orientation is applied. Masks are
 from __future__ import annotations
 
 import io
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def image_size(path: StrPath) -> tuple[int, int]:
         InputError: the file is missing or is no image.
     """
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             width, height = image.size
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # 5..8 swap rows and columns
     except Exception as error:  # every Pillow plugin raises its own kind
@@ -121,9 +123,10 @@ def _read_bytes(path: StrPath) -> bytes:
 
 def _image(path: StrPath, data: bytes) -> NDArray[np.uint8]:
     if _is_ordinary(data):
-        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # ~1.5x Pillow's speed
-        if image is not None:
-            return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
+        with suppress(cv2.error):  # of a size that it refuses, which Pillow then tells of
+            image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # ~1.5x Pillow's speed
+            if image is not None:
+                return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
     return _to_rgb(path, _decode(path, data))
 
 
@@ -143,11 +146,17 @@ def _is_ordinary(data: bytes) -> bool:
 
 def _decode(path: StrPath, data: bytes) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data))
+        image = _opened(io.BytesIO(data))
         image.load()
         return ImageOps.exif_transpose(image)
     except Exception as error:  # every Pillow plugin raises its own kind
         raise _undecodable(path) from error
+
+
+def _opened(source: StrPath | io.BytesIO) -> Image.Image:
+    with warnings.catch_warnings():  # of large images; those of twice the size, of 179 million pixels, are refused
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(source)
 
 
 def _to_rgb(path: StrPath, image: Image.Image) -> NDArray[np.uint8]:

@@ -7,15 +7,17 @@ A layout only tells what its folders and lists say; `read_dataset` checks it. A 
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from outpaint_lightning.io.clips import VIDEO_SUFFIXES, is_image
 from outpaint_lightning.io.files import natural_key
+from outpaint_lightning.io.images import IMAGE_SUFFIXES
 from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.types import InputError
 
@@ -26,14 +28,14 @@ class Found:
 
     clip: str
     frames: Path
-    """A folder of images, an image or a video file."""
+    """A folder of images, an image or a video file; or what cannot be read as one, for `read_dataset` to tell."""
     masks: Path | None
     """Where its masks would lie: a folder, or a file for a single image; None: nowhere, it is authentic."""
     split: str = ""
     nonzero: bool = False
     """Masks hold object numbers; everything but 0 is forged."""
     forged: bool = False
-    """The masks must be there: a list names them."""
+    """The masks must be there: a list names them, or the clip's folder says that it is forged."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Layout:
     """Where a clip's frames lie below the root, for messages."""
     recognises: Callable[[Path], bool]
     read: Callable[[Path], Contents]
-    """May raise `InputError` when a list cannot be read."""
+    """May raise `InputError` when a list cannot be read, and `OSError`."""
 
 
 def layout_of(root: Path) -> Layout:
@@ -62,13 +64,15 @@ def layout_of(root: Path) -> Layout:
 
     Raises:
         InputError: nothing is there, or no layout that is known here.
+        OSError: the folder cannot be read.
     """
     if not root.exists():
         raise InputError(f"{root}: no such folder; a dataset with {root / 'frames'} or {root / 'videos'} was expected")
     for layout in LAYOUTS:
         if layout.recognises(root):
             return layout
-    raise no_clips(root)
+    hint = "; clean clips? `outpaint-lightning forge` makes a dataset of them" if _holds_clips(root) else ""
+    raise InputError(f"{no_clips(root)}{hint}")
 
 
 def no_clips(root: Path) -> InputError:
@@ -77,46 +81,77 @@ def no_clips(root: Path) -> InputError:
     return InputError(f"{root}: no clips; expected {expected}")
 
 
+def _holds_clips(folder: Path) -> bool:
+    """Whether video files or folders of frames lie in a folder itself."""
+    here = _children(folder)
+    return any(path.suffix.lower() in VIDEO_SUFFIXES for path in here) or any(map(is_image, _inside(here)))
+
+
 def _children(folder: Path) -> list[Path]:
-    """Return what is in a folder, in natural order, hidden files left out; nothing when there is no such folder."""
-    return sorted(folder.glob("[!.]*"), key=lambda path: natural_key(path.name))
+    """Return what is in a folder, in natural order, hidden files left out; nothing when there is no such folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in paths if path.name[0] != "."), key=lambda path: natural_key(path.name))
+
+
+def _inside(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield what is in some folders, but for those that cannot be read: who reads a clip of theirs tells of it."""
+    for folder in folders:
+        with suppress(OSError):
+            yield from _children(folder)
+
+
+def _material(folder: Path) -> list[Path]:
+    """Return what is meant as clips or masks: folders, images, videos, and broken links; no side files (README.txt)."""
+    return [path for path in _children(folder) if _has_name_of_picture(path) or not os.path.isfile(path)]
+
+
+def _has_name_of_picture(path: Path) -> bool:
+    """Whether a name is that of an image or a video, also of a kind that is not read here (.gif)."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return path.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) or kind.startswith(("image/", "video/"))
 
 
 def clip_name(path: Path) -> str:
     """Return the clip that frames or masks belong to: the folder's name, or the file's without its suffix."""
-    return path.name if path.is_dir() else path.stem
+    return path.stem if _has_name_of_picture(path) and not os.path.isdir(path) else path.name
 
 
-def _pairs(root: Path, frames: str, masks: str, suffix: str = "") -> Contents:
-    """Read clips, as folders of frames or as single images, and the masks of the same name in the folder beside.
+def _pairs(clips: Iterable[Path], masks: Path, endings: Iterable[str] = ("",), forged: bool = False) -> Contents:
+    """Give clips the masks of their names.
 
     Args:
-        root: the folder of both.
-        frames: name of the folder with the clips.
-        masks: name of the folder with the masks.
-        suffix: what a mask's name may have after the clip's.
+        clips: folders and files.
+        masks: the folder with the masks: folders, which go before files of the same name, and files.
+        endings: what a mask's name may have after the clip's.
+        forged: all of them have masks.
     """
-    here = _children(root / masks)
-    by_name = {clip_name(path): path for path in here if _is_clip(path)}
-    clips = []
-    for path in filter(_is_clip, _children(root / frames)):
+    here = _material(masks)
+    by_name = {clip_name(path): path for path in sorted(here, key=os.path.isdir)}  # folders replace files
+    found = []
+    for path in clips:
         name = clip_name(path)
-        mask = by_name.get(name) or by_name.get(name + suffix, root / masks / name)
-        clips.append(Found(name, path, mask))
-    return Contents(clips, here)
-
-
-def _is_clip(path: Path) -> bool:
-    return path.is_dir() or is_image(path)
+        expected = masks / (f"{name}.png" if is_image(path) else name)
+        mask = next((by_name[name + ending] for ending in endings if name + ending in by_name), expected)
+        found.append(Found(name, path, mask, forged=forged))
+    return Contents(found, here)
 
 
 def _own(root: Path) -> Contents:
-    """Read `frames` and `videos`, with `masks`; of a folder and a video of one name the folder counts."""
-    contents = _pairs(root, "frames", "masks")
-    names = {found.clip for found in contents.clips}
-    videos = [file for file in _children(root / "videos") if file.suffix.lower() in VIDEO_SUFFIXES]
-    extra = [Found(file.stem, file, root / "masks" / file.stem) for file in videos if file.stem not in names]
-    return Contents(contents.clips + extra, contents.masks)
+    """Read `frames` and `videos`, with `masks`; of a folder and a file of one name the folder counts."""
+    paths = [path for place in ("frames", "videos") for path in _material(root / place)]
+    folders = {path.name for path in paths if os.path.isdir(path)}
+    return _pairs((path for path in paths if os.path.isdir(path) or clip_name(path) not in folders), root / "masks")
+
+
+def _tampered(root: Path) -> Contents:
+    """Read the photos of `Tp`, which means tampered, with their masks in `Gt`, and the authentic ones of `Au`."""
+    tampered = _pairs(_material(root / "Tp"), root / "Gt", ("", "_gt", "_mask"), forged=True)
+    authentic = [Found(clip_name(path), path, None) for path in _material(root / "Au")]
+    return Contents(tampered.clips + authentic, tampered.masks)
 
 
 def _davis(root: Path, split: str = "") -> Contents:
@@ -133,17 +168,18 @@ def _davis(root: Path, split: str = "") -> Contents:
         name = next((name for name in resolutions if (annotations / name).is_dir()), resolutions[0])
         images = images / name
         annotations = annotations / name if (annotations / name).is_dir() else annotations
-    splits = dict.fromkeys((folder.name for folder in _children(images) if folder.is_dir()), split)
+    splits = dict.fromkeys((path.name for path in _children(images) if not os.path.isfile(path)), split)
     splits |= _image_sets(root / "ImageSets")
     clips = [Found(name, images / name, annotations / name, split, nonzero=True) for name, split in splits.items()]
-    return Contents(clips, _children(annotations))
+    return Contents(clips, _material(annotations))
 
 
 def _resolutions(folder: Path) -> list[str]:
-    """Return the names of the folders in `folder` when they hold folders of clips, and not frames."""
+    """Return the names of the folders in `folder` that hold folders of clips; none where any of them holds frames."""
     folders = [path for path in _children(folder) if path.is_dir()]
-    holds_clips = any(path.is_dir() for folder in folders[:1] for path in folder.iterdir())
-    return [folder.name for folder in folders] if holds_clips else []
+    if any(map(is_image, _inside(folders))):
+        return []
+    return [path.name for path in folders if any(inner.is_dir() for inner in _inside([path]))]
 
 
 def _image_sets(folder: Path) -> dict[str, str]:
@@ -155,9 +191,9 @@ def _image_sets(folder: Path) -> dict[str, str]:
         InputError: a clip is in two splits.
     """
     splits: dict[str, str] = {}
-    for file in sorted(folder.glob("*/*.txt")):
+    for file in (file for year in _children(folder) for file in _children(year) if file.suffix == ".txt"):
         split = file.stem.partition("-")[0]  # test-dev and test-challenge
-        for line in file.read_text(errors="replace").splitlines() if split in SPLITS else ():
+        for line in file.read_text("utf-8-sig", "replace").splitlines() if split in SPLITS else ():
             frame = PurePosixPath(*line.split()[:1])
             if (name := frame.parent.name or frame.name) and splits.setdefault(name, split) != split:
                 raise InputError(f"{file}: clip {name!r} is in split {splits[name]!r} too; one split was expected")
@@ -168,8 +204,12 @@ _YOUTUBE_VOS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
 def _youtube_vos(root: Path) -> Contents:
-    """Read one folder in the manner of DAVIS for each split."""
+    """Read one folder in the manner of DAVIS for each split.
+
+    Where some have annotations, a folder without any is left out: nothing says that its clips are authentic.
+    """
     parts = [_davis(root / name, split) for name, split in _YOUTUBE_VOS.items()]
+    parts = [part for part in parts if part.masks] or parts
     return Contents([clip for part in parts for clip in part.clips], [path for part in parts for path in part.masks])
 
 
@@ -183,7 +223,7 @@ def _json_pairs(root: Path) -> Contents:
     """
     [file] = _json_files(root)
     try:
-        pairs = json.loads(file.read_text(encoding="utf-8"))
+        pairs = json.loads(file.read_text("utf-8-sig"))
     except ValueError as error:  # broken JSON, or not UTF-8
         raise InputError(f"{file}: is not JSON in UTF-8 ({error}); {_PAIRS}") from error
     if not isinstance(pairs, list):
@@ -196,11 +236,15 @@ _PAIRS = 'a list of [image, mask] or [image, "Negative"] was expected'
 
 def _photo(file: Path, number: int, pair: Any) -> Found:
     match pair:
-        case [str(image), str(mask)]:
+        case [str(image), str(mask)] if mask == "Negative" or mask.casefold() != "negative":
             frames, masks = (Path(os.path.normpath(file.parent / path)) for path in (image, mask))
             is_forged = mask != "Negative"
             return Found(_path_name(frames, file.parent), frames, masks if is_forged else None, forged=is_forged)
-    raise InputError(f"{file}: entry {number} is {json.dumps(pair)[:100]}; {_PAIRS}")
+        case [str(), str()]:
+            hint = "; did you mean 'Negative'?"
+        case _:
+            hint = ""
+    raise InputError(f"{file}: entry {number} is {json.dumps(pair)[:100]}; {_PAIRS}{hint}")
 
 
 def _path_name(path: Path, folder: Path) -> str:
@@ -211,7 +255,7 @@ def _path_name(path: Path, folder: Path) -> str:
 
 
 def _json_files(root: Path) -> list[Path]:
-    return [root] if root.is_file() and root.suffix == ".json" else list(root.glob("[!.]*.json"))
+    return [path for path in (_children(root) or [root]) if path.suffix == ".json" and path.is_file()]
 
 
 def _has(*folders: str) -> Callable[[Path], bool]:
@@ -227,6 +271,6 @@ LAYOUTS = (
         _has(*(f"{name}/JPEGImages" for name in _YOUTUBE_VOS)),
         _youtube_vos,
     ),
-    Layout("IMDL-BenCo", ("Tp/<clip>.jpg",), _has("Tp"), partial(_pairs, frames="Tp", masks="Gt", suffix="_gt")),
+    Layout("IMDL-BenCo", ("Tp/<clip>.jpg", "Au/<clip>.jpg"), _has("Tp"), _tampered),
     Layout("IMDL-BenCo's list", ("<list>.json",), lambda root: len(_json_files(root)) == 1, _json_pairs),
 )

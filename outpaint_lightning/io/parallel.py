@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -36,14 +37,15 @@ def each_clip(
         work: What to do with a clip; a function of a module if there are several workers.
         clips: What to do it with.
         workers: Processes; more than 1 need a main module that can be imported.
-        title: Of the progress.
+        title: Of the progress; empty to show none.
 
     Raises:
         InputError: `workers` is less than 1.
     """
     if workers < 1:
         raise InputError(f"--workers {workers}: expected 1 or more processes")
-    return _shown(_results(work, clips, workers), len(clips), title)
+    done = _results(work, clips, workers)
+    return _shown(done, len(clips), title) if title else done
 
 
 def _shown(done: Iterator[Result], total: int, title: str) -> Generator[Result, None, None]:
@@ -56,7 +58,7 @@ def _shown(done: Iterator[Result], total: int, title: str) -> Generator[Result, 
         yield result
 
 
-def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int) -> Iterator[Result]:
+def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int) -> Generator[Result, None, None]:
     if workers == 1 or len(clips) == 1:
         yield from map(work, clips)
         return
@@ -96,3 +98,12 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the cores
     os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which is imported later if at all
     signal.signal(signal.SIGINT, _Worker.stop)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is killed: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)

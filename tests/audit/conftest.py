@@ -41,11 +41,15 @@ class Dataset:
 
 @pytest.fixture(scope="session")
 def clean_root(tmp_path_factory):
-    """Six training, three validation and three test sources, each authentic and with a box forged flat."""
+    """Six training, three validation and five test sources, each authentic and with a box forged flat."""
     root = tmp_path_factory.mktemp("audit") / "clean"
     rng = np.random.default_rng(0)
     entries = []
-    sources = [("train", name) for name in "abcdef"] + [("val", name) for name in "ghi"] + [("test", n) for n in "jkl"]
+    sources = (
+        [("train", name) for name in "abcdef"]
+        + [("val", name) for name in "ghi"]
+        + [("test", name) for name in "jklmn"]
+    )
     for split, source in sources:
         wide = texture(ord(source), SIDE, SIDE + FRAMES)
         height, width = rng.integers(16, 40, 2)

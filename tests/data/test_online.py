@@ -1,7 +1,5 @@
 """Forging on the fly: the same pixels as `forge` writes, and fresh ones that depend on (seed, epoch, index) only."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,12 +9,10 @@ from outpaint_lightning.cli import main
 from outpaint_lightning.data import ClipDataModule
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import WindowDataset
-from outpaint_lightning.forge.forger import replay
 from outpaint_lightning.forge.material import materials
-from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.run import forge
-from outpaint_lightning.io import read_dataset, write_manifest
+from outpaint_lightning.io import read_dataset, write_manifest, write_mask
 from outpaint_lightning.types import InputError
 
 RECIPE = {
@@ -91,18 +87,54 @@ def test_a_fresh_window_is_its_clip_outside_the_mask(clean):
     assert forged == len(data) * 3 // 4
 
 
-def test_a_fresh_forgery_is_replayed_from_its_record(clean):
-    """Online and offline share the code that forges: what `make` returns is what its record gives."""
-    material = train_materials(clean)[0]
+def test_max_frames_is_that_of_forge(clean, tmp_path):
     recipe = Recipe.of(**RECIPE, chains=["none"])
-    frames = np.stack(list(ForgeDataset([material], replace(recipe, fills=recipe.fills[:1]), fresh=True).clips[0]))
-    made, mask, record = material.make(
-        frames, range(6), recipe.chains[0], recipe.forgers("a", frozenset({"donor"}))[0], (1, 2)
-    )
-    again = replay(material.footage(frames, range(6), record), record)
-    np.testing.assert_array_equal(made, again[0])
-    np.testing.assert_array_equal(mask, again[1])
-    assert isinstance(material.footage(frames, range(6), record), Footage)
+    forge(clean / "frames", tmp_path / "out", recipe, manifest=clean / "manifest.csv", max_frames=4)
+    offline = WindowDataset([entry for entry in read_dataset(tmp_path / "out") if entry.split == "train"])
+    limited = materials([entry for entry in read_dataset(clean) if entry.split == "train"], limit=4)
+    online = ForgeDataset(limited, recipe, fresh=False)
+    assert len(online) == len(offline) == 3 * 4 * 4
+    for index in range(len(online)):
+        assert torch.equal(online[index]["image"], offline[index]["image"])
+    assert len(ForgeDataset(limited, recipe, fresh=True)) == len(offline)
+
+
+def test_objects_out_of_sight(clean, tmp_path):
+    """An object in the last frame only: windows that do not show it get other masks, or none."""
+    for split in ("train0", "train1", "train2"):
+        for index in range(6):
+            mask = np.zeros((72, 90), bool)
+            mask[20:40, 30:60] = index == 5
+            write_mask(tmp_path / split / f"{index:05d}.png", mask)
+    entries = [entry for entry in read_dataset(clean) if entry.split == "train"]
+    for masks, kinds in ((["object"], {"", "object"}), (["object", "box"], {"", "object", "box"})):
+        recipe = Recipe.of(**{**RECIPE, "masks": masks}, chains=["none"])
+        data = ForgeDataset(materials(entries, tmp_path), recipe, fresh=True, span=2)
+        windows = [data[index] for index in range(len(data))]
+        found = {(window["meta"]["forger"].split("/")[0], bool(window["mask"].any())) for window in windows}
+        assert {kind for kind, _ in found} == kinds
+        assert all(marks == bool(kind) for kind, marks in found)
+
+
+@pytest.mark.parametrize(
+    ("chain", "options", "message"),
+    [
+        (
+            {"class_path": "resize", "init_args": {"scale": [0.5, 1.5]}},
+            {"crop": (64, 64)},
+            "smaller than the crop 64x64",
+        ),
+        (
+            {"class_path": "resize", "init_args": {"every": [2, 2]}},
+            {"frames": 3, "span": 6},
+            "keeps every 2th; expected at least 8",
+        ),
+        ({"class_path": "av1", "init_args": {"scale": [0.5, 1.0]}}, {}, "expected 64 pixels a side"),
+    ],
+)
+def test_what_a_chain_makes_too_small_is_refused_beforehand(clean, chain, options, message):
+    with pytest.raises(InputError, match=message):
+        ForgeDataset(train_materials(clean), Recipe.of(**RECIPE, chains=[chain]), fresh=True, **options)
 
 
 def test_thinned_and_rescaled_windows_keep_their_frame_numbers(clean):

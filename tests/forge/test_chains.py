@@ -191,11 +191,22 @@ def test_jpeg_draws_the_colour_it_is_given():
 
 @pytest.mark.parametrize(("name", "side"), [("hevc", 16), ("av1", 64)])
 def test_size_too_small_for_the_codec_is_refused(tmp_path, name: str, side: int):
-    chain, small = Chain.named(name)(), np.zeros((1, side - 2, side, 3), np.uint8)
-    with pytest.raises(InputError, match=rf"clip\.mp4: {name} of {side}x{side - 2} pixels; expected {side}x{side}"):
-        chain.write(tmp_path / "clip.mp4", small, 25, _params(name))
-    assert not list(tmp_path.iterdir())
-    chain.write(tmp_path / "clip.mp4", np.zeros((1, side, side, 3), np.uint8), 25, _params(name))
+    chain = Chain.named(name)
+    with pytest.raises(InputError, match=rf"{name} of frames of {side}x{side - 2}.*expected {side} pixels a side"):
+        chain().check(side - 2, side)
+    with pytest.raises(InputError, match=r"rescaled by 0\.5"):
+        chain(scale=(0.5, 1.0)).check(side, side)
+    chain().check(side, side)
+    chain().write(tmp_path / "clip.mp4", np.zeros((1, side, side, 3), np.uint8), 25, _params(name))
+
+
+@pytest.mark.parametrize("length", [1, 5, 6])
+def test_size_is_that_of_what_is_prepared(length: int):
+    for name in ("resize", "h264"):
+        for scale in (0.3, 0.77, 1.0, 1.31):
+            params = _params(name, scale=scale, every=3)
+            prepared, _ = Chain.named(name)().prepare(np.zeros((length, 41, 52, 3), np.uint8), None, params)
+            assert Chain.named(name)().size(length, 41, 52, params) == prepared.shape[:3]
 
 
 @pytest.mark.parametrize("name", ["h264", "vp9"])

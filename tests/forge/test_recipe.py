@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from support import REPOSITORY
 
-from outpaint_lightning.forge.masks import BoxMask
+from outpaint_lightning.forge.chains import Chain
+from outpaint_lightning.forge.fills import Fill
+from outpaint_lightning.forge.masks import BoxMask, MaskSampler
 from outpaint_lightning.forge.recipe import Recipe
+from outpaint_lightning.forge.seams import Seam
 from outpaint_lightning.types import InputError
 
 
@@ -43,6 +46,21 @@ def test_what_the_command_line_says_wins():
         ("mask: [border]", "no key 'mask'.*did you mean 'masks'"),
         ("masks: [{class_path: box, init_args: {aera: 1}}]", "box: no option 'aera'.*did you mean 'area'"),
         ("masks: [{name: box}]", "expected the name of a MaskSampler, or class_path and init_args"),
+        (
+            "masks: [{class_path: box, init_args: {area: [0.3]}}]",
+            r"area is \[0.3\]; expected two numbers",
+        ),
+        ("masks: [{class_path: box, init_args: {area: [0.05, 5]}}]", "from 0.02 to 0.6"),
+        ("masks: [{class_path: box, init_args: {area: [0.3, 0.1]}}]", "rising order"),
+        (
+            "masks: [{class_path: box, init_args: {drift: 'yes'}}]",
+            "drift is 'yes'; expected a number, from 0 to 1",
+        ),
+        ("masks: [{class_path: border, init_args: {sides: [1.5, 2]}}]", "two whole numbers"),
+        ("masks: [{class_path: rain, init_args: {count: true}}]", "a whole number"),
+        ("masks: [{class_path: box, init_args: [1]}]", r"init_args is \[1\]; expected option: value"),
+        ("masks: [..x]", "cannot be imported"),
+        ("1: [border]", "no key '1'"),
         ("masks: [", "no YAML"),
         ("- border", "expected the keys masks"),
     ],
@@ -53,6 +71,29 @@ def test_bad_recipes_are_named_with_their_file(text: str, message: str, tmp_path
     with pytest.raises(InputError, match=rf"mine.yaml: .*{message}") as caught:
         Recipe.read(path)
     assert "\n" not in str(caught.value)
+
+
+def test_every_number_of_every_part_is_checked():
+    """What is not a number, or is out of order, is refused for each option that is one, and its default is accepted."""
+    checked = 0
+    for axis in (MaskSampler, Fill, Seam, Chain):
+        for part in axis.descendants():
+            for option in part.option_names() if part.name else ():
+                default = getattr(part, option)
+                if isinstance(default, str) or (isinstance(default, tuple) and isinstance(default[0], str)):
+                    continue
+                checked += 1
+                axis.build({"class_path": part.name, "init_args": {option: default}})
+                for wrong in ("x", None, True, -1, [3], [9, 1], [-1, 1]):
+                    with pytest.raises(InputError, match=f"{part.name}: {option} is"):
+                        axis.build({"class_path": part.name, "init_args": {option: wrong}})
+    assert checked > 40
+
+
+def test_what_the_command_line_says_is_not_blamed_on_the_file():
+    with pytest.raises(InputError) as caught:
+        Recipe.read("outpainting", fills=["tela"])
+    assert str(caught.value).startswith("Fill 'tela': expected one of")
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path):

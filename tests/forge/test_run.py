@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 
 from outpaint_lightning.forge import command, run
 from outpaint_lightning.forge.forger import replay
+from outpaint_lightning.forge.output import STAGE
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.run import forge
@@ -74,9 +78,16 @@ def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
-def test_same_seed_same_bytes_whatever_the_workers(clips: Path, tmp_path: Path):
-    forge(clips, tmp_path / "one", _recipe(seed=1, per_clip=1))
-    forge(clips, tmp_path / "two", _recipe(seed=1, per_clip=1), workers=2)
+def test_same_seed_same_bytes_whatever_the_workers(
+    tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
+):
+    """Every fill and seam, lossless, JPEG and H.264, with all threads here and one in each worker."""
+    for number in range(4):
+        write_clip(tmp_path / "clips" / f"c{number}", panning(3, 65 + number, 80, (2, 1), seed=number))
+    recipe = Recipe.read("default", per_clip=13, chains=["none", "jpeg", "h264"], masks=["border", "blob", "clouds"])
+    records = forge(tmp_path / "clips", tmp_path / "one", recipe)
+    assert len({part for record in records for part in record["forger"].split("/")}) == 1 + 3 + 13 + 5
+    forge(tmp_path / "clips", tmp_path / "two", recipe, workers=2)
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
 
 
@@ -216,7 +227,7 @@ def test_an_interrupted_run_leaves_whole_clips_and_goes_on(
     assert written == {path.stem for path in (out / "records").iterdir()}
     assert len(written) == 5
     assert {path.name for path in (out / "masks").iterdir()} == {name for name in written if "__" in name}
-    assert not (out / run.STAGE).exists()
+    assert not (out / STAGE).exists()
     assert not (out / "manifest.csv").exists()
     # What a killed process leaves beside: a clip whose record was not written yet.
     victim = next(name for name in written if "__" in name)
@@ -245,6 +256,81 @@ def test_an_interrupted_run_goes_on_with_the_same_recipe_only(
     assert len(read_dataset(out)) == 10
 
 
+def test_clips_that_change_meanwhile_are_made_anew(
+    clips: Path, tmp_path: Path, failing: Callable[[int], None], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    """One clip gone (as after its unreadable frame has stopped the run), one changed, one new: the others are kept."""
+    recipe = _recipe(per_clip=1)
+    out, manifest = tmp_path / "out", tmp_path / "m.csv"
+    write_csv(
+        manifest, [{"clip": name, "split": "train"} for name in ("a", "b", "c", "d10", "D01_V_flat_still_0001", "e")]
+    )
+    failing(4)
+    with pytest.raises(OSError, match="disk full"):
+        forge(clips, out, recipe, manifest=manifest)
+    monkeypatch.undo()
+    kept = (out / "frames" / "c" / "00000.png").stat().st_mtime_ns
+    (clips / "a" / "00000.png").write_bytes((clips / "a" / "00001.png").read_bytes())
+    shutil.rmtree(clips / "b")
+    shutil.copytree(clips / "c", clips / "e")
+    capsys.readouterr()
+    forge(clips, out, recipe, manifest=manifest)
+    assert "made anew, as they changed: a, b" in capsys.readouterr().err
+    forge(clips, tmp_path / "whole", recipe, manifest=manifest)
+    assert _bytes(out) == _bytes(tmp_path / "whole")
+    assert (out / "frames" / "c" / "00000.png").stat().st_mtime_ns == kept
+
+
+def test_a_killed_run_leaves_no_process_and_goes_on(
+    tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
+):
+    for number in range(6):
+        write_clip(tmp_path / "clips" / f"c{number}", panning(4, 96, 128, (2, 1), seed=number))
+    words = ["forge", str(tmp_path / "clips"), str(tmp_path / "out"), "--per-clip", "4", "--workers", "2"]
+    process = subprocess.Popen([sys.executable, "-m", "outpaint_lightning", *words], start_new_session=True)
+    while len(list(tmp_path.glob("out/records/*.json"))) < 4:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()  # the parent alone, as the kernel does when memory runs out
+    process.wait()
+    started = time.monotonic()
+    while time.monotonic() < started + 20:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("workers outlive their parent")
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    forge(tmp_path / "clips", tmp_path / "out", Recipe.read("default"), max_frames=300)
+    forge(tmp_path / "clips", tmp_path / "whole", Recipe.read("default"), max_frames=300)
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
+
+
+def test_what_is_not_ours_is_never_removed(clips: Path, tmp_path: Path):
+    (tmp_path / "mine" / "videos").mkdir(parents=True)
+    (tmp_path / "mine" / "videos" / "holiday.mp4").write_bytes(b"mine")
+    with pytest.raises(InputError, match="something else than a dataset of forge"):
+        forge(clips, tmp_path / "mine", _recipe(), overwrite=True)
+    assert (tmp_path / "mine" / "videos" / "holiday.mp4").read_bytes() == b"mine"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "m.csv").write_text("clip\n")
+    with pytest.raises(InputError, match="outside of"):
+        forge(clips, tmp_path / "out", _recipe(), manifest=tmp_path / "out" / "m.csv", overwrite=True)
+
+
+def test_what_would_fail_later_is_refused_before_anything_is_written(clips: Path, tmp_path: Path):
+    for parts, message in (
+        ({"fills": ["net"]}, "a: net: expected the checkpoint"),
+        ({"chains": ["av1"]}, "a: av1 of frames of 48x33.*expected 64"),
+    ):
+        with pytest.raises(InputError, match=message):
+            forge(clips, tmp_path / "out", _recipe(**parts))
+        assert not (tmp_path / "out").exists()
+
+
 def test_twins_go_through_the_same_chain(clips: Path, tmp_path: Path):
     chains = ["jpeg", {"class_path": "resize", "init_args": {"scale": [0.7, 1.3]}}]
     records = forge(clips, tmp_path / "out", _recipe(per_clip=2, chains=chains))
@@ -261,6 +347,12 @@ def test_twins_go_through_the_same_chain(clips: Path, tmp_path: Path):
             assert frames.shape == same.shape
             if record["chain"]["name"] == "resize":  # lossless
                 np.testing.assert_array_equal(frames[~np.stack(masks)], same[~np.stack(masks)])
+
+
+def test_names_that_a_table_cannot_hold_are_refused(clips: Path, tmp_path: Path):
+    (clips / "a").rename(clips / " lead")
+    with pytest.raises(InputError, match="begins or ends with a blank"):
+        forge(clips, tmp_path / "out", _recipe())
 
 
 def test_videos_are_written_where_the_chain_makes_them(
@@ -363,7 +455,7 @@ def test_summary_by_hand():
     table = summary([row, {**row, "area": 0.5}, {**row, "forger": "", "area": 0.0}]).splitlines()
     assert table[1].split() == ["train", "1", "1", "2", "12", "37.5%"]
     assert table[3].split() == ["test", "0", "0", "0", "0", "-"]
-    assert table[-3] == "seams: hard 2"
+    assert table[-2] == "seams: hard 2"
     assert table[-1] == "chains: jpeg 3"
 
 

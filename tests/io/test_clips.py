@@ -134,3 +134,13 @@ def test_frame_files_say_what_is_wrong_with_a_path(folder):
     ]:
         with pytest.raises(InputError, match=rf"walk/{name}: {said}"):
             frame_files(folder / name)
+
+
+def test_frame_that_is_a_broken_link_is_not_left_out(folder):
+    """Catches a clip that is a frame short, all later frames moved by one, where a disk is not mounted."""
+    (folder / "frame3.png").unlink()
+    (folder / "frame3.png").symlink_to("nowhere.png")
+    clip = FrameFolder(folder)
+    assert len(clip) == 12
+    with pytest.raises(InputError, match=r"frame3\.png: cannot be read \(No such file"):
+        clip.read([2])

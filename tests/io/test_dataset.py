@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,12 @@ def _broken_video(root):
             r"source 'walk' is in split 'train' \(clip 'walk_f0'\) and 'val' \(clip 'walk'\)",
         ),
         (_replace("clip,split", "name,split"), "manifest", "", r"manifest\.csv: no column 'clip'; expected clip,split"),
+        (
+            lambda root: (root / "manifest.csv").write_text("clip;split\nwalk;test\n"),
+            "manifest",
+            "",
+            r"manifest\.csv: no column 'clip'; expected clip,split.*; found 'clip;split'$",
+        ),
         (_replace("clip,split", "clip,clip"), "manifest", "", r"manifest\.csv: header 'clip,clip,.*distinct column"),
         (
             _replace("still,walk,,\n", "still,walk,\n"),
@@ -182,7 +189,12 @@ def _broken_video(root):
             r"masks/wlk: masks of no clip; did you mean 'walk'\?",
         ),
         (_extra_mask, "masks", "av", r"masks/walk_f0: 4 masks for the 3 frames"),
-        (_one_mask_for_all, "masks", "av", r"masks/walk_f0\.png: 1 masks for the 3 frames of .*frames/walk_f0"),
+        (
+            _one_mask_for_all,
+            "masks",
+            "av",
+            r"masks/walk_f0\.png: not the masks of .*frames/walk_f0; one PNG a frame was expected in .*masks/walk_f0/$",
+        ),
         (_broken_video, "undecodable", "fa", r"videos/D01_V_indoor_move_0001\.mp4: is no video"),
         (lambda root: (root / "manifest.csv").write_text("clip,split\n"), "manifest", "", r"manifest\.csv: no rows"),
         (lambda root: (root / "manifest.csv").write_text(""), "manifest", "", r"manifest\.csv: header ''"),
@@ -220,6 +232,117 @@ def test_damaged_dataset_is_named_in_one_line_and_told_with_its_kind(root, damag
     assert [(kind, str(error)) for kind, error in problems] == [(kind, str(caught.value))]
     names = {"walk_f0": "f", "walk": "a", "D01_V_indoor_move_0001": "v"}
     assert "".join(names[entry.clip] for entry in entries) == kept
+
+
+def test_folders_and_files_count_in_frames_and_videos(root):
+    """Catches clips that are overlooked in the folder of the other kind, and side files told of or taken for clips."""
+    (root / "manifest.csv").unlink()
+    (root / "frames" / "walk").rename(root / "videos" / "walk")
+    add_video(root, "run")
+    (root / "videos" / "run.mp4").rename(root / "frames" / "run.mp4")
+    (root / "videos" / "walk_f0.mp4").touch()  # a folder of this name counts
+    for folder in ("frames", "videos", "masks"):
+        for name in ("README.txt", "list.csv", "Thumbs.db", ".DS_Store"):
+            (root / folder / name).touch()
+    frames = {entry.clip: str(entry.frames.relative_to(root)) for entry in read_dataset(root)}
+    assert frames == {
+        "D01_V_indoor_move_0001": "videos/D01_V_indoor_move_0001.mp4",
+        "run": "frames/run.mp4",
+        "walk": "videos/walk",
+        "walk_f0": "frames/walk_f0",
+    }
+
+
+@pytest.mark.parametrize("folder", ["frames", "videos"])
+@pytest.mark.parametrize(
+    ("name", "make", "kind", "said"),
+    [
+        ("lost", lambda path: path.symlink_to("nowhere"), "missing", r"clip 'lost' has no frames; .*lost is a broken"),
+        ("lost.mp4", lambda path: path.symlink_to("nowhere"), "missing", r"clip 'lost' has no .*lost\.mp4 is a broken"),
+        ("a.gif", lambda path: path.touch(), "undecodable", r"a\.gif: not an image; one of .* was expected"),
+        ("bare", lambda path: path.mkdir(), "empty", r"bare: no frames"),
+    ],
+)
+def test_what_cannot_be_a_clip_is_told(root, folder, name, make, kind, said):
+    """Catches a clip left out without a word."""
+    (root / "manifest.csv").unlink()
+    make(root / folder / name)
+    with pytest.raises(InputError, match=said):
+        read_dataset(root)
+    kinds = []
+    assert len(read_dataset(root, lambda kind, _: kinds.append(kind))) == 3
+    assert kinds == [kind]
+
+
+@pytest.mark.parametrize(
+    ("folder", "kept"), [("frames", 0), ("masks", 0), ("frames/walk", 2), ("masks/walk_f0", 2), ("", None)]
+)
+def test_folder_that_cannot_be_read_is_told(root, folder, kept, monkeypatch):
+    """Catches an audit that stops at it, masks called missing that nobody may see, and a forged clip without any."""
+    iterdir, is_dir = Path.iterdir, Path.is_dir
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    def locked(path):
+        return refuse(path) if path == root / folder else iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", locked)  # root may read whatever its mode is
+    if not folder:
+        monkeypatch.setattr(Path, "is_dir", lambda path: refuse(root) if path.parent == root else is_dir(path))
+    expected = f"{root / folder}: cannot be read (Permission denied)"
+    with pytest.raises(InputError) as caught:
+        read_dataset(root)
+    assert str(caught.value) == expected
+    if folder:
+        problems = []
+        assert len(read_dataset(root, lambda *problem: problems.append(problem))) == kept
+        assert [(kind, str(error)) for kind, error in problems] == [("undecodable", expected)]
+
+
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        (["v.mp4"], r"masks/v\.mp4: not the masks of .*v\.mp4; one PNG a frame was expected in .*masks/v/$"),
+        (["v.png"], r"masks/v\.png: not the masks of .*v\.mp4; one PNG a frame was expected in .*masks/v/$"),
+        (["v/0.png", "v/1.png"], r"masks/v/00000\.png: missing mask; .*; found 0\.png$"),
+        (["v/00000.png", "v/00001.jpg"], r"masks/v/00001\.png: missing mask; .*; found 00001\.jpg$"),
+        (["v/00000.png"], r"masks/v/00001\.png: missing mask; one for every frame of .*v\.mp4 was expected$"),
+        (["v/00000.png", "v/00001.png", "v/00001.jpg"], r"masks/v: 3 masks for the 2 frames of"),
+        (["v/00000.png", "v/00001.png", "v.mp4"], r"masks/v\.mp4: not the masks of clip 'v'; expected .*masks/v$"),
+    ],
+)
+def test_masks_of_a_video_are_told_by_what_lies_there(tmp_path, masks, said):
+    """Catches `did you mean 'v'?` asked of v, a mask called missing that has another name, and a JPEG counted."""
+    add_video(tmp_path, "v", frames=2)
+    for name in masks:
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "masks" / name).touch()
+    with pytest.raises(InputError, match=said) as caught:
+        read_dataset(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_suffix_of_masks_in_capitals(tmp_path):
+    add_video(tmp_path, "v", frames=1)
+    write_mask(tmp_path / "masks" / "v" / "00000.png", FRAME[..., 0] > 0)
+    (tmp_path / "masks" / "v" / "00000.png").rename(tmp_path / "masks" / "v" / "00000.PNG")
+    [entry] = read_dataset(tmp_path)
+    assert entry.masks == tmp_path / "masks" / "v"
+
+
+def test_masks_behind_a_broken_link_are_told(root):
+    """Catches a forged clip taken for authentic because the disk of its masks is not mounted."""
+    (root / "manifest.csv").unlink()
+    _rename("masks/walk_f0", "../lost")(root)
+    (root / "masks" / "walk_f0").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"masks/walk_f0: a broken link; the masks of .*frames/walk_f0 were expected"):
+        read_dataset(root)
+
+
+def test_manifest_of_one_row(root):
+    (root / "manifest.csv").write_text("clip\nwalk\n")
+    assert [entry.clip for entry in read_dataset(root)] == ["walk"]
 
 
 def test_every_problem_is_told(root):

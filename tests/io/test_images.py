@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -126,6 +130,28 @@ def test_other_content_and_missing_files_are_named(tmp_path):
             with pytest.raises(InputError, match=rf"{name}: .*image.* expected") as caught:
                 read(tmp_path / name)
             assert "\n" not in str(caught.value)
+
+
+def test_image_of_an_absurd_size_is_refused(tmp_path):
+    """Catches OpenCV's own error let through: the header, valid by its checksum, claims 2.5 thousand million pixels."""
+    Image.new("L", (4, 4)).save(tmp_path / "huge.png")
+    data = bytearray((tmp_path / "huge.png").read_bytes())
+    data[16:24] = struct.pack(">II", 50_000, 50_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "huge.png").write_bytes(data)
+    for read in (read_image, read_mask, image_size):
+        with pytest.raises(InputError, match=r"huge\.png: does not decode"):
+            read(tmp_path / "huge.png")
+
+
+def test_large_image_is_read_without_a_warning(tmp_path, rgb, monkeypatch):
+    """Catches Pillow's warning of a decompression bomb printed, or raised where warnings are errors."""
+    Image.fromarray(rgb).convert("RGBA").save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", HEIGHT * WIDTH - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert image_size(tmp_path / "a.png") == (HEIGHT, WIDTH)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), rgb)
 
 
 def test_floating_point_image_is_refused(tmp_path):

@@ -59,7 +59,7 @@ def test_davis(davis):
 def test_davis_lists_give_the_splits(davis):
     """Catches `trainval.txt` read as a split, and the frames that DAVIS 2016 lists taken for clips."""
     lists = {
-        "2017/train.txt": "bear\n\n",
+        "2017/train.txt": "\ufeffbear\n\n",
         "2017/trainval.txt": "bear\nelk\ncows\n",
         "2017/test-dev.txt": "elk\n",
         "480p/val.txt": "/JPEGImages/480p/cows/00000.jpg /Annotations/480p/cows/00000.png\n" * 2,
@@ -77,6 +77,14 @@ def test_davis_lists_give_the_splits(davis):
     with pytest.raises(InputError, match=r"2017/val\.txt: clip 'bear' is in split 'train' too"):
         read_dataset(davis)
     assert told(davis)[0] == []
+
+
+def test_davis_with_folders_that_others_leave_behind(davis):
+    """Catches clips taken for resolutions, and lost with all of their frames, for one folder inside one of them."""
+    bear = next(davis.glob("JPEGImages/**/bear"))
+    (bear / ".ipynb_checkpoints").mkdir()
+    (bear / "0").mkdir()
+    assert [entry.clip for entry in read_dataset(davis)] == ["bear", "cows", "elk"]
 
 
 @pytest.mark.parametrize("davis", ["480p"], indirect=True)
@@ -115,17 +123,22 @@ def test_annotations_of_some_frames_or_of_no_clip_are_told(davis):
 
 
 def test_youtube_vos(tmp_path):
-    """Catches `valid` taken for a split's name, and a part of no annotations that is left out."""
+    """Catches `valid` taken for a split's name, and a part of no annotations taken for authentic beside others."""
     for part, clip in (("train", "0a"), ("valid", "0b"), ("test", "0c")):
         add(tmp_path / part / "JPEGImages", clip)
     for part, clip in (("train", "0a"), ("valid", "0b")):
         annotate(tmp_path / part / "Annotations", clip)
     (tmp_path / "meta.json").write_text("{}")
     entries = read_dataset(tmp_path)
-    assert [(entry.clip, entry.split) for entry in entries] == [("0a", "train"), ("0b", "val"), ("0c", "test")]
-    assert [bool(entry.masks) for entry in entries] == [True, True, False]
-    assert entries[0].nonzero
+    assert [(entry.clip, entry.split) for entry in entries] == [("0a", "train"), ("0b", "val")]
+    assert all(entry.masks and entry.nonzero for entry in entries)
     assert [entry.clip for entry in read_dataset(tmp_path / "train")] == ["0a"]
+    for part in ("train", "valid"):
+        (tmp_path / part / "Annotations").rename(tmp_path / part / "kept")
+    assert [entry.split for entry in read_dataset(tmp_path)] == ["train", "val", "test"]
+    for part in ("train", "valid"):
+        (tmp_path / part / "kept").rename(tmp_path / part / "Annotations")
+    annotate(tmp_path / "test" / "Annotations", "0c")
     add(tmp_path / "test" / "JPEGImages", "0a")
     clips, problems = told(tmp_path)
     assert clips == ["0a", "0b", "0c"]
@@ -134,25 +147,39 @@ def test_youtube_vos(tmp_path):
     assert "train/JPEGImages/0a has the same name" in problems[0][1]
 
 
-@pytest.mark.parametrize(
-    ("frames", "masks", "suffix"), [("frames", "masks", ""), ("Tp", "Gt", ""), ("Tp", "Gt", "_gt")]
-)
-def test_photos_in_pairs_of_folders(tmp_path, frames, masks, suffix):
+def test_photos_in_pairs_of_folders(tmp_path):
     """Catches a folder of photos read as one clip, and a mask given to the photo next in order."""
     for name in ("a.jpg", "b.c.png", "d.png"):
-        write_image(tmp_path / frames / name, FRAME)
-    write_mask(tmp_path / masks / f"b.c{suffix}.png", MASK)
-    (tmp_path / frames / "notes.txt").touch()
+        write_image(tmp_path / "frames" / name, FRAME)
+    write_mask(tmp_path / "masks" / "b.c.png", MASK)
+    (tmp_path / "frames" / "notes.txt").touch()
     entries = read_dataset(tmp_path)
     assert [entry.clip for entry in entries] == ["a", "b.c", "d"]
-    assert [entry.masks for entry in entries] == [None, tmp_path / masks / f"b.c{suffix}.png", None]
+    assert [entry.masks for entry in entries] == [None, tmp_path / "masks" / "b.c.png", None]
     assert not entries[1].nonzero
     assert len(open_clip(entries[0].frames)) == 1
-    write_mask(tmp_path / masks / "z.png", MASK)
-    write_image(tmp_path / frames / "d.jpg", FRAME)
+    write_mask(tmp_path / "masks" / "z.png", MASK)
+    write_image(tmp_path / "frames" / "d.jpg", FRAME)
     clips, problems = told(tmp_path)
     assert clips == ["a", "b.c", "d"]
     assert [kind for kind, _ in problems] == ["twice", "stray"]
+
+
+@pytest.mark.parametrize("ending", ["", "_gt", "_mask"])
+def test_tampered_and_authentic_photos(tmp_path, ending):
+    """Catches a forged photo taken for authentic because its mask is lost, and `Au` overlooked."""
+    for name in ("Tp/a.jpg", "Tp/b.c.png", "Au/d.png"):
+        write_image(tmp_path / name, FRAME)
+    write_mask(tmp_path / "Gt" / f"b.c{ending}.png", MASK)
+    clips, problems = told(tmp_path)
+    assert clips == ["b.c", "d"]
+    assert problems == [("masks", f"{tmp_path}/Gt/a.png: missing mask; {tmp_path}/Tp/a.jpg is forged")]
+    write_mask(tmp_path / "Gt" / f"a{ending}.png", MASK)
+    masks = {entry.clip: entry.masks for entry in read_dataset(tmp_path)}
+    assert masks == {**{clip: tmp_path / "Gt" / f"{clip}{ending}.png" for clip in ("a", "b.c")}, "d": None}
+    write_mask(tmp_path / "Gt" / "d.png", MASK)
+    with pytest.raises(InputError, match=r"Gt/d\.png: not the masks of clip 'd'; expected none, as it is authentic"):
+        read_dataset(tmp_path)
 
 
 def test_mask_of_a_photo_in_another_format_is_not_overlooked(tmp_path):
@@ -211,9 +238,12 @@ def test_json_pairs(pairs, monkeypatch):
 
 
 def test_folder_of_one_json_file(tmp_path):
-    """Catches a choice between two lists that nobody made."""
+    """Catches a choice between two lists that nobody made, a folder taken for a list, and a byte order mark."""
     write_image(tmp_path / "a.png", FRAME)
-    (tmp_path / "one.json").write_text('[["a.png", "Negative"]]')
+    (tmp_path / "l.json").mkdir()
+    with pytest.raises(InputError, match=r"no clips; expected"):
+        read_dataset(tmp_path)
+    (tmp_path / "one.json").write_text('\ufeff[["a.png", "Negative"]]')
     assert [entry.clip for entry in read_dataset(tmp_path)] == ["a"]
     (tmp_path / "two.json").write_text('[["a.png", "Negative"]]')
     with pytest.raises(InputError, match=r"no clips; expected"):
@@ -232,7 +262,7 @@ def test_files_that_a_json_list_names_in_vain(pairs):
     assert [clip[-6:] for clip in clips] == ["Au__1", "far__2"]
     assert sorted(kind for kind, _ in problems) == ["masks", "missing", "twice", "undecodable"]
     said = dict(problems)
-    assert said["masks"].endswith("Gt/1_gt.png: missing mask; " + str(root / "Tp" / "1.jpg") + " is listed with it")
+    assert said["masks"].endswith("Gt/1_gt.png: missing mask; " + str(root / "Tp" / "1.jpg") + " is forged")
     assert said["missing"].endswith(f"clip 'Tp__3' has no frames; expected {root / 'Tp' / '3.jpg'}")
     assert "a.gif: not an image" in said["undecodable"]
 
@@ -242,6 +272,7 @@ def test_files_that_a_json_list_names_in_vain(pairs):
     [
         ('[["a.png"]]', r'entry 1 is \["a\.png"\]; a list of \[image, mask\]'),
         ('[["a.png", "Negative"], "b.png"]', r'entry 2 is "b\.png"'),
+        ('[["a.png", "negative"]]', r"entry 1 is .*was expected; did you mean 'Negative'\?$"),
         ('[["a.png", null]]', r'entry 1 is \["a\.png", null\]'),
         ('{"a.png": "Negative"}', "holds no list"),
         ("[", r"is not JSON in UTF-8 \(.*\); a list of"),
@@ -263,9 +294,22 @@ def test_unknown_layout_names_those_that_are_known(tmp_path):
     for place in ("frames/<clip>", "videos/<clip>.mp4", "JPEGImages/<clip>", "Tp/<clip>.jpg", "<list>.json"):
         assert place in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("<list>.json (IMDL-BenCo's list)")
     (tmp_path / "list.txt").touch()
     with pytest.raises(InputError, match=r"list\.txt: no clips; expected"):
         read_dataset(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize("clip", ["walk/00000.png", "walk.MP4"])
+def test_clean_clips_are_sent_to_forge(tmp_path, clip):
+    """Catches the folder given to `forge` answered with five layouts only."""
+    (tmp_path / clip).parent.mkdir(exist_ok=True)
+    (tmp_path / clip).touch()
+    with pytest.raises(
+        InputError, match=r"clean clips\? `outpaint-lightning forge` makes a dataset of them$"
+    ) as caught:
+        read_dataset(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_window_of_object_masks(davis):

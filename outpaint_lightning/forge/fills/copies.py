@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -51,6 +52,7 @@ class Reflect(Fill):
     """
 
     name = "reflect"
+    limits: ClassVar = {"sigma": (0.01, 100)}
 
     jitter: tuple[float, float] = (0.5, 2.0)
     sigma: tuple[float, float] = (0.6, 1.6)

@@ -22,6 +22,7 @@ class _OpenCV(Fill):
     """An inpainting of OpenCV, frame by frame."""
 
     algorithm: ClassVar[int]
+    limits: ClassVar = {"radius": (1, 100)}
 
     radius: tuple[int, int] = (3, 7)
 

@@ -78,9 +78,14 @@ class Net(Fill):
         net = _generator(path, params["sha256"])
         covered = torch.from_numpy(mirror(footage.frames, mask)).permute(0, 3, 1, 2)[None] / 255
         hole = torch.from_numpy(mask)[None, :, None].float()
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(params["seed"])
-            made = net.fill(covered, hole)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums come out the same on any number of cores
+        try:
+            with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(params["seed"])
+                made = net.fill(covered, hole)
+        finally:
+            torch.set_num_threads(threads)
         if made.shape != covered.shape:
             raise InputError(f"{path}: its fill has the shape {tuple(made.shape)}; expected {tuple(covered.shape)}")
         if not made.isfinite().all():

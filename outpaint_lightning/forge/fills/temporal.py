@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -28,6 +30,8 @@ class _ByCamera(Fill):
     Attributes:
         reach: How many frames before and after may give pixels.
     """
+
+    limits: ClassVar = {"reach": (1, math.inf)}
 
     reach: int = 15
 

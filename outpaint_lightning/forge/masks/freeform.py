@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from outpaint_lightning.forge.masks.base import MaskSampler, largest, path
+from outpaint_lightning.forge.masks.base import AREA, MaskSampler, largest, path
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 WATCHED = 8  # frames of a clip, evenly spaced, on which the area is measured; a way is straight between its bounces
@@ -64,6 +64,8 @@ class FreeForm(MaskSampler):
         max_drift: Farthest way from the first frame to the last, as a fraction of the frame's width and height.
         max_turn: Largest turn from the first frame to the last of a form that moves, in degrees.
     """
+
+    limits: ClassVar = {"area": AREA, "drift": (0, 1), "max_drift": (0, 1)}
 
     area: tuple[float, float] = (0.03, 0.3)
     drift: float = 0.5
@@ -155,6 +157,7 @@ class BrushMask(FreeForm):
     """
 
     name = "brush"
+    limits: ClassVar = FreeForm.limits | {"strokes": (1, 100), "vertices": (2, 1000), "thickness": (0.01, 100)}
 
     strokes: tuple[int, int] = (1, 4)
     vertices: tuple[int, int] = (4, 12)
@@ -218,6 +221,7 @@ class BlobMask(_Outline):
     """
 
     name = "blob"
+    limits: ClassVar = FreeForm.limits | {"knots": (3, 100), "radius": (0.01, 100)}
 
     max_turn: float = 30.0
     knots: tuple[int, int] = (6, 8)
@@ -241,6 +245,7 @@ class PolygonMask(_Outline):
     """
 
     name = "polygon"
+    limits: ClassVar = FreeForm.limits | {"corners": (3, 100), "radius": (0.01, 100)}
 
     drift: float = 1.0
     max_drift: float = 0.4

@@ -6,7 +6,9 @@ process is without memory: what covers frame t follows from the parameters and t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,7 @@ class RainMask(MaskSampler):
     """
 
     name = "rain"
+    limits: ClassVar = {"count": (1, math.inf), "thickness": (0.1, 16), "length": (1, 64)}
 
     count: int = 30
     thickness: float = 1.0
@@ -84,6 +87,7 @@ class BarMask(MaskSampler):
     """
 
     name = "bar"
+    limits: ClassVar = {"width": AREA, "level": (0, 1)}
 
     width: float = 0.1
     speed: float = 0.05
@@ -123,6 +127,7 @@ class CloudMask(MaskSampler):
     """
 
     name = "clouds"
+    limits: ClassVar = {"coverage": AREA}
 
     coverage: tuple[float, float] = (0.1, 0.4)
     wind: tuple[float, float] = (0.5, 2.0)

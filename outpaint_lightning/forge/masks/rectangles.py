@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class BorderMask(MaskSampler):
     """
 
     name = "border"
+    limits: ClassVar = {"sides": (1, 4), "width": (0, 0.5), "drift": (0, 1), "max_drift": (0, 0.5)}
 
     sides: tuple[int, int] = (1, 4)
     width: tuple[float, float] = (0.06, 0.25)
@@ -77,6 +79,7 @@ class BoxMask(MaskSampler):
     """
 
     name = "box"
+    limits: ClassVar = {"area": AREA, "aspect": (0.05, 20), "drift": (0, 1)}
 
     area: tuple[float, float] = (0.05, 0.3)
     aspect: tuple[float, float] = (0.5, 2.0)

@@ -1,0 +1,83 @@
+"""The folder that `forge` writes: made room for, or gone on with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from outpaint_lightning.io import require_free, write_json
+from outpaint_lightning.types import InputError
+
+STAGE = ".forging"  # where clips are written before they are moved into place
+BEGUN = "forge.json"
+FOLDERS = ("frames", "videos", "masks", "records", STAGE)
+
+Clips = Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]
+"""For each clean clip the names of what is written of it, and what that depends on beside the recipe."""
+
+
+def require_apart(out: Path, inputs: Sequence[Path]) -> None:
+    """Raise `InputError` when one of the inputs lies in `out`, or `out` in the first, the folder of clips."""
+    there = out.resolve()
+    for path in inputs:
+        if path.resolve().is_relative_to(there) or there.is_relative_to(inputs[0].resolve()):
+            raise InputError(f"{out}: expected a folder outside of {path}")
+
+
+def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) -> list[str]:
+    """Make `out` an empty dataset, or keep what an interrupted run with the same settings left in it.
+
+    Only what `forge` writes is ever removed, and only from a folder that it has begun.
+
+    Args:
+        out: The folder.
+        settings: What all clips depend on, plain values.
+        clips: What each depends on.
+        overwrite: Replace a dataset that is there.
+
+    Returns:
+        The clips of the interrupted run that are gone or have changed, whose old files were removed.
+
+    Raises:
+        InputError: `out` holds something else, a finished dataset, or one begun with other settings.
+    """
+    if out.is_file():
+        raise InputError(f"{out}: is a file; expected a folder to write")
+    begun = {"settings": settings, "clips": {clip: {"names": names, **on} for clip, (names, on) in clips.items()}}
+    begun = json.loads(json.dumps(begun))
+    is_ours = (out / BEGUN).is_file()
+    if out.is_dir() and any(out.iterdir()) and not is_ours:
+        raise InputError(f"{out}: holds something else than a dataset of forge; expected a new or empty folder")
+    anew = []
+    if is_ours and not (out / "manifest.csv").exists() and not overwrite:
+        before = json.loads((out / BEGUN).read_text(encoding="utf-8"))
+        different = [key for key in settings if begun["settings"][key] != before["settings"].get(key)]
+        if different:
+            raise InputError(
+                f"{out}: was begun with another {', '.join(different)}; "
+                "expected the same to go on, or --overwrite to begin anew"
+            )
+        anew = [clip for clip, on in before["clips"].items() if begun["clips"].get(clip) != on]
+        for name in (name for clip in anew for name in before["clips"][clip]["names"]):
+            _remove(out, name)
+        for left in (out / "records").glob(".*"):  # by a run that was killed while it wrote one
+            left.unlink()
+    elif is_ours:
+        require_free(out, overwrite)
+        for name in ("manifest.csv", "contact_sheet.png"):
+            (out / name).unlink(missing_ok=True)
+        for folder in FOLDERS:
+            shutil.rmtree(out / folder, ignore_errors=True)
+    write_json(out / BEGUN, begun)
+    return anew
+
+
+def _remove(out: Path, name: str) -> None:
+    """Remove one written clip, its record first."""
+    (out / "records" / f"{name}.json").unlink(missing_ok=True)
+    (out / "videos" / f"{name}.mp4").unlink(missing_ok=True)
+    for folder in ("frames", "masks"):
+        shutil.rmtree(out / folder / name, ignore_errors=True)

@@ -1,0 +1,16 @@
+"""Every benchmark can be started: its imports hold, and its options are listed."""
+
+import runpy
+import sys
+
+import pytest
+from support import REPOSITORY
+
+
+@pytest.mark.parametrize("script", sorted((REPOSITORY / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_help(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [script.name, "--help"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(script), run_name="__main__")
+    assert left.value.code == 0
+    assert script.name in capsys.readouterr().out
