@@ -77,7 +77,7 @@ class Part:
             if isinstance(found, type) and issubclass(found, cls):
                 return found
             raise InputError(f"{name}: expected a {cls.__name__}")
-        known = {part.name: part for part in cls.descendants() if part.name}
+        known = cls.known()
         if name not in known:
             raise InputError(f"{cls.__name__} {name!r}: expected one of {', '.join(known)}{did_you_mean(name, known)}")
         return known[name]
@@ -120,11 +120,15 @@ class Part:
         return [field.name for field in dataclasses.fields(cls) if field.init] if dataclasses.is_dataclass(cls) else []
 
     @classmethod
-    def descendants(cls) -> Iterator[type[Self]]:
-        """Yield every subclass that is imported."""
+    def known(cls) -> dict[str, type[Self]]:
+        """Return the subclasses that are imported and have a name, by it."""
+        return {part.name: part for part in cls._descendants() if part.name}
+
+    @classmethod
+    def _descendants(cls) -> Iterator[type[Self]]:
         for part in cls.__subclasses__():
             yield part
-            yield from part.descendants()
+            yield from part._descendants()
 
 
 NUMBERS: dict[type, tuple[str, tuple[type, ...]]] = {int: ("whole number", (int,)), float: ("number", (int, float))}

@@ -18,7 +18,7 @@ from outpaint_lightning.types import InputError
 MASKS = [BorderMask(width=(0.1, 0.3)), BoxMask(area=(0.1, 0.2))]
 SEAMS = [HardSeam(), FeatherSeam()]
 EVERY_MASK, EVERY_FILL, EVERY_SEAM = (
-    [part() for part in axis.descendants() if part.name and part.name != "net"]  # a net needs a checkpoint: test_net.py
+    [part() for name, part in axis.known().items() if name != "net"]  # a net needs a checkpoint: test_net.py
     for axis in (MaskSampler, Fill, Seam)
 )
 FORGERS = [

@@ -77,8 +77,8 @@ def test_every_number_of_every_part_is_checked():
     """What is not a number, or is out of order, is refused for each option that is one, and its default is accepted."""
     checked = 0
     for axis in (MaskSampler, Fill, Seam, Chain):
-        for part in axis.descendants():
-            for option in part.option_names() if part.name else ():
+        for part in axis.known().values():
+            for option in part.option_names():
                 default = getattr(part, option)
                 if isinstance(default, str) or (isinstance(default, tuple) and isinstance(default[0], str)):
                     continue
