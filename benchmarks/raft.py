@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from outpaint_lightning.losses import sequence_cross_entropy
+from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.nets import RaftLocalizer
 
 
@@ -50,7 +50,7 @@ def _compare(net: RaftLocalizer, image: Tensor, mask: Tensor, variant: str, roun
     def step(forward: Callable[[Tensor], list[Tensor]]) -> Callable[[], Tensor]:
         def run() -> Tensor:
             net.zero_grad()
-            sequence_cross_entropy(forward(image), mask, 0.85).backward()
+            SequenceCrossEntropy()(forward(image), mask)["loss"].backward()
             return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
 
         return run

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from outpaint_lightning.metrics.floors import FLOORS
+from outpaint_lightning.metrics.frames import FrameTable
 from outpaint_lightning.types import VideoInfo
 
 COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
@@ -44,7 +44,7 @@ def scores(counts: Tensor) -> dict[str, Tensor]:
     }
 
 
-class FrameCounts(Metric):
+class FrameCounts(FrameTable):
     """Table of `COUNTS` for each frame of each video, for one or several predictors side by side.
 
     Args:
@@ -52,19 +52,12 @@ class FrameCounts(Metric):
         predictors: how many masks are judged against the same truth.
     """
 
-    full_state_update = False
-    table: Tensor
-
     def __init__(self, frames: Sequence[int], predictors: int = 1) -> None:
-        super().__init__()
-        self.frames = list(frames)
-        self.starts = torch.tensor([0, *frames]).cumsum(0).tolist()
-        unseen = torch.full((sum(frames), predictors, len(COUNTS)), -1, dtype=torch.long)
-        self.add_state("table", unseen, dist_reduce_fx="max")
+        super().__init__(frames, (predictors, len(COUNTS)), torch.long)
 
     def update(self, video: int, frame: int, prediction: Tensor, truth: Tensor) -> None:
         """Enter one frame: boolean masks `predictors H W` against `H W`."""
-        self.table[self.starts[video] + frame] = pixel_counts(prediction, truth)
+        self.enter(video, frame, pixel_counts(prediction, truth))
 
     def compute(self) -> Tensor:
         """Return long `videos predictors 5`: counts summed over the frames seen, then the number of those frames."""

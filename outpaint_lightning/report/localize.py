@@ -21,10 +21,9 @@ from tqdm import tqdm
 from outpaint_lightning.io import Clip, VideoWriter, open_clip, require_free, write_csv, write_json, write_mask
 from outpaint_lightning.io.checkpoints import find_checkpoint
 from outpaint_lightning.io.pictures import overlay
+from outpaint_lightning.metrics import frame_scores
 from outpaint_lightning.tasks import LocalizationTask, load_task
 from outpaint_lightning.types import InputError
-
-TOP_SHARE = 0.01  # a frame's score is the mean forged probability of this share of its pixels, the highest ones
 
 Frame = NDArray[np.uint8]
 
@@ -150,7 +149,7 @@ def _localize_clip(
                             "frame": len(rows),
                             "time": round(float(times[len(rows)]), 4),
                             "forged_fraction": round(float(mask.mean()), 6),
-                            "score": round(_score(probability), 6),
+                            "score": round(frame_scores(probability).item(), 6),
                         }
                     )
                 bar.update(len(batch))
@@ -197,11 +196,6 @@ def _judge(task: LocalizationTask, batch: Sequence[Sequence[Frame]]) -> Tensor:
     frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(task.device)
     probability: Tensor = task(frames.permute(0, 1, 4, 2, 3).float() / 255)
     return probability.cpu()
-
-
-def _score(probability: Tensor) -> float:
-    top = probability.flatten().topk(max(1, round(probability.numel() * TOP_SHARE)))
-    return top.values.mean().item()
 
 
 def _device(name: str) -> torch.device:
