@@ -70,9 +70,9 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
 
 
 def _report(root: Path, entries: Sequence[ClipEntry], told: Iterable[Finding], quick: bool, workers: int) -> Report:
-    clips = each_clip(
-        partial(scan, quick=quick), entries, min(workers, 1) if quick else workers, "" if quick else "audit"
-    )
+    look = partial(scan, quick=quick)
+    # Headers are read before processes would have started; less than one is refused all the same.
+    clips = each_clip(look, entries, min(workers, 1), "") if quick else each_clip(look, entries, workers, "audit")
     survey = Survey(root, tuple(clips), tuple(told))
     findings = [finding for check in CHECKS for finding in check(survey)]
     findings.sort(key=lambda finding: finding.severity != ERROR)

@@ -26,9 +26,8 @@ MADE = 2  # whole clips that are kept: windows of a clip follow each other
 class _First(Clip):
     """The first frames of a clip."""
 
-    def __init__(self, clip: Clip, limit: int | None) -> None:
-        self._clip = clip
-        self._frames = len(clip) if limit is None else min(len(clip), limit)
+    def __init__(self, clip: Clip, frames: int) -> None:
+        self._clip, self._frames = clip, frames
         self.path, self.name, self.fps = clip.path, clip.name, clip.fps
         self.height, self.width = clip.height, clip.width
 
@@ -160,7 +159,8 @@ class ForgeDataset(WindowDataset):
         self._numbered: list[tuple[Material, int]] = []
         self._forged: dict[str, ForgedClip] = {}
         for material in materials:
-            clip, clean = material.entry.clip, _First(material.check(), material.limit)
+            clip, whole = material.entry.clip, material.check()
+            clean = _First(whole, len(material.span(whole)))
             self._check_chains(clean, crop, frames, stride)
             chain = recipe.chain(clip, material.is_photo)
             for number, forger in enumerate([None, *recipe.forgers(clip, material.available)]):

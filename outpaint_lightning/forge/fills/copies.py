@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,11 +19,40 @@ from outpaint_lightning.forge.parts import Footage, Parameters
 SHIFTS = 32  # drawn for a forgery; of a longer clip, frame t is shifted as frame t - 32
 
 
-@dataclass(frozen=True)
-class Replicate(Fill):
-    """The nearest known pixel: a border is the outermost known row or column drawn out, as a decoder pads a frame."""
+Painter = Callable[[NDArray[np.uint8]], NDArray[np.generic]]
+"""Takes a frame `H W 3` to the colours `n 3` of its hole, in row order."""
 
-    name = "replicate"
+
+def paint(
+    frames: NDArray[np.uint8], mask: NDArray[np.bool_], prepare: Callable[[NDArray[np.bool_]], Painter]
+) -> NDArray[np.uint8]:
+    """Fill every frame by a painter made for its hole.
+
+    Args:
+        frames: `T H W 3`, never changed.
+        mask: `T H W`, True in the hole.
+        prepare: Called with a hole (`H W`, never empty) once while it stays the same from frame to frame.
+
+    Returns:
+        `T H W 3`, an array of its own; in the hole what the painter gave, rounded and clipped.
+    """
+    filled = frames.copy()
+    last = None
+    for frame, hole in zip(filled, mask, strict=True):
+        if not hole.any():
+            continue
+        if last is None or not np.array_equal(hole, last):
+            last, painter = hole, prepare(hole)
+        frame[hole] = np.clip(np.rint(painter(frame)), 0, 255)
+    return filled
+
+
+class PaintedFill(Fill):
+    """A fill whose every frame is painted by itself, by what its hole alone decides: see `paint`."""
+
+    @abstractmethod
+    def painter(self, hole: NDArray[np.bool_]) -> Painter:
+        """Return what paints frames that have this hole, `H W`, never empty."""
 
     def apply(
         self,
@@ -31,12 +61,19 @@ class Replicate(Fill):
         params: Parameters,  # noqa: ARG002 - it has none
     ) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`."""
+        return paint(footage.frames, mask, self.painter)
 
-        def prepare(hole: NDArray[np.bool_]) -> Painter:
-            row, column = nearest(~hole)[:, hole]
-            return lambda frame: frame[row, column]
 
-        return paint(footage.frames, mask, prepare)
+@dataclass(frozen=True)
+class Replicate(PaintedFill):
+    """The nearest known pixel: a border is the outermost known row or column drawn out, as a decoder pads a frame."""
+
+    name = "replicate"
+
+    def painter(self, hole: NDArray[np.bool_]) -> Painter:
+        """Return what looks up the nearest known pixels."""
+        row, column = nearest(~hole)[:, hole]
+        return lambda frame: frame[row, column]
 
 
 @dataclass(frozen=True)
@@ -86,34 +123,6 @@ def mirror(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
         return lambda frame: frame.reshape(-1, 3)[source]
 
     return paint(frames, mask, prepare)
-
-
-Painter = Callable[[NDArray[np.uint8]], NDArray[np.generic]]
-"""Takes a frame `H W 3` to the colours `n 3` of its hole, in row order."""
-
-
-def paint(
-    frames: NDArray[np.uint8], mask: NDArray[np.bool_], prepare: Callable[[NDArray[np.bool_]], Painter]
-) -> NDArray[np.uint8]:
-    """Fill every frame by a painter made for its hole.
-
-    Args:
-        frames: `T H W 3`, never changed.
-        mask: `T H W`, True in the hole.
-        prepare: Called with a hole (`H W`, never empty) once while it stays the same from frame to frame.
-
-    Returns:
-        `T H W 3`, an array of its own; in the hole what the painter gave, rounded and clipped.
-    """
-    filled = frames.copy()
-    last = None
-    for frame, hole in zip(filled, mask, strict=True):
-        if not hole.any():
-            continue
-        if last is None or not np.array_equal(hole, last):
-            last, painter = hole, prepare(hole)
-        frame[hole] = np.clip(np.rint(painter(frame)), 0, 255)
-    return filled
 
 
 def nearest(known: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from outpaint_lightning.forge.fills.base import Fill
-from outpaint_lightning.forge.fills.copies import Painter, mirror, paint
+from outpaint_lightning.forge.fills.copies import PaintedFill, Painter, mirror
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 
@@ -62,24 +62,15 @@ class NavierStokes(_OpenCV):
 
 
 @dataclass(frozen=True)
-class _Diffusion(Fill):
+class _Diffusion(PaintedFill):
     """The solution of `diffusion_solver`, rounded and clipped."""
 
     order: ClassVar[Literal[1, 2]]
 
-    def apply(
-        self,
-        footage: Footage,
-        mask: NDArray[np.bool_],
-        params: Parameters,  # noqa: ARG002 - it has none
-    ) -> NDArray[np.uint8]:
-        """Return the filled frames `T H W 3`."""
-
-        def prepare(hole: NDArray[np.bool_]) -> Painter:
-            solve = diffusion_solver(hole, self.order)
-            return lambda frame: solve(frame.astype(np.float32))[hole]
-
-        return paint(footage.frames, mask, prepare)
+    def painter(self, hole: NDArray[np.bool_]) -> Painter:
+        """Return what solves for the colours, factorised once."""
+        solve = diffusion_solver(hole, self.order)
+        return lambda frame: solve(frame.astype(np.float32))[hole]
 
 
 class Harmonic(_Diffusion):
