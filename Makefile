@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
-.PHONY: help setup lock demo test lint types unit docs bench
+.PHONY: help setup lock demo test lint types unit docs bench ablation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,3 +46,8 @@ docs: setup ## render docs/ to site/
 
 bench: setup ## speed against peers, as ratios
 	for script in raft forge audit; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+ablation: setup ## the source's ablation: CLIPS=DIR [MANIFEST=FILE OUT=DIR SCALE=full|two-cores JOBS=N]
+	@test -n "$(CLIPS)" || { echo "make ablation: CLIPS is missing; expected CLIPS=DIR, a folder of clean clips"; exit 2; }
+	$(BIN)/python benchmarks/ablation.py $(CLIPS) $(or $(OUT),runs/ablation) $(if $(MANIFEST),--manifest $(MANIFEST)) \
+		$(if $(SCALE),--scale $(SCALE)) $(if $(JOBS),--jobs $(JOBS))

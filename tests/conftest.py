@@ -12,9 +12,18 @@ torch.set_num_threads(1)  # tiny nets; threads that wait for one another are slo
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
     """A dataset of two sources a split, authentic and forged: 3 frames of 128x136 each."""
-    root = tmp_path_factory.mktemp("dataset")
+    return write_dataset(tmp_path_factory.mktemp("dataset"), frames=3)
+
+
+@pytest.fixture(scope="session")
+def longer_dataset(tmp_path_factory):
+    """The same of 6 frames each, room for the longest windows of a shipped config."""
+    return write_dataset(tmp_path_factory.mktemp("longer_dataset"), frames=6)
+
+
+def write_dataset(root, frames):
     entries = [
-        write_clip(root, (f"{source}{suffix}", split, source, forger))
+        write_clip(root, (f"{source}{suffix}", split, source, forger), frames)
         for split, source in (("train", "a"), ("train", "b"), ("val", "c"), ("test", "d"), ("test", "e"))
         for suffix, forger in (("", ""), ("__1", "left/flat/hard"))
     ]

@@ -59,7 +59,7 @@ def test_blocks_run(page, folder, monkeypatch):
         shutil.rmtree(left, ignore_errors=True)
     blocks = BLOCK.findall(page.read_text())
     assert all(language or "\n" in text for language, text in blocks)
-    if page.name in ("dataset.md", "commands.md", "auditing-data.md"):
+    if page.name in ("dataset.md", "commands.md", "auditing-data.md", "protocols.md"):
         run("outpaint-lightning forge clips data/forged --per-clip 1")
     names = {"image": __import__("torch").rand(1, 2, 3, 128, 136)}
     for language, text in blocks:

@@ -2,6 +2,7 @@
 
 from outpaint_lightning.callbacks.predictions import MaskWriter
 from outpaint_lightning.callbacks.progress import PlainProgress
+from outpaint_lightning.callbacks.protocols import ProtocolReport
 from outpaint_lightning.callbacks.results import TestReport, result_table
 
-__all__ = ["MaskWriter", "PlainProgress", "TestReport", "result_table"]
+__all__ = ["MaskWriter", "PlainProgress", "ProtocolReport", "TestReport", "result_table"]

@@ -8,11 +8,15 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from outpaint_lightning.callbacks.curves import curve_lines, curve_rows, write_curves
 from outpaint_lightning.io import write_csv, write_json
 
 
 class TestReport(Callback):
-    """Write `<run>/test/summary.json` and `per_video.csv`, and print the table of F1 beside its floors."""
+    """Write `<run>/test/summary.json` and `per_video.csv`, and print the table of F1 beside its floors.
+
+    After a test under corruptions also `robustness.csv` and `robustness.png`, and a line for each curve.
+    """
 
     __test__ = False  # not a test case of pytest
 
@@ -24,26 +28,48 @@ class TestReport(Callback):
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
         write_json(folder / "summary.json", summary)
         write_csv(folder / "per_video.csv", pl_module.per_video)  # type: ignore[arg-type]
-        print("\n".join([*result_table(summary), f"written to {folder}/summary.json and per_video.csv"]))
+        lines = [*result_table(summary), f"written to {folder}/summary.json and per_video.csv"]
+        if "robustness" in summary:
+            write_csv(folder / "robustness.csv", curve_rows(summary))
+            write_curves(folder / "robustness.png", summary)
+            lines[-1:] = [*curve_lines(summary), f"{lines[-1]}, robustness.csv and robustness.png"]
+        print("\n".join(lines))
 
 
 def result_table(summary: dict[str, Any]) -> list[str]:
     """Return the lines of a test's table: the net, its floors, its categories and forgers, authentic clips."""
-    f1 = summary["f1"]
+    f1, interval = summary["f1"], summary["f1"]["interval"]
     lines = [
         f"{'pixel F1, mean over videos':32} {_score(f1['mean'])}  ({f1['videos']} videos, variance "
         f"{_score(f1['variance'])}, worst {_score(f1['worst'])}, best {_score(f1['best'])})",
+        f"  {interval['level']:.0%} interval over {interval['resampled']:14} {_score(interval['low'])}  to "
+        f"{_score(interval['high'])}",
+        f"  at threshold {summary['threshold']:<17g} {_chosen(summary)}",
         *(f"  floor {name:24} {_score(value)}" for name, value in summary["floors"].items()),
         f"{'gain over the best floor':32} {_score(summary['gain'])}  (F1 - floor) / (1 - floor)",
     ]
     for title in ("by_category", "by_forger"):
         groups = summary[title].items()
         lines += [f"  {name:30} {_score(group['f1'])}  ({group['videos']} videos)" for name, group in groups]
-    authentic = summary["authentic"]
-    lines.append(
-        f"{'false positives, authentic pixels':32} {_score(authentic['pixel_fpr'])}  ({authentic['videos']} videos)"
-    )
+    authentic, auroc = summary["authentic"], summary["auroc"]
+    seam, interior = (summary[region]["recall"] for region in ("seam", "interior"))
+    lines += [
+        f"{'found of seams, of interiors':32} {_score(seam)}  {_score(interior)}",
+        f"{'AUROC of frames, of videos':32} {_score(auroc['frame'])}  {_score(auroc['video'])}",
+        f"{'false positives, authentic pixels':32} {_score(authentic['pixel_fpr'])}  ({authentic['videos']} videos)",
+    ]
+    if oracle := summary["oracle"]:
+        best = f"at threshold {oracle['threshold']:g}, chosen on this very test"
+        lines.append(f"{'oracle, not a result':32} {_score(oracle['f1'])}  {best}")
     return lines
+
+
+def _chosen(summary: dict[str, Any]) -> str:
+    """Return where the threshold comes from."""
+    choice = summary["threshold_choice"]
+    if choice is None:
+        return "fixed"
+    return f"chosen on validation videos in epoch {choice['epoch']}, where F1 is {_score(choice['f1'])}"
 
 
 def _score(value: float | None) -> str:

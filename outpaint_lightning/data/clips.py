@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.augment import DeviceAugmentation
+from outpaint_lightning.data.corruptions import CorruptedDataset, read_curves
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset
 from outpaint_lightning.forge import MAX_FRAMES
@@ -42,7 +43,9 @@ class ClipDataModule(pl.LightningDataModule):
         stride: distance between the frames of a window.
         crop: `[height, width]` of training crops; null trains on whole frames.
         augmentations: modules applied to training batches on the device, in order.
-        val_every: validate on every this-many-th frame; test and prediction always see every frame.
+        val_every: validate on every this-many-th frame.
+        test_every: judge every this-many-th frame in a test, which needs its neighbours all the same; prediction always
+            sees every frame.
         workers: processes that read frames; 0 reads in the main process.
         seed: of order, crops and augmentation.
         online: forge on the fly: only the authentic clips below `root` are read. Training sees a fresh forgery in every
@@ -51,6 +54,12 @@ class ClipDataModule(pl.LightningDataModule):
         span: frames around a training window that an online forgery is made of.
         max_frames: of a clip that are used online, the first ones; as `forge --max-frames`.
         objects: folder of object masks for online forgeries with the mask `object`.
+        corruptions: a YAML file, or the name of one in configs/corruptions: a test judges its split as it is, and once
+            more at each level of each corruption. Nothing else is affected.
+
+    Attributes:
+        conditions: curve and level of each loader of a test after the first, in order; empty without `corruptions`.
+        corruption_options: what the levels of each curve are: `{"h264": "quality"}`.
 
     Raises:
         InputError: naming the folder, clip, file or key that cannot be used.
@@ -73,6 +82,8 @@ class ClipDataModule(pl.LightningDataModule):
         span: int = 5,
         max_frames: int = MAX_FRAMES,
         objects: str | None = None,
+        corruptions: str | None = None,
+        test_every: int = 1,
     ) -> None:
         super().__init__()
         if crop is not None and len(crop) != 2:
@@ -82,14 +93,20 @@ class ClipDataModule(pl.LightningDataModule):
                 f"data.batch_size {batch_size}, data.eval_batch_size {eval_batch_size}, data.workers {workers}: "
                 "expected at least 1, 1 and 0"
             )
+        if val_every < 1 or test_every < 1:
+            raise InputError(f"data.val_every {val_every}, data.test_every {test_every}: expected at least 1")
         self.root = Path(root)
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
         self.crop = (crop[0], crop[1]) if crop else None
-        self.val_every = val_every
+        self.val_every, self.test_every = val_every, test_every
         self.window = {"frames": frames, "stride": stride}
         self.recipe = Recipe.read(recipe) if online else None
         self.span, self.max_frames = span, max_frames
         self.objects = Path(objects) if objects else None
+        self.curves = [] if corruptions is None else read_curves(corruptions)
+        self.conditions = [(curve.name, level) for curve in self.curves for level in curve.levels]
+        self.corruption_options = {curve.name: curve.option for curve in self.curves}
+        self.corrupted: list[CorruptedDataset] = []
         self.augmentation = DeviceAugmentation(augmentations or [], seed)
         self.datasets: dict[str, WindowDataset] = {}
 
@@ -100,11 +117,12 @@ class ClipDataModule(pl.LightningDataModule):
         entries = read_dataset(self.root)
         forgeable = {} if self.recipe is None else self._forgeable(entries, self.recipe)
         wanted = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("test",)}[stage]
+        every = {"val": self.val_every, "test": self.test_every if stage == "test" else 1}
         for split in wanted:
             options: dict[str, Any] = {
                 **self.window,
                 "crop": self.crop if split == "train" else None,
-                "every": self.val_every if split == "val" else 1,
+                "every": every.get(split, 1),
                 "seed": self.seed,
             }
             if self.recipe is None:
@@ -114,6 +132,10 @@ class ClipDataModule(pl.LightningDataModule):
                 self.datasets[split] = ForgeDataset(
                     chosen, self.recipe, fresh=split == "train", span=self.span, **options
                 )
+        if stage == "test":
+            self.corrupted = [
+                CorruptedDataset(self.datasets["test"], curve, level) for curve in self.curves for level in curve.levels
+            ]
 
     def _forgeable(self, entries: Sequence[ClipEntry], recipe: Recipe) -> dict[str, Material]:
         """Return the clips that may be forged, by name, dealt to splits unless they are already."""
@@ -162,24 +184,33 @@ class ClipDataModule(pl.LightningDataModule):
         ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         sampler = EpochSampler(dataset, num_replicas=ranks, rank=rank, shuffle=True, seed=self.seed)
         return self._loader(
-            dataset, batch_size=self.batch_size, sampler=sampler, drop_last=len(sampler) >= self.batch_size
+            dataset,
+            repeated=True,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            drop_last=len(sampler) >= self.batch_size,
         )
 
     def val_dataloader(self) -> DataLoader[Window]:
         """Whole frames in order."""
-        return self._loader(self.datasets["val"], batch_size=self.eval_batch_size)
+        return self._loader(self.datasets["val"], repeated=True, batch_size=self.eval_batch_size)
 
-    def test_dataloader(self) -> DataLoader[Window]:
+    def test_dataloader(self) -> DataLoader[Window] | list[DataLoader[Window]]:
+        """Whole frames in order; with corruptions, a list: the clips as they are, then each of `conditions`."""
+        clean = self.predict_dataloader()
+        corrupted = [self._loader(dataset, batch_size=self.eval_batch_size) for dataset in self.corrupted]
+        return [clean, *corrupted] if corrupted else clean
+
+    def predict_dataloader(self) -> DataLoader[Window]:
         """Whole frames in order."""
         return self._loader(self.datasets["test"], batch_size=self.eval_batch_size)
 
-    predict_dataloader = test_dataloader
-
-    def _loader(self, dataset: WindowDataset, **options: Any) -> DataLoader[Window]:
+    def _loader(self, dataset: WindowDataset, *, repeated: bool = False, **options: Any) -> DataLoader[Window]:
+        """Return a loader; the workers of one that is `repeated` every epoch stay, those of others end with it."""
         return DataLoader(
             dataset,
             num_workers=self.workers,
-            persistent_workers=self.workers > 0,
+            persistent_workers=repeated and self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             collate_fn=collate,
             worker_init_fn=_one_thread,

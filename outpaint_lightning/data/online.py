@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.data.windows import WindowDataset, window_indices, window_meta
+from outpaint_lightning.data.windows import WindowDataset, window_indices, window_meta, window_reach
 from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.forge.forger import Forger, label
 from outpaint_lightning.forge.material import Material
@@ -153,15 +153,15 @@ class ForgeDataset(WindowDataset):
         every: int = 1,
         seed: int = 0,
     ) -> None:
-        if span <= (frames - 1) * stride:
-            raise InputError(f"data.span is {span}: expected at least {(frames - 1) * stride + 1}, a whole window")
+        if span <= (reach := window_reach(frames, stride)):
+            raise InputError(f"data.span is {span}: expected at least {reach + 1}, a whole window")
         self.recipe, self.fresh, self.span = recipe, fresh, span
         self._numbered: list[tuple[Material, int]] = []
         self._forged: dict[str, ForgedClip] = {}
         for material in materials:
             clip, whole = material.entry.clip, material.check()
             clean = _First(whole, len(material.span(whole)))
-            self._check_chains(clean, crop, frames, stride)
+            self._check_chains(clean, crop, reach)
             chain = recipe.chain(clip, material.is_photo)
             for number, forger in enumerate([None, *recipe.forgers(clip, material.available)]):
                 made = ForgedClip(material, clean, recipe, number, chain, forger)
@@ -169,7 +169,7 @@ class ForgeDataset(WindowDataset):
                 self._forged[made.name] = made
         super().__init__([clip.entry for clip in self._forged.values()], frames, stride, crop, every, seed)
 
-    def _check_chains(self, clean: Clip, crop: tuple[int, int] | None, frames: int, stride: int) -> None:
+    def _check_chains(self, clean: Clip, crop: tuple[int, int] | None, reach: int) -> None:
         """Refuse what a chain could make too small or too short for a window, before a training begins."""
         for chain in self.recipe.chains:
             chain.check(clean.height, clean.width)
@@ -182,10 +182,10 @@ class ForgeDataset(WindowDataset):
             span = min(self.span, len(clean))
             for every in range(max(chain.every[0], 2), chain.every[1] + 1):
                 step = chain.step(span, {"every": every})
-                if self.fresh and step > 1 and -(-span // step) < 2 * (frames - 1) * stride:
+                if self.fresh and step > 1 and -(-span // step) < 2 * reach:
                     raise InputError(
                         f"data.span is {self.span}: of {span} frames of {clean.path} the chain {chain.name} keeps "
-                        f"every {every}th; expected at least {2 * (frames - 1) * stride * every}"
+                        f"every {every}th; expected at least {2 * reach * every}"
                     )
 
     def _clip(self, entry: ClipEntry) -> Clip:

@@ -26,7 +26,10 @@ class Window(TypedDict):
 
 
 def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int]:
-    """Return the window of `frames` indices that judges `frame`: forwards in time, or backwards near the clip's end.
+    """Return the window of `frames` indices that judges `frame`, which comes first.
+
+    It runs forwards in time, or backwards near the clip's end; with a negative stride it runs backwards, or forwards
+    near the clip's start.
 
     Raises:
         ValueError: a clip of `total` frames has room for neither.
@@ -36,6 +39,11 @@ def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int
         if 0 <= window[-1] < total:
             return window
     raise ValueError(f"no window of {frames} frames at stride {stride} around frame {frame} of {total}")
+
+
+def window_reach(frames: int, stride: int) -> int:
+    """Return the distance between the first and the last of a window's frames. A clip needs twice as many frames."""
+    return (frames - 1) * abs(stride)
 
 
 def window_meta(entry: ClipEntry, indices: list[int]) -> WindowMeta:
@@ -52,7 +60,7 @@ class WindowDataset(Dataset[Window]):
     Args:
         entries: clips of the dataset on disk.
         frames: T, frames in a window, at least 2.
-        stride: distance between them, at least 1.
+        stride: distance between them; negative where a frame is judged with those before it.
         crop: `(height, width)` of a random crop, the same for all frames of a window; None gives whole frames.
         every: take only every this-many-th frame of a clip.
         seed: of the crops. A crop depends on (seed, epoch, index) only.
@@ -70,8 +78,10 @@ class WindowDataset(Dataset[Window]):
         every: int = 1,
         seed: int = 0,
     ) -> None:
-        if frames < 2 or stride < 1 or every < 1:
-            raise InputError(f"frames {frames}, stride {stride}, every {every}: expected at least 2, 1 and 1")
+        if frames < 2 or stride == 0 or every < 1:
+            raise InputError(
+                f"frames {frames}, stride {stride}, every {every}: expected at least 2, other than 0, and at least 1"
+            )
         self.entries = list(entries)
         self.frames, self.stride, self.crop, self.seed = frames, stride, crop, seed
         self.clips = [self._open(entry) for entry in self.entries]
@@ -80,7 +90,7 @@ class WindowDataset(Dataset[Window]):
 
     def _open(self, entry: ClipEntry) -> Clip:
         clip = self._clip(entry)
-        needed = 2 * (self.frames - 1) * self.stride  # from here on every frame has a window on one side
+        needed = 2 * window_reach(self.frames, self.stride)  # from here on every frame has a window on one side
         if len(clip) < needed:
             raise InputError(
                 f"{entry.frames}: {len(clip)} frames; windows of {self.frames} frames at stride {self.stride} "

@@ -4,6 +4,7 @@ Beside them: other code bases' protocols, the choice of a threshold, confidence 
 scores of whole frames and videos.
 """
 
+from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
@@ -17,7 +18,7 @@ from outpaint_lightning.metrics.regions import (
     region_recall,
     seam_and_interior,
 )
-from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdF1, best
+from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
 
 __all__ = [
     "COUNTS",
@@ -26,12 +27,14 @@ __all__ = [
     "REGIONS",
     "THRESHOLDS",
     "TOP_SHARE",
+    "Evaluation",
     "FrameCounts",
     "FrameScores",
+    "FullEvaluation",
     "Interval",
     "MaskPrior",
     "Protocol",
-    "ThresholdF1",
+    "ThresholdCounts",
     "auroc",
     "best",
     "bootstrap_interval",
@@ -39,7 +42,9 @@ __all__ = [
     "intervals_by_group",
     "pixel_counts",
     "region_recall",
+    "robustness",
     "scores",
     "seam_and_interior",
     "summarize",
+    "threshold_curve",
 ]

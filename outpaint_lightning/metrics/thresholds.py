@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from outpaint_lightning.metrics.frames import FrameTable
+from outpaint_lightning.metrics.localization import scores
 from outpaint_lightning.types import InputError
 
 THRESHOLDS = tuple(i / 100 for i in range(1, 100))
 
 
-class ThresholdF1(FrameTable):
-    """F1 of each video at every threshold of a grid, from histograms of its forged and authentic pixels.
+class ThresholdCounts(FrameTable):
+    """`COUNTS` of each video at every threshold of a grid, from histograms of its forged and authentic pixels.
 
     A pixel is forged from the threshold on, `probability >= threshold` in float32, as `LocalizationTask` decides. At
-    the thresholds of the grid the F1 is exact: a probability is put into the bin between the two grid points that
+    the thresholds of the grid the counts are exact: a probability is put into the bin between the two grid points that
     enclose it, and the bins above a grid point hold exactly the pixels that reach it. Between grid points nothing is
     claimed.
 
@@ -49,29 +50,37 @@ class ThresholdF1(FrameTable):
         self.enter(video, frame, counts.view(2, bins))
 
     def compute(self) -> Tensor:
-        """Return F1 `videos thresholds`, double, on the CPU; NaN for a video without forged pixels."""
+        """Return long `videos thresholds 5` on the CPU: counts over the frames seen, and the number of those frames."""
+        seen = [len(rows) for rows in self.videos()]
         histograms = torch.stack([rows.sum(0) for rows in self.videos()]).cpu()  # long: integers are summed as such
-        predicted = histograms.flip(-1).cumsum(-1).flip(-1)[..., 1:].double()  # authentic, forged pixels that reach it
-        forged = histograms[:, 1].sum(-1, keepdim=True).double()
-        f1 = 2 * predicted[:, 1] / (predicted.sum(1) + forged)
-        return torch.where(forged > 0, f1, torch.nan)
+        positive = histograms.flip(-1).cumsum(-1).flip(-1)[..., 1:]  # authentic, forged pixels that reach a threshold
+        negative = histograms.sum(-1, keepdim=True) - positive
+        frames = torch.tensor(seen)[:, None].expand(-1, len(self.thresholds))
+        return torch.stack([positive[:, 1], positive[:, 0], negative[:, 1], negative[:, 0], frames], dim=-1)
 
 
-def best(f1: Tensor, thresholds: Sequence[float] = THRESHOLDS) -> tuple[float, float] | None:
+def threshold_curve(counts: Tensor) -> Tensor:
+    """Return the mean F1 over videos, double `thresholds`, of what `ThresholdCounts.compute()` gives.
+
+    Videos without forged pixels are left out; NaN where there is no other.
+    """
+    return scores(counts[..., :4])["f1"].nanmean(0)
+
+
+def best(curve: Tensor, thresholds: Sequence[float] = THRESHOLDS) -> tuple[float, float] | None:
     """Return the threshold with the highest mean F1 over videos, and that mean.
 
     Args:
-        f1: `videos thresholds`, as `ThresholdF1.compute()` returns it; NaN rows are left out.
+        curve: `thresholds`, as `threshold_curve` returns it.
         thresholds: the grid.
 
     Returns:
         `(threshold, f1)`; of equally good thresholds the one nearest 0.5, and of two equally near the lower one. None
         where no video has forged pixels.
     """
-    mean = f1.nanmean(0)
-    if mean.isnan().any():
+    if curve.isnan().any():
         return None
-    highest = mean.max().item()
-    ties = [threshold for threshold, value in zip(thresholds, mean.tolist(), strict=True) if value == highest]
+    highest = curve.max().item()
+    ties = [threshold for threshold, value in zip(thresholds, curve.tolist(), strict=True) if value == highest]
     # rounded: in binary 0.7 is nearer to 0.5 than 0.3 is
     return min(ties, key=lambda threshold: (round(abs(threshold - 0.5), 9), threshold)), highest

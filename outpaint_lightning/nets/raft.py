@@ -19,13 +19,12 @@ from torchvision.models.optical_flow.raft import (
     MaskPredictor,
     ResidualBlock,
     make_coords_grid,
-    upsample_flow,
 )
 
-from outpaint_lightning.geometry import pad, padding_to, unpad
+from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
+from outpaint_lightning.nets.heads import HEADS, STRIDE, Update
 from outpaint_lightning.types import InputError, did_you_mean
 
-STRIDE = 8
 MINIMUM_SIDE = 128  # four correlation levels need 16 cells of 8 pixels
 CLASSES = ("authentic", "forged")
 CONTEXT = {  # torchvision's context encoders: block and channels
@@ -35,16 +34,27 @@ CONTEXT = {  # torchvision's context encoders: block and channels
 
 
 class RaftLocalizer(nn.Module):
-    """Class scores per pixel of the first frame of a pair, refined over RAFT's recurrent updates.
+    """Class scores per pixel of the first frame of a window, refined over RAFT's recurrent updates.
 
-    RAFT's recurrent update adds two channels per pixel to its state and looks the correlation volume up where they
-    point. Optical flow reads them as a displacement; here, as in the source, they are the scores of `CLASSES`. The
-    state at 1/8 resolution is brought to full resolution by RAFT's convex upsampling, which multiplies it by 8 as it
-    does for flow. torchvision's small variant has no convex upsampling of its own: it is added here.
+    RAFT compares the first frame with the second. Its recurrent update adds two channels per pixel to its state and
+    looks the correlation volume up where they point. Optical flow reads them as a displacement; with the head `"flow"`,
+    as in the source, they are the scores of `CLASSES`, brought from 1/8 to full resolution by RAFT's convex upsampling,
+    which multiplies them by 8 as it does flow. torchvision's small variant has no convex upsampling of its own: it is
+    added here. With the head `"features"` they stay a displacement, and the scores come from the hidden state and a
+    high-pass stem at full resolution (`heads.FeatureScores`).
+
+    No gradient goes through the position of a lookup. The flow of `"features"` is judged by nobody, so it learns
+    through the next update, which reads it beside the correlation: each change through that update alone, as in RAFT
+    each is taught by its own loss. A net of one update has no such reader: its flow layers are frozen as they
+    started or were loaded. (Parameters that require a gradient and get none stop distributed training.)
+
+    Carried over a window of T frames, the hidden state and the two channels of a pair start the next pair. The pairs
+    are walked from the far end of the window to its front, and the last pair's updates are judged. Nothing is moved
+    with the scene in between.
 
     Args:
         variant: `"small"` (1.0 M parameters) or `"large"` (5.3 M), as in torchvision.
-        updates: number of recurrent updates; another number may be asked for in `forward`.
+        updates: number of recurrent updates of a pair; another number may be asked for in `forward`.
         weights: file with a torchvision RAFT state dict, or the name of torchvision weights (`"C_T_V2"`), which are
             downloaded by torchvision. None starts from random weights.
         context: how the first frame itself is seen. `"torchvision"` is RAFT's own encoder, without normalisation in
@@ -52,9 +62,11 @@ class RaftLocalizer(nn.Module):
             instance normalisation, half of whose first filters start with a sum of zero: it sees how noisy and sharp a
             place is compared with the rest of the frame, which tells forgeries, before it has learned to. Its
             parameters have the same names and shapes but for batch normalisation's.
+        head: what the class scores are read from, a name in `heads.HEADS`.
+        carry: use all frames of a window, not the first pair alone.
 
     Raises:
-        InputError: the weights cannot be read, downloaded or do not belong to this variant.
+        InputError: there is no such head, or the weights cannot be read, downloaded or do not belong to this variant.
     """
 
     def __init__(
@@ -63,14 +75,22 @@ class RaftLocalizer(nn.Module):
         updates: int = 12,
         weights: str | None = None,
         context: Literal["torchvision", "residual"] = "torchvision",
+        head: Literal["flow", "features"] = "flow",
+        carry: bool = False,
     ) -> None:
         super().__init__()
         if updates < 1:
             raise InputError(f"net.updates is {updates}: expected at least 1")
-        self.updates = updates
+        if head not in HEADS:
+            raise InputError(f"net.head is {head!r}: expected one of {', '.join(HEADS)}{did_you_mean(head, HEADS)}")
+        self.updates, self.carry = updates, carry
         self.raft = get_model(f"raft_{variant}", weights=None)
-        if self.raft.mask_predictor is None:
-            hidden = self.raft.update_block.hidden_state_size
+        hidden = self.raft.update_block.hidden_state_size
+        self.head = HEADS[head](hidden)
+        if not self.head.judges_state:
+            self.raft.mask_predictor = None
+            self.raft.update_block.flow_head.requires_grad_(updates > 1)
+        elif self.raft.mask_predictor is None:
             self.raft.mask_predictor = MaskPredictor(in_channels=hidden, hidden_size=128)
         if context == "residual":
             self.raft.context_encoder = _residual_encoder(variant)
@@ -78,44 +98,69 @@ class RaftLocalizer(nn.Module):
             _load_flow_weights(self.raft, variant, weights)
 
     def forward(self, image: Tensor, updates: int | None = None, last_only: bool = False) -> list[Tensor]:
-        """Score a pair of frames.
+        """Score windows.
 
         Args:
-            image: `B T 3 H W` RGB in [0, 1], any H and W; the first two frames are used.
-            updates: number of recurrent updates; None takes the constructor's.
+            image: `B T 3 H W` RGB in [0, 1], any H and W; the first two frames are used, or with `carry` all of them.
+            updates: number of recurrent updates of a pair; None takes the constructor's.
             last_only: upsample and return only the last update (what inference needs).
 
         Returns:
             Logits `B 2 H W` of each update, the last one best. An update does not depend on those after it.
         """
-        first, second = image[:, 0], image[:, 1]
-        height, width = first.shape[-2:]
-        padding = padding_to(height, width, multiple=STRIDE, minimum=MINIMUM_SIDE)
-        first, second = (pad(frame * 2 - 1, padding) for frame in (first, second))
-        states, hiddens = self._refine(first, second, updates or self.updates)
-        if last_only:
-            states, hiddens = states[-1:], hiddens[-1:]
-        updated = zip(states, hiddens, strict=True)
-        return [unpad(upsample_flow(state, self.raft.mask_predictor(hidden)), padding) for state, hidden in updated]
+        image, padding = _padded(image if self.carry else image[:, :2])
+        made = self._walk(image, None, updates or self.updates)
+        return self._judge(made[-1:] if last_only else made, image, padding)
 
-    def _refine(self, first: Tensor, second: Tensor, updates: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the scores `B 2 H/8 W/8` and the hidden state after each update."""
+    def stream(self, image: Tensor, state: Update | None = None) -> tuple[Tensor, Update]:
+        """Score one pair after the other; `forward` does the same over a window when it carries.
+
+        Args:
+            image: `B 2 3 H W` RGB in [0, 1]: the frame to judge and its neighbour.
+            state: what the call for the pair before returned, of the same B, H and W; None starts anew.
+
+        Returns:
+            Logits `B 2 H W` of the last update, and the state.
+        """
+        image, padding = _padded(image)
+        last = self._walk(image, state, self.updates)[-1:]
+        return self._judge(last, image, padding)[0], last[0]
+
+    def _judge(self, made: list[Update], image: Tensor, padding: Padding) -> list[Tensor]:
+        """Return the logits of updates of the first pair of padded frames, at the size before padding."""
+        return [unpad(logits, padding) for logits in self.head(self.raft, made, image[:, :2])]
+
+    def _walk(self, image: Tensor, last: Update | None, updates: int) -> list[Update]:
+        """Return the updates of the first pair of `image`, `B T 3 H W`, after those of all pairs behind it."""
+        frames = (image * 2 - 1).unbind(1)
+        features = _encode(self.raft.feature_encoder, torch.cat(frames)).chunk(len(frames))
+        contexts = _encode(self.raft.context_encoder, torch.cat(frames[:-1])).chunk(len(frames) - 1)
+        made: list[Update] = []
+        for pair in reversed(range(len(contexts))):
+            made = self._refine(features[pair], features[pair + 1], contexts[pair], last, updates)
+            last = made[-1]
+        return made
+
+    def _refine(
+        self, first: Tensor, second: Tensor, context: Tensor, last: Update | None, updates: int
+    ) -> list[Update]:
+        """Return the updates of one pair, given the encoders' answers and the update to go on from."""
         raft = self.raft
-        features = _encode(raft.feature_encoder, torch.cat([first, second]))
-        raft.corr_block.build_pyramid(*features.chunk(2))
-        hidden, context = _encode(raft.context_encoder, first).split_with_sizes(self._context_channels, dim=1)
-        hidden, context = hidden.tanh(), context.relu()
-        grid = make_coords_grid(*_grid_shape(features), device=features.device)
-        scores = torch.zeros_like(grid)
-        states, hiddens = [], []
+        raft.corr_block.build_pyramid(first, second)
+        start, context = context.split_with_sizes(self._context_channels, dim=1)
+        context = context.relu()
+        grid = make_coords_grid(len(first), *first.shape[-2:], device=first.device)
+        state, hidden = last or (torch.zeros_like(grid), start.tanh())
+        made = []
         for _ in range(updates):
-            scores = scores.detach()  # as in RAFT: no gradient through the lookup's position
-            correlation = raft.corr_block.index_pyramid(grid + scores)
-            hidden, change = raft.update_block(hidden, context, correlation, scores)
-            scores = scores + change
-            states.append(scores)
-            hiddens.append(hidden)
-        return states, hiddens
+            before = state.detach()  # as in RAFT: no gradient through the lookup's position
+            correlation = raft.corr_block.index_pyramid(grid + before)
+            hidden, change = raft.update_block(
+                hidden, context, correlation, before if self.head.judges_state else state
+            )
+            state = before + change
+            made.append(Update(state, hidden))
+        return made
 
     @property
     def _context_channels(self) -> list[int]:
@@ -146,9 +191,12 @@ def _residual_encoder(variant: str) -> FeatureEncoder:
     return encoder
 
 
-def _grid_shape(features: Tensor) -> tuple[int, int, int]:
-    pairs, _, height, width = features.shape
-    return pairs // 2, height, width
+def _padded(image: Tensor) -> tuple[Tensor, Padding]:
+    """Return frames `B T 3 H W` at a size that RAFT takes, and the padding."""
+    height, width = image.shape[-2:]
+    padding = padding_to(height, width, multiple=STRIDE, minimum=MINIMUM_SIDE)
+    frames = pad(image.flatten(0, 1), padding)
+    return frames.reshape(*image.shape[:3], *frames.shape[2:]), padding
 
 
 def _load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
@@ -179,9 +227,12 @@ def _load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{weights}: not the weights of raft_{variant} ({reason})") from error
-    missing = [key for key in missing if variant != "small" or not key.startswith("mask_predictor.")]
+    if variant == "small":
+        missing = [key for key in missing if not key.startswith("mask_predictor.")]
+    if raft.mask_predictor is None:  # the head does without
+        unexpected = [key for key in unexpected if not key.startswith("mask_predictor.")]
     if missing or unexpected:
         key, fault = (missing or unexpected)[0], "missing" if missing else "extra"
         raise InputError(f"{weights}: not the weights of raft_{variant} ({key!r} is {fault})")
-    if variant == "small":
+    if variant == "small" and raft.mask_predictor is not None:
         warnings.warn("raft_small has no convex upsampling in torchvision: that part starts untrained", stacklevel=3)

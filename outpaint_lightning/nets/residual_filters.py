@@ -23,8 +23,8 @@ class SrmFilters(nn.Module):
     A filter predicts a pixel from its neighbours, and the residual is what the prediction misses. It is truncated, as
     in the spatial rich model, because large residuals are edges of the scene. Nothing is learned here.
 
-    Source: Fridrich and Kodovsky, *Rich Models for Steganalysis of Digital Images* (IEEE TIFS 2012): SQUARE 3x3,
-    SQUARE 5x5 and second order, of table 1 there; chosen by Zhou et al., *Learning Rich Features for Image Manipulation
+    Source: Fridrich and Kodovsky, *Rich Models for Steganalysis of Digital Images* (IEEE TIFS 2012): their SQUARE 3x3,
+    SQUARE 5x5 and second-order filters; chosen by Zhou et al., *Learning Rich Features for Image Manipulation
     Detection* (CVPR 2018, arXiv:1805.04953), figure 3, who sum each over the colour channels; here they stay apart.
 
     Args:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from outpaint_lightning.geometry import in_tiles
 from outpaint_lightning.io import Clip, VideoWriter, open_clip, require_free, write_csv, write_json, write_mask
 from outpaint_lightning.io.checkpoints import find_checkpoint
 from outpaint_lightning.io.pictures import overlay
@@ -44,12 +46,15 @@ def localize(
     `frames.csv` (`frame,time,forged_fraction,score`) and `summary.json`. A file that breaks off is analysed as far as
     it decodes, and named afterwards.
 
+    A net that carries its state over windows that look back (`net.carry`, a negative `data.stride`) carries it along
+    the whole clip, at the cost of one pair a frame; see `Stream`.
+
     Args:
         inputs: video files or folders of frames; their names (without suffix) must differ.
         ckpt_path: checkpoint or run folder of a `LocalizationTask`.
         out: folder to write into.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
-        batch_size: windows judged at once.
+        batch_size: windows judged at once; 1 where the state is carried along the clip.
         device: a torch device, or `auto`.
         overwrite: replace the folders of earlier results.
 
@@ -76,7 +81,9 @@ def localize(
     task = load_task(checkpoint)
     if not isinstance(task, LocalizationTask):
         raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
-    task.threshold = threshold or task.threshold
+    task.threshold = threshold or task.chosen_threshold()
+    if batch_size > 1 and _streams(task):
+        raise InputError(f"--batch-size is {batch_size}: expected 1, this net carries its state from frame to frame")
     task.to(_device(device))
 
     summaries, broken = [], []
@@ -100,30 +107,85 @@ def localize(
 def windows(frames: Iterable[Frame], length: int, stride: int) -> Iterator[list[Frame]]:
     """Yield the window that judges each frame, in order, as `data.window_indices` lays them out.
 
-    Windows look forwards in time but for the last `(length - 1) * stride` frames, which look backwards. Twice that
-    many frames are held.
+    Windows look forwards in time but for the last `(length - 1) * stride` frames, which look backwards. With a negative
+    stride they look backwards but for the first `(length - 1) * -stride` frames, which look forwards. Twice that many
+    frames are held.
 
     Raises:
-        InputError: the clip ends before the last frames have enough behind them.
+        InputError: the clip is too short for every frame to have enough on one side.
     """
-    reach = (length - 1) * stride
+    step = abs(stride)
+    reach = (length - 1) * step
     held: deque[Frame] = deque(maxlen=2 * reach)
+    source = iter(frames)
     count = 0
-    for count, frame in enumerate(frames, start=1):
+    for count, frame in enumerate(source if stride > 0 else islice(source, 2 * reach), start=1):
         held.append(frame)
         if count > reach:
             now = len(held) - 1 - reach
-            yield [held[now + i * stride] for i in range(length)]
+            yield [held[now + i * step] for i in range(length)]
     if count < 2 * reach:
         raise InputError(f"{count} frames; windows of {length} frames at stride {stride} need at least {2 * reach}")
     for now in range(reach, 2 * reach):
-        yield [held[now - i * stride] for i in range(length)]
+        yield [held[now - i * step] for i in range(length)]
+    for frame in source:  # there are more only where windows look back
+        held.append(frame)
+        yield [held[-1 - i * step] for i in range(length)]
+
+
+class Stream:
+    """Judge the pairs of one clip in order, the net's state carried from pair to pair along the clip.
+
+    Frame t is judged by the pair (t, t - step), from the state that the pair (t - step, t - 2 step) left: `step` chains
+    of pairs run beside each other, one for each t modulo `step`. The first `step` frames are judged by the pair
+    (t, t + step) alone, which leaves nothing: its displacements point the other way. So the answer for a frame is that
+    of a window which reaches back to the first frame of its chain. A test judges by windows of `data.frames`.
+
+    In tiles, each row of tiles has a state of its own.
+
+    Args:
+        task: whose net has `stream`; see `nets.RaftLocalizer`.
+    """
+
+    def __init__(self, task: LocalizationTask) -> None:
+        self._task = task
+        self._step = -task.window["stride"]
+        self._chains: list[list[Any]] = [[] for _ in range(self._step)]  # of each, the state of every row of tiles
+        self._frame = 0
+
+    @torch.inference_mode()
+    def __call__(self, batch: Sequence[Sequence[Frame]]) -> Tensor:
+        """Return the forged probability `1 H W` of the next frame, on the CPU, given a batch of its pair alone."""
+        net: Any = self._task.net
+        chain = self._frame % self._step
+        before, after = iter(self._chains[chain]), []
+
+        def judge(image: Tensor) -> Tensor:
+            logits, state = net.stream(image, next(before, None))
+            after.append(state)
+            scores: Tensor = logits.float()
+            return scores
+
+        image = _images(batch, self._task.device)
+        logits = in_tiles(judge, image, self._task.tile) if self._task.tile else judge(image)
+        if self._frame >= self._step:
+            self._chains[chain] = after
+        self._frame += 1
+        return logits.softmax(1)[:, 1].cpu()
+
+
+def _streams(task: LocalizationTask) -> bool:
+    """Return whether the net carries its state along a clip, which needs windows that look back."""
+    return bool(getattr(task.net, "carry", False)) and task.window["stride"] < 0
 
 
 def _localize_clip(
     task: LocalizationTask, clip: Clip, folder: Path, batch_size: int, checkpoint: Path
 ) -> dict[str, Any]:
     """Analyse one clip into `folder`, which appears only when it is complete."""
+    threshold = task.chosen_threshold()
+    judge: Callable[[Sequence[Sequence[Frame]]], Tensor]
+    judge, length = (Stream(task), 2) if _streams(task) else (functools.partial(_judge, task), task.window["frames"])
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     rows: list[dict[str, float]] = []
@@ -137,10 +199,10 @@ def _localize_clip(
             overlay_video = stack.enter_context(VideoWriter(partial / "overlay.mp4", *size, clip.fps))
             quiet = not sys.stderr.isatty()
             bar = stack.enter_context(tqdm(total=len(clip), desc=clip.name, unit="frame", disable=quiet))
-            source = windows(_until_broken(clip, error), task.window["frames"], task.window["stride"])
+            source = windows(_until_broken(clip, error), length, task.window["stride"])
             while batch := list(islice(source, batch_size)):
-                for window, probability in zip(batch, _judge(task, batch), strict=True):
-                    mask = (probability >= task.threshold).numpy()
+                for window, probability in zip(batch, judge(batch), strict=True):
+                    mask = (probability >= threshold).numpy()
                     write_mask(partial / "masks" / f"{len(rows):05d}.png", mask)
                     masks_video.write(np.repeat(mask[..., None].view(np.uint8) * np.uint8(255), 3, axis=2))
                     overlay_video.write(overlay(window[0], mask))
@@ -166,7 +228,7 @@ def _localize_clip(
         "height": clip.height,
         "width": clip.width,
         "fps": clip.fps,
-        "threshold": task.threshold,
+        "threshold": threshold,
         "forged_fraction": sum(row["forged_fraction"] for row in rows) / len(rows),
         "score": sum(row["score"] for row in rows) / len(rows),
         "seconds": round(seconds, 3),
@@ -193,9 +255,14 @@ def _until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:
 @torch.inference_mode()
 def _judge(task: LocalizationTask, batch: Sequence[Sequence[Frame]]) -> Tensor:
     """Return the forged probability `B H W`, on the CPU."""
-    frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(task.device)
-    probability: Tensor = task(frames.permute(0, 1, 4, 2, 3).float() / 255)
+    probability: Tensor = task(_images(batch, task.device))
     return probability.cpu()
+
+
+def _images(batch: Sequence[Sequence[Frame]], device: torch.device) -> Tensor:
+    """Return windows as `B T 3 H W` in [0, 1]."""
+    frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(device)
+    return frames.permute(0, 1, 4, 2, 3).float() / 255
 
 
 def _device(name: str) -> torch.device:

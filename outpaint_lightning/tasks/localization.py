@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from outpaint_lightning.geometry import in_tiles
-from outpaint_lightning.metrics import FLOORS, FrameCounts, MaskPrior, summarize
-from outpaint_lightning.types import Batch, InputError, VideoInfo
+from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
+from outpaint_lightning.types import Batch, InputError
+
+UNCHOSEN = 0.5  # what a validation is reported at while no threshold could be chosen: none of its videos is forged
 
 
 class LocalizationTask(pl.LightningModule):
@@ -31,7 +33,9 @@ class LocalizationTask(pl.LightningModule):
             `set_forged_share`, it is told the forged share of the training pixels.
         optimizer: called with the parameters.
         lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
-        threshold: pixels whose forged probability reaches it are forged, in (0, 1).
+        threshold: pixels whose forged probability reaches it are forged, in (0, 1). `"validation"` chooses it anew
+            after each validation, by the highest mean F1 over the validation videos; checkpoints keep it, with how it
+            was chosen, for `test`, `predict` and `localize`. A test never chooses.
         tile: `[height, width]` of the overlapping tiles in which frames are judged, or None for whole frames. A net
             trained on crops knows no frame larger than they are: instance normalisation compares a place with the rest
             of what it sees, so give the size of the crops.
@@ -46,12 +50,13 @@ class LocalizationTask(pl.LightningModule):
         criterion: nn.Module,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
-        threshold: float = 0.5,
+        threshold: float | Literal["validation"] = 0.5,
         tile: list[int] | None = None,
     ) -> None:
         super().__init__()
-        if not 0 < threshold < 1:
-            raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1")
+        fixed = None if threshold == "validation" else float(threshold)
+        if fixed is not None and not 0 < fixed < 1:
+            raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1, or 'validation'")
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
             raise InputError(f"model.tile is {tile}: expected [height, width] or null")
         # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
@@ -59,10 +64,12 @@ class LocalizationTask(pl.LightningModule):
         self.save_hyperparameters(ignore=list(objects), logger=False)
         self.net, self.criterion = net, criterion
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
-        self.threshold = threshold
+        self.threshold = fixed
+        self.chooses_threshold = fixed is None
+        self.threshold_choice: dict[str, Any] | None = None
         self.tile = (tile[0], tile[1]) if tile else None
         self.prior = MaskPrior()
-        self.window: dict[str, int] = {"frames": 2, "stride": 1}
+        self.window: dict[str, int] = {}  # the shape of those that the net was trained on, once it was
         self.summary: dict[str, Any] = {}
         self.per_video: list[dict[str, Any]] = []
 
@@ -101,12 +108,29 @@ class LocalizationTask(pl.LightningModule):
             tell_share(share)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the shape of the windows beside the weights, for `localize`."""
+        """Keep the shape of the windows and the choice of the threshold beside the weights."""
         checkpoint["window"] = dict(self.window)
+        checkpoint["threshold_choice"] = self.threshold_choice
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the shape of the windows from the checkpoint."""
+        """Take them from the checkpoint; a threshold given as a number stays."""
         self.window = checkpoint.get("window", self.window)
+        choice = checkpoint.get("threshold_choice")
+        if self.chooses_threshold and choice:
+            self.threshold_choice, self.threshold = choice, choice["threshold"]
+
+    def chosen_threshold(self) -> float:
+        """Return the threshold.
+
+        Raises:
+            InputError: it was to be chosen on validation data and never was.
+        """
+        if self.threshold is None:
+            raise InputError(
+                "model.threshold is 'validation', but none was chosen yet: fit with it on a validation split with "
+                "forgeries, or give a number (`validate` tells which is best there)"
+            )
+        return self.threshold
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch.
@@ -138,39 +162,64 @@ class LocalizationTask(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""
-        self._start("val", predictors=1)
+        self._evaluations = [Evaluation(self._data().videos("val"), self.device, self.threshold)]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
         """Log the loss of the last update, as the frames are judged in a test, and count pixels."""
         logits = self._judge(batch["image"])
         loss = self.criterion([logits], batch["mask"][:, 0])["loss"]
         self.log("val/loss", loss, on_epoch=True, batch_size=len(batch["meta"]), sync_dist=True)
-        self._count(batch, logits.softmax(1)[:, 1])
+        self._evaluate(self._evaluations[0], batch, logits.softmax(1)[:, 1])
 
     def on_validation_epoch_end(self) -> None:
-        """Log F1 and its companions over the validation videos."""
-        self._finish("val")
+        """Choose the threshold where that is asked for, and log F1 and its companions over the validation videos."""
+        evaluation = self._evaluations[0]
+        if self.chooses_threshold and (found := evaluation.best()) and not self.trainer.sanity_checking:
+            self.threshold = found[0]
+            self.threshold_choice = {
+                "threshold": found[0], "f1": found[1], "by": "highest mean F1 over the validation videos",
+                "epoch": self.current_epoch, "step": self.global_step,
+            }  # fmt: skip
+        summary, self.per_video = evaluation.summary(self.threshold or UNCHOSEN)
+        self._keep("val", summary)
+
+    def on_test_start(self) -> None:
+        """Refuse to test without a threshold."""
+        self.chosen_threshold()
 
     def on_test_epoch_start(self) -> None:
-        """Start counting, for the net and for each floor."""
-        self._start("test", predictors=1 + len(FLOORS))
+        """Start counting, for the net and for each floor; and for the net alone under each corruption."""
+        data, threshold = self._data(), self.chosen_threshold()
+        videos = data.videos("test")
+        corrupted = [Evaluation(videos, self.device, threshold) for _ in data.conditions]
+        self._evaluations = [FullEvaluation(videos, self.device, threshold, self.prior), *corrupted]
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Count pixels."""
-        self._count(batch, self(batch["image"]))
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:  # noqa: ARG002
+        """Count pixels; returns `probability`, `B H W`, for callbacks."""
+        probability = self(batch["image"])
+        self._evaluate(self._evaluations[dataloader_idx], batch, probability)
+        return {"probability": probability}
 
     def on_test_epoch_end(self) -> None:
         """Log the test's means and keep the whole result for the report."""
-        self._finish("test")
+        clean, *corrupted = self._evaluations
+        assert isinstance(clean, FullEvaluation)
+        summary, self.per_video = clean.report()
+        if corrupted:
+            under = [evaluation.summary(self.chosen_threshold())[0] for evaluation in corrupted]
+            data = self._data()
+            summary["robustness"] = robustness(summary, under, data.conditions, data.corruption_options)
+        self._keep("test", summary)
+
+    def on_predict_start(self) -> None:
+        """Refuse to predict without a threshold, or windows of another shape than those trained on."""
+        self.chosen_threshold()
+        self._data()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 (Lightning's hook)
         """Return boolean masks `B H W` of the forged pixels."""
         probability: Tensor = self(batch["image"])
-        return probability >= self.threshold
-
-    def on_predict_start(self) -> None:
-        """Refuse windows of another shape than those trained on."""
-        self._data()
+        return probability >= self.chosen_threshold()
 
     def _data(self) -> Any:
         """Return the DataModule.
@@ -179,34 +228,31 @@ class LocalizationTask(pl.LightningModule):
             InputError: its windows have another shape than those the net was trained on.
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
-        if data.window != self.window:
+        if self.window and data.window != self.window:
             raise InputError(f"data has windows of {data.window}; the checkpoint was trained on {self.window}")
         return data
 
-    def _start(self, split: str, predictors: int) -> None:
-        data = self._data()
-        self._videos: Sequence[VideoInfo] = data.videos(split)
-        self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
-        self._counts = FrameCounts([video["frames"] for video in self._videos], predictors).to(self.device)
-
-    def _count(self, batch: Batch, probability: Tensor) -> None:
+    @staticmethod
+    def _evaluate(evaluation: Evaluation, batch: Batch, probability: Tensor) -> None:
         truth = batch["mask"][:, 0, 0] > 0.5
-        predictions = (probability >= self.threshold)[:, None]
-        if self._counts.table.shape[1] > 1:
-            floors = self.prior.masks(*truth.shape[-2:])
-            predictions = torch.cat([predictions, floors.expand(len(truth), -1, -1, -1)], dim=1)
-        for meta, prediction, mask in zip(batch["meta"], predictions, truth, strict=True):
-            self._counts.update(self._position[meta["clip"]], meta["frames"][0], prediction, mask)
+        for meta, frame, mask in zip(batch["meta"], probability, truth, strict=True):
+            evaluation.update(meta["clip"], meta["frames"][0], frame, mask)
 
-    def _finish(self, split: str) -> None:
-        summary, self.per_video = summarize(self._counts.compute(), self._videos)
-        self.summary = {**summary, "threshold": self.threshold, "threshold_source": "fixed"}
+    def _keep(self, split: str, summary: dict[str, Any]) -> None:
+        """Keep a summary with its threshold, and log its means."""
+        self.summary = {
+            **summary,
+            "threshold": self.threshold,
+            "threshold_source": "validation" if self.chooses_threshold else "fixed",
+            "threshold_choice": self.threshold_choice,
+        }
         values = {
             # Undefined is NaN here, which a checkpoint that monitors it takes for the worst.
             "f1": float("nan") if summary["f1"]["mean"] is None else summary["f1"]["mean"],
             "f1_variance": summary["f1"]["variance"],
             **{name: summary[name]["mean"] for name in ("iou", "precision", "recall")},
             "pixel_fpr": summary["authentic"]["pixel_fpr"],
+            "threshold": self.threshold,
             **{f"floor_{name}": value for name, value in summary["floors"].items()},
         }
         self.log_dict({f"{split}/{k}": v for k, v in values.items() if v is not None})

@@ -4,9 +4,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from support import write_clip
 
 from outpaint_lightning.data import ClipDataModule, EpochSampler, WindowDataset, window_indices
-from outpaint_lightning.io import read_dataset, read_image, read_mask, write_image, write_mask
+from outpaint_lightning.data.online import ForgeDataset
+from outpaint_lightning.forge.material import materials
+from outpaint_lightning.forge.recipe import Recipe
+from outpaint_lightning.io import read_dataset, read_image, read_mask, write_image, write_manifest, write_mask
 from outpaint_lightning.types import InputError
 
 
@@ -19,14 +23,24 @@ def test_pairs(frame, expected):
     assert window_indices(frame, 10, frames=2, stride=1) == expected
 
 
-@pytest.mark.parametrize(("frames", "stride"), [(2, 1), (3, 1), (2, 3), (4, 2)])
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [(0, [0, 2, 4]), (3, [3, 5, 7]), (4, [4, 2, 0]), (9, [9, 7, 5])],
+    ids=["first", "last forwards", "first backwards", "last"],
+)
+def test_windows_that_look_back(frame, expected):
+    """Catches a negative stride that looks forwards wherever it can, or wraps around to the clip's end."""
+    assert window_indices(frame, 10, frames=3, stride=-2) == expected
+
+
+@pytest.mark.parametrize(("frames", "stride"), [(2, 1), (3, 1), (2, 3), (4, 2), (2, -1), (4, -2)])
 def test_every_frame_is_judged_once(frames, stride):
     """Catches a window list that stops T-1 frames early."""
-    total = 2 * (frames - 1) * stride
+    total = 2 * (frames - 1) * abs(stride)
     windows = [window_indices(t, total, frames, stride) for t in range(total)]
     assert [w[0] for w in windows] == list(range(total))
     assert all(0 <= i < total for w in windows for i in w)
-    assert all(abs(b - a) == stride for w in windows for a, b in pairwise(w))
+    assert all(abs(b - a) == abs(stride) for w in windows for a, b in pairwise(w))
 
 
 def entries(root, split="train"):
@@ -68,9 +82,62 @@ def test_crops_are_the_same_for_frames_and_masks_and_differ_between_epochs(datas
     assert len(places) > 4
 
 
+def test_a_look_back_holds_the_files_pixels(dataset):
+    """Catches frames in the order of time and not of the window: frame 2 is first, then 1; frame 0 has 1."""
+    windows = WindowDataset(entries(dataset), stride=-1)
+    assert [w["meta"]["frames"] for w in windows if w["meta"]["clip"] == "a__1"] == [[0, 1], [1, 0], [2, 1]]
+    window = next(w for w in windows if w["meta"]["clip"] == "a__1" and w["meta"]["frames"] == [2, 1])
+    for slot, t in enumerate((2, 1)):
+        frame = read_image(dataset / "frames" / "a__1" / f"{t:05d}.png")
+        assert np.array_equal(window["image"][slot].permute(1, 2, 0).numpy(), frame)
+
+
+def test_a_stride_of_zero_is_refused(dataset):
+    """It would compare each frame with itself."""
+    with pytest.raises(InputError, match="stride 0, every 1: expected at least 2, other than 0"):
+        WindowDataset(entries(dataset), stride=0)
+
+
+FORGERIES = {"masks": ["border"], "fills": ["reflect"], "seams": ["hard"], "chains": ["none"]}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """One clean clip of 8 frames."""
+    root = tmp_path_factory.mktemp("clean")
+    write_manifest(root / "manifest.csv", [write_clip(root, ("p", "train", "p", ""), frames=8, size=(64, 72))])
+    return materials(read_dataset(root))
+
+
+@pytest.mark.parametrize(("stride", "span"), [(-1, 3), (-2, 5), (-2, 6)])
+def test_forged_on_the_fly_windows_look_back(clean, stride, span):
+    """Catches a span laid around another window than the one that judges the frame."""
+    data = ForgeDataset(clean, Recipe.of(**FORGERIES), fresh=True, span=span, frames=3, stride=stride)
+    for index, (video, frame) in enumerate(data.index):
+        window = data[0, index]
+        expected = window_indices(frame, 8, 3, stride)
+        assert window["meta"]["frames"] == expected
+        original = torch.from_numpy(data.clips[video].read(expected)).permute(0, 3, 1, 2)
+        outside = (window["mask"] == 0).expand_as(original)
+        assert torch.equal(window["image"][outside], original[outside])
+
+
+def test_forged_on_the_fly_windows_that_look_back_need_their_span(clean):
+    """Catches lengths compared with a negative one, which every span exceeds."""
+    thinned = {"class_path": "resize", "init_args": {"every": [2, 2]}}
+    with pytest.raises(InputError, match="span is 4: expected at least 5"):
+        ForgeDataset(clean, Recipe.of(**FORGERIES), fresh=True, span=4, frames=3, stride=-2)
+    with pytest.raises(InputError, match="keeps every 2th; expected at least 8"):
+        ForgeDataset(clean, Recipe.of(**{**FORGERIES, "chains": [thinned]}), fresh=True, span=6, frames=3, stride=-1)
+
+
 def test_short_clips_and_small_frames_are_named(dataset):
-    with pytest.raises(InputError, match=r"frames/a: 3 frames; windows of 3 frames at stride 1 need at least 4"):
-        WindowDataset(entries(dataset), frames=3)
+    """Catches a length check that a negative stride always passes."""
+    for stride in (1, -1):
+        with pytest.raises(
+            InputError, match=f"frames/a: 3 frames; windows of 3 frames at stride {stride} need at least 4"
+        ):
+            WindowDataset(entries(dataset), frames=3, stride=stride)
     with pytest.raises(
         InputError, match=r"frames/a: frames of 128x136 are smaller than the crop 128x200 \(data.crop\)"
     ):

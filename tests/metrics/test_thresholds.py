@@ -1,9 +1,7 @@
-import math
-
 import pytest
 import torch
 
-from outpaint_lightning.metrics import THRESHOLDS, ThresholdF1, best, pixel_counts, scores
+from outpaint_lightning.metrics import THRESHOLDS, ThresholdCounts, best, pixel_counts, threshold_curve
 from outpaint_lightning.types import InputError
 
 
@@ -21,32 +19,32 @@ def test_exact_at_every_grid_point():
     """Against thresholding the maps, as the task does: a bin shifted by one, or `>` for `>=`, differs."""
     maps = [near_the_grid((3, 17, 23), 0), near_the_grid((2, 9, 31), 1), torch.tensor([[[0.0, 1.0, 0.5]]])]
     truths = [values > 0.3 for values in maps[:2]] + [torch.tensor([[[False, True, True]]])]
-    metric = ThresholdF1([len(values) for values in maps])
+    metric = ThresholdCounts([len(values) for values in maps])
     for video, (values, truth) in enumerate(zip(maps, truths, strict=True)):
         for frame in range(len(values)):
             metric.update(video, frame, values[frame], truth[frame])
-    f1 = metric.compute()
-    assert f1.shape == (3, len(THRESHOLDS))
+    found = metric.compute()
+    assert found.shape == (3, len(THRESHOLDS), 5)
+    assert found[..., 4].tolist() == [[len(values)] * len(THRESHOLDS) for values in maps]
     for k, threshold in enumerate(THRESHOLDS):
         counts = torch.stack(
             [pixel_counts(m >= threshold, truth).sum(0) for m, truth in zip(maps, truths, strict=True)]
         )
-        assert f1[:, k].tolist() == scores(counts)["f1"].tolist()
+        assert found[:, k, :4].tolist() == counts.tolist()
 
 
 def test_empty_and_full_truth():
-    metric = ThresholdF1([1, 1], thresholds=(0.25, 0.75))
+    metric = ThresholdCounts([1, 1], thresholds=(0.25, 0.75))
     metric.update(0, 0, torch.tensor([[0.5, 0.9]]), torch.tensor([[False, False]]))
     metric.update(1, 0, torch.tensor([[0.5, 0.9]]), torch.tensor([[True, True]]))
-    f1 = metric.compute()
-    assert f1[0].isnan().all()
-    assert f1[1].tolist() == [1, 2 / 3]
-    assert best(f1, (0.25, 0.75)) == (0.25, 1.0)
+    curve = threshold_curve(metric.compute())  # the authentic video is left out of the mean, not counted as 0
+    assert curve.tolist() == [1, 2 / 3]
+    assert best(curve, (0.25, 0.75)) == (0.25, 1.0)
 
 
 def test_a_frame_that_two_processes_judge_counts_once():
     maps, truth = near_the_grid((2, 8, 8), 2), near_the_grid((2, 8, 8), 3) > 0.5
-    one, first, second = (ThresholdF1([2]) for _ in range(3))
+    one, first, second = (ThresholdCounts([2]) for _ in range(3))
     for frame in range(2):
         one.update(0, frame, maps[frame], truth[frame])
         first.update(0, frame, maps[frame], truth[frame])
@@ -55,10 +53,10 @@ def test_a_frame_that_two_processes_judge_counts_once():
     assert torch.equal(first.compute(), one.compute())
 
 
-def test_best_is_over_videos_not_pixels():
-    """Two small videos outvote a large one: F1 .5, .5, 1 at the lower threshold against 1, 1, .2 at the higher one."""
-    f1 = torch.tensor([[0.5, 1.0], [0.5, 1.0], [1.0, 0.2], [math.nan, math.nan]], dtype=torch.float64)
-    assert best(f1, (0.3, 0.6)) == (0.6, pytest.approx(2.2 / 3))
+def test_the_curve_is_over_videos_not_pixels():
+    """Two small videos outvote a large one: F1 1, 1, 1/3 give 7/9; pooled, the large one's errors would win."""
+    counts = torch.tensor([[[1, 0, 0, 9, 1]], [[1, 0, 0, 9, 1]], [[100, 400, 0, 0, 1]], [[0, 5, 0, 5, 1]]])
+    assert threshold_curve(counts).tolist() == [pytest.approx(7 / 9)]
 
 
 @pytest.mark.parametrize(
@@ -70,18 +68,18 @@ def test_best_is_over_videos_not_pixels():
     ],
 )
 def test_ties_go_to_the_value_nearest_one_half(f1, thresholds, expected):
-    assert best(torch.tensor([f1], dtype=torch.float64), thresholds)[0] == expected
+    assert best(torch.tensor(f1, dtype=torch.float64), thresholds)[0] == expected
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")  # computing before the first update is the point
 def test_without_forged_videos_there_is_no_best():
-    metric = ThresholdF1([1])
+    metric = ThresholdCounts([1])
     metric.update(0, 0, torch.rand(4, 4), torch.zeros(4, 4, dtype=torch.bool))
-    assert best(metric.compute()) is None
-    assert best(ThresholdF1([3]).compute()) is None  # nothing judged
+    assert best(threshold_curve(metric.compute())) is None
+    assert best(threshold_curve(ThresholdCounts([3]).compute())) is None  # nothing judged
 
 
 @pytest.mark.parametrize("thresholds", [(), (0.5, 0.4), (0.0, 0.5), (0.5, 1.0), (0.5, 0.5)])
 def test_bad_thresholds(thresholds):
     with pytest.raises(InputError, match="expected ascending"):
-        ThresholdF1([1], thresholds)
+        ThresholdCounts([1], thresholds)

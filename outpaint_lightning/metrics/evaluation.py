@@ -1,0 +1,176 @@
+"""Everything that is measured of one pass over a split."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
+from outpaint_lightning.metrics.intervals import bootstrap_interval, intervals_by_group
+from outpaint_lightning.metrics.localization import FrameCounts, summarize
+from outpaint_lightning.metrics.regions import REGIONS, FrameScores, seam_and_interior
+from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
+from outpaint_lightning.types import VideoInfo
+
+LEVEL = 0.95  # of the confidence intervals
+
+
+class Evaluation:
+    """Judge forged probabilities of frames at every threshold of a grid.
+
+    On several processes each judges its own frames; `summary` merges them, so all of them must call it.
+
+    Args:
+        videos: what is known of each video of the split.
+        device: where the maps are.
+        threshold: added to `THRESHOLDS`, so that `summary` is exact at it too; None adds nothing.
+    """
+
+    def __init__(self, videos: Sequence[VideoInfo], device: torch.device, threshold: float | None = None) -> None:
+        self.videos = videos
+        self._position = {video["clip"]: i for i, video in enumerate(videos)}
+        self._frames = [video["frames"] for video in videos]
+        self._device = device
+        self._thresholds = sorted({*THRESHOLDS, *(() if threshold is None else (threshold,))})
+        self._counts = ThresholdCounts(self._frames, self._thresholds).to(device)
+        self._merged: Tensor | None = None
+
+    def update(self, clip: str, frame: int, probability: Tensor, truth: Tensor) -> None:
+        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        self._counts.update(self._position[clip], frame, probability, truth)
+
+    def best(self) -> tuple[float, float] | None:
+        """Return the threshold of the highest mean F1 over videos, and that F1; None if none has forged pixels."""
+        return best(self._curve(), self._thresholds)
+
+    def summary(self, threshold: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return the summary and the rows of `summarize` at a threshold of the grid."""
+        at = self._thresholds.index(threshold)
+        return summarize(self._all_counts()[:, at : at + 1], self.videos)
+
+    def _all_counts(self) -> Tensor:
+        if self._merged is None:
+            self._merged = self._counts.compute()
+        return self._merged
+
+    def _curve(self) -> Tensor:
+        return threshold_curve(self._all_counts())
+
+
+class FullEvaluation(Evaluation):
+    """The same beside its floors, with confidence intervals, seam and interior apart, and scores of frames and videos.
+
+    Args:
+        videos: what is known of each video of the split.
+        device: where the maps are.
+        threshold: pixels whose probability reaches it are forged.
+        prior: fitted to the training masks, for the floors.
+    """
+
+    def __init__(self, videos: Sequence[VideoInfo], device: torch.device, threshold: float, prior: MaskPrior) -> None:
+        super().__init__(videos, device, threshold)
+        self._threshold, self._prior = threshold, prior
+        self._floors = FrameCounts(self._frames, len(FLOORS)).to(device)
+        self._regions = FrameCounts(self._frames, len(REGIONS)).to(device)
+        self._scores = FrameScores(self._frames).to(device)
+
+    def update(self, clip: str, frame: int, probability: Tensor, truth: Tensor) -> None:
+        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        super().update(clip, frame, probability, truth)
+        video = self._position[clip]
+        self._floors.update(video, frame, self._prior.masks(*truth.shape), truth)
+        self._regions.update(video, frame, (probability >= self._threshold)[None], seam_and_interior(truth))
+        self._scores.update(video, frame, probability, truth)
+
+    def report(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return the whole summary and one row a video.
+
+        Beside what `summarize` gives: `f1.interval` and `low`, `high` of each group, bootstrapped over sources;
+        `curve`, the mean F1 at each of `THRESHOLDS`; `oracle`, the best of them, chosen on these very videos; `seam`
+        and `interior`, mean recall over videos; `auroc` of the scores of frames and of videos.
+        """
+        at = self._thresholds.index(self._threshold)
+        counts = torch.cat([self._all_counts()[:, at : at + 1], self._floors.compute().cpu()], dim=1)
+        summary, rows = summarize(counts, self.videos)
+        detection = self._scores.compute()
+        recalls = _recalls(self._regions.compute())
+        for row in rows:
+            video = self._position[row["clip"]]
+            row.update({f"{name}_recall": _number(recalls[video, i]) for i, name in enumerate(REGIONS)})
+            row["score"] = detection["scores"][video]
+        _add_intervals(summary, rows)
+        curve = dict(zip(self._thresholds, self._curve().tolist(), strict=True))
+        oracle = self.best()
+        summary["curve"] = {
+            "thresholds": list(THRESHOLDS),
+            "f1": [None if oracle is None else curve[threshold] for threshold in THRESHOLDS],
+        }
+        summary["oracle"] = {"threshold": oracle[0], "f1": oracle[1]} if oracle else None
+        for i, name in enumerate(REGIONS):
+            summary[name] = {"recall": _number(recalls[:, i].nanmean())}
+        summary["auroc"] = {kind: detection[f"{kind}_auroc"] for kind in ("frame", "video")}
+        return summary, rows
+
+
+def _recalls(counts: Tensor) -> Tensor:
+    """Return the recall of each region in each video, double `videos regions`, NaN for a region without pixels."""
+    found, missed = counts[..., 0].cpu().double(), counts[..., 2].cpu().double()
+    return found / (found + missed)
+
+
+def _number(value: Tensor) -> float | None:
+    return None if value.isnan() else float(value)
+
+
+def _add_intervals(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Add confidence intervals of the mean F1, of all videos and of each group, to a summary."""
+    f1, sources = [row["f1"] for row in rows], [row["source"] for row in rows]
+    whole = bootstrap_interval(f1, sources=sources, level=LEVEL)
+    summary["f1"]["interval"] = {"low": whole.low, "high": whole.high, "level": LEVEL, "resampled": "sources"}
+    names = {
+        "by_category": [f"{row['scene']}/{row['camera']}" for row in rows],
+        "by_forger": [row["forger"] for row in rows],
+    }
+    for title, groups in names.items():
+        for name, interval in intervals_by_group(f1, groups, sources=sources, level=LEVEL).items():
+            if name in summary[title]:  # a group of authentic videos has no F1
+                summary[title][name].update(low=interval.low, high=interval.high)
+
+
+def robustness(
+    clean: dict[str, Any],
+    corrupted: Sequence[dict[str, Any]],
+    conditions: Sequence[tuple[str, float]],
+    options: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return a curve of F1 over the levels of each corruption.
+
+    Args:
+        clean: summary without corruption.
+        corrupted: summary under each of `conditions`.
+        conditions: name and level of each corruption, the levels of one from mild to strong.
+        options: what the levels of each name are.
+
+    Returns:
+        For each name `option`, `levels`, `f1` and `pixel_fpr` at each; `share`, the F1 as a share of the clean one; and
+        `area`, the mean of the F1 over the curve by the trapezoidal rule, the clean F1 and the levels being one step
+        apart.
+    """
+    whole = clean["f1"]["mean"]
+    curves: dict[str, Any] = {}
+    for summary, (name, level) in zip(corrupted, conditions, strict=True):
+        curve = curves.setdefault(name, {"option": options[name], "levels": [], "f1": [], "pixel_fpr": [], "share": []})
+        f1 = summary["f1"]["mean"]
+        curve["levels"].append(level)
+        curve["f1"].append(f1)
+        curve["pixel_fpr"].append(summary["authentic"]["pixel_fpr"])
+        curve["share"].append(f1 / whole if whole and f1 is not None else None)
+    for curve in curves.values():
+        values = [whole, *curve["f1"]]
+        known = None not in values
+        curve["area"] = sum(map(sum, itertools.pairwise(values))) / 2 / (len(values) - 1) if known else None
+    return curves

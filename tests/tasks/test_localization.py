@@ -1,0 +1,121 @@
+"""Thresholds chosen on validation data, through the command line, as a user meets them."""
+
+import json
+
+import pytest
+import torch
+import yaml
+from support import fit_options
+
+from outpaint_lightning.cli import main
+from outpaint_lightning.metrics import THRESHOLDS
+from outpaint_lightning.tasks import load_task
+
+CHOOSE = ["--model.threshold", "validation"]
+
+
+@pytest.fixture(scope="module")
+def chosen_run(dataset, tmp_path_factory):
+    """A run whose threshold was chosen on the validation split."""
+    run = tmp_path_factory.mktemp("chosen")
+    assert main(["fit", *fit_options(dataset, run), *CHOOSE]) == 0
+    return run
+
+
+def checkpoint_of(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def summary_of(run):
+    return json.loads((run / "test" / "summary.json").read_text())
+
+
+def test_the_choice_is_kept_with_how_it_was_made(chosen_run, dataset, capsys):
+    choice = checkpoint_of(chosen_run)["threshold_choice"]
+    assert choice["threshold"] in THRESHOLDS
+    assert choice["by"] == "highest mean F1 over the validation videos"
+    assert choice["epoch"] == 0
+    options = [*fit_options(dataset, chosen_run), "--ckpt_path", "last", "--overwrite"]
+    capsys.readouterr()
+    assert main(["test", *options]) == 0
+    summary = summary_of(chosen_run)
+    assert summary["threshold"] == choice["threshold"]
+    assert summary["threshold_source"] == "validation"
+    assert summary["threshold_choice"] == choice
+    printed = capsys.readouterr().out
+    assert "chosen on validation videos in epoch 0" in printed
+    assert "oracle, not a result" in printed
+
+
+def test_a_test_never_chooses(chosen_run, dataset):
+    """The choice of the checkpoint is replaced by a poor one: a test that chose again would mend it."""
+    checkpoint = checkpoint_of(chosen_run)
+    checkpoint["threshold_choice"]["threshold"] = 0.99
+    poor = chosen_run / "poor.ckpt"
+    torch.save(checkpoint, poor)
+    assert main(["test", *fit_options(dataset, chosen_run), "--ckpt_path", str(poor), "--overwrite"]) == 0
+    summary = summary_of(chosen_run)
+    assert summary["threshold"] == 0.99
+    assert summary["f1"]["mean"] == pytest.approx(summary["curve"]["f1"][98])
+    assert summary["oracle"]["f1"] > summary["f1"]["mean"]
+
+
+def test_a_number_on_the_command_line_wins(chosen_run, dataset):
+    options = [*fit_options(dataset, chosen_run), "--ckpt_path", "last", "--overwrite", "--model.threshold", "0.25"]
+    assert main(["test", *options]) == 0
+    summary = summary_of(chosen_run)
+    assert (summary["threshold"], summary["threshold_source"], summary["threshold_choice"]) == (0.25, "fixed", None)
+
+
+def test_validation_logs_the_f1_at_its_choice(chosen_run, dataset):
+    options = [*fit_options(dataset, chosen_run), "--ckpt_path", "last", "--overwrite"]
+    assert main(["validate", *options]) == 0
+    lines = (chosen_run / "validate" / "metrics.csv").read_text().splitlines()
+    values = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+    choice = checkpoint_of(chosen_run)["threshold_choice"]
+    assert float(values["val/threshold"]) == pytest.approx(choice["threshold"])
+    assert float(values["val/f1"]) == pytest.approx(choice["f1"])
+
+
+def test_without_a_choice_nothing_is_judged(run_folder, dataset, tmp_path, capsys):
+    """The checkpoint was trained with a fixed threshold, or validated on authentic clips only."""
+    options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), *CHOOSE, "--overwrite"]
+    for command in ("test", "predict"):
+        assert main([command, *options]) == 2
+        assert "none was chosen yet" in capsys.readouterr().err
+
+
+def test_validation_without_forgeries_chooses_nothing(dataset, tmp_path):
+    """The first validation clip is authentic: the training goes on, and no threshold is made up."""
+    assert main(["fit", *fit_options(dataset, tmp_path), *CHOOSE, "--trainer.limit_val_batches", "1"]) == 0
+    assert checkpoint_of(tmp_path)["threshold_choice"] is None
+
+
+def test_localize_takes_the_choice(chosen_run, dataset, tmp_path):
+    frames = str(dataset / "frames" / "d__1")
+    assert main(["localize", frames, "--ckpt_path", str(chosen_run), "--out", str(tmp_path / "found")]) == 0
+    summary = json.loads((tmp_path / "found" / "d__1" / "summary.json").read_text())
+    assert summary["threshold"] == load_task(chosen_run).threshold == summary_of_choice(chosen_run)
+
+
+def summary_of_choice(run):
+    best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    return best["threshold_choice"]["threshold"]
+
+
+def test_localize_without_a_choice_wants_a_number(dataset, tmp_path, capsys):
+    assert main(["fit", *fit_options(dataset, tmp_path), *CHOOSE, "--trainer.limit_val_batches", "1"]) == 0
+    words = ["localize", str(dataset / "frames" / "d"), "--ckpt_path", str(tmp_path), "--out", str(tmp_path / "found")]
+    assert main(words) == 2
+    assert "none was chosen yet" in capsys.readouterr().err
+    assert main([*words, "--threshold", "0.4"]) == 0
+
+
+def test_a_threshold_that_is_neither(dataset, tmp_path, capsys):
+    assert main(["fit", *fit_options(dataset, tmp_path), "--model.threshold", "best"]) == 2
+    assert "threshold" in capsys.readouterr().err
+
+
+def test_the_config_says_what_was_asked_for(chosen_run):
+    config = yaml.safe_load((chosen_run / "config.fit.yaml").read_text())
+    assert config["model"]["init_args"]["threshold"] == "validation"
