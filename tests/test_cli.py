@@ -296,7 +296,8 @@ def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypa
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("localizer/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, longer_dataset, tmp_path):
     """One batch of training, validation and test of each YAML, with its own net; nothing is written."""
-    options = ["--config", str(path), "--data.root", str(longer_dataset), "--data.batch_size", "1", "--data.workers", "0"]
+    data = ["--data.root", str(longer_dataset), "--data.batch_size", "1", "--data.workers", "0"]
+    options = ["--config", str(path), *data]
     options += ["--trainer.default_root_dir", str(tmp_path), "--trainer.fast_dev_run", "1", "--trainer.devices", "1"]
     if "updates" in yaml.safe_load(path.read_text())["model"]["init_args"]["net"]["init_args"]:
         options += ["--model.net.updates", "1"]
