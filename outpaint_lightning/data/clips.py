@@ -40,7 +40,7 @@ class ClipDataModule(pl.LightningDataModule):
         batch_size: windows in a training batch of one process.
         eval_batch_size: windows in any other batch; more than 1 needs clips of one size.
         frames: T, frames in a window.
-        stride: distance between the frames of a window.
+        stride: distance between the frames of a window; negative looks back in time.
         crop: `[height, width]` of training crops; null trains on whole frames.
         augmentations: modules applied to training batches on the device, in order.
         val_every: validate on every this-many-th frame.
