@@ -2,6 +2,16 @@
 
 from outpaint_lightning.callbacks.predictions import MaskWriter
 from outpaint_lightning.callbacks.progress import PlainProgress
+from outpaint_lightning.callbacks.regions import BoxPictures, BoxWriter, RegionReport, region_table
 from outpaint_lightning.callbacks.results import TestReport, result_table
 
-__all__ = ["MaskWriter", "PlainProgress", "TestReport", "result_table"]
+__all__ = [
+    "BoxPictures",
+    "BoxWriter",
+    "MaskWriter",
+    "PlainProgress",
+    "RegionReport",
+    "TestReport",
+    "region_table",
+    "result_table",
+]

@@ -51,7 +51,7 @@ class WindowDataset(Dataset[Window]):
 
     Args:
         entries: clips of the dataset on disk.
-        frames: T, frames in a window, at least 2.
+        frames: T, frames in a window; 1 takes single frames, and so photos.
         stride: distance between them, at least 1.
         crop: `(height, width)` of a random crop, the same for all frames of a window; None gives whole frames.
         every: take only every this-many-th frame of a clip.
@@ -70,8 +70,8 @@ class WindowDataset(Dataset[Window]):
         every: int = 1,
         seed: int = 0,
     ) -> None:
-        if frames < 2 or stride < 1 or every < 1:
-            raise InputError(f"frames {frames}, stride {stride}, every {every}: expected at least 2, 1 and 1")
+        if frames < 1 or stride < 1 or every < 1:
+            raise InputError(f"frames {frames}, stride {stride}, every {every}: expected at least 1, 1 and 1")
         self.entries = list(entries)
         self.frames, self.stride, self.crop, self.seed = frames, stride, crop, seed
         self.clips = [self._open(entry) for entry in self.entries]

@@ -1,9 +1,20 @@
 """Localization metrics from pixel counts per frame, and the floors every result is read against.
 
 Beside them: other code bases' protocols, the choice of a threshold, confidence intervals, seam and interior apart, and
-scores of whole frames and videos.
+scores of whole frames and videos; and the class and box of images.
 """
 
+from outpaint_lightning.metrics.boxes import (
+    BOX_FLOORS,
+    RECTANGLES,
+    SIDES,
+    BoxPrior,
+    BoxScores,
+    RegionImage,
+    in_pixels,
+    overlaps,
+    summarize_regions,
+)
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
@@ -20,26 +31,35 @@ from outpaint_lightning.metrics.regions import (
 from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdF1, best
 
 __all__ = [
+    "BOX_FLOORS",
     "COUNTS",
     "FLOORS",
     "PROTOCOLS",
+    "RECTANGLES",
     "REGIONS",
+    "SIDES",
     "THRESHOLDS",
     "TOP_SHARE",
+    "BoxPrior",
+    "BoxScores",
     "FrameCounts",
     "FrameScores",
     "Interval",
     "MaskPrior",
     "Protocol",
+    "RegionImage",
     "ThresholdF1",
     "auroc",
     "best",
     "bootstrap_interval",
     "frame_scores",
+    "in_pixels",
     "intervals_by_group",
+    "overlaps",
     "pixel_counts",
     "region_recall",
     "scores",
     "seam_and_interior",
     "summarize",
+    "summarize_regions",
 ]

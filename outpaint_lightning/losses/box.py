@@ -1,0 +1,210 @@
+"""Losses of a region detector: of its class, its box and its mask.
+
+A box is `xmin ymin xmax ymax` in pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`. Source of the criterion
+and of the losses it names: *Classification & Localization of Inpainted Regions* (Sideras 2023).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from outpaint_lightning.losses.dice import dice_loss
+from outpaint_lightning.losses.sequence import cross_entropy
+from outpaint_lightning.types import InputError
+
+if TYPE_CHECKING:
+    from outpaint_lightning.nets.region import RegionOutput
+
+EMPTY = 1e-12  # square pixels: by less, dividing has no meaning and an infinite slope
+
+
+def box_iou(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union of each pair of boxes.
+
+    Args:
+        first: `N 4`; a box that is inverted has no area.
+        second: `N 4`.
+
+    Returns:
+        `N` in [0, 1], in float32 or better; 0 where neither box has an area.
+    """
+    overlap, union, _ = _areas(_float32(first), _float32(second))
+    return _share(overlap, union)
+
+
+def generalized_iou(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union of each pair of boxes, less the share of their hull that neither covers.
+
+    With C the smallest box that holds A and B::
+
+        IoU - |C without (A u B)| / |C|
+
+    Source: Rezatofighi et al. (CVPR 2019, arXiv:1902.09630), algorithm 1. torchvision's `generalized_box_iou_loss` is
+    one minus this, but has a slope above 1e7 where both boxes are the same line. Here the slope is 0 where there is no
+    area to divide by, and the mean of both sides at a kink.
+
+    Args:
+        first: `N 4`; a box that is inverted has no area.
+        second: `N 4`.
+
+    Returns:
+        `N` in [-1, 1], in float32 or better; 0 where the hull has no area.
+    """
+    overlap, union, hull = _areas(_float32(first), _float32(second))
+    return _share(overlap, union) - _share(hull - union, hull)
+
+
+def _float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _areas(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the areas `N` of the intersection, the union and the hull."""
+    start, end = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
+    outer = torch.minimum(first[:, :2], second[:, :2]), torch.maximum(first[:, 2:], second[:, 2:])
+    overlap = _area(start, end)
+    union = _area(first[:, :2], first[:, 2:]) + _area(second[:, :2], second[:, 2:]) - overlap
+    return overlap, union, _area(*outer)
+
+
+def _area(start: Tensor, end: Tensor) -> Tensor:
+    sides = torch.maximum(end - start, end.new_zeros(()))  # `clamp` has the slope of one side at 0, not the mean
+    return sides[:, 0] * sides[:, 1]
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    exists = whole > EMPTY
+    return torch.where(exists, part / torch.where(exists, whole, 1), 0)
+
+
+class GIoU(nn.Module):
+    """One minus `generalized_iou`: in [0, 2], and the same at every scale."""
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return the loss `N` of boxes `N 4`."""
+        return 1 - generalized_iou(predicted, true)
+
+
+class SmoothL1(nn.Module):
+    """Squared where the boxes are near and absolute where they are far, mean over the four numbers.
+
+    With d the difference of a number, in pixels::
+
+        0.5 d^2 / beta    where |d| < beta
+        |d| - 0.5 beta    elsewhere
+
+    The source prints `0.5 d^2` and `|d| - 0.5 beta^2`, which do not meet at beta unless it is 1.
+
+    Args:
+        beta: where the pieces meet, in pixels.
+
+    Raises:
+        InputError: beta is not positive.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        if not beta > 0:
+            raise InputError(f"localization.beta is {beta}: expected a positive number of pixels")
+        self.beta = beta
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return the loss `N` of boxes `N 4`, in pixels."""
+        terms: Tensor = F.smooth_l1_loss(_float32(predicted), _float32(true), reduction="none", beta=self.beta)
+        return terms.mean(1)
+
+
+class MSE(nn.Module):
+    """Mean of the four squared differences, in square pixels.
+
+    The source's example of what a scale does: boxes (10, 10, 80, 80) and (15, 15, 85, 85) against (10, 10, 180, 180)
+    and (15, 15, 200, 200) have an IoU of 0.758 both, but an MSE of 25 against 212.5 (the source prints 225).
+    """
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return the loss `N` of boxes `N 4`."""
+        return (_float32(predicted) - _float32(true)).square().mean(1)
+
+
+class MeanL1(nn.Module):
+    """Mean of the four absolute differences, in pixels."""
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return the loss `N` of boxes `N 4`."""
+        return (_float32(predicted) - _float32(true)).abs().mean(1)
+
+
+class MeanL2(nn.Module):
+    """Euclidean norm of the four differences, in pixels; its slope is 0 where the boxes are equal."""
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return the loss `N` of boxes `N 4`."""
+        norm: Tensor = torch.linalg.vector_norm(_float32(predicted) - _float32(true), dim=1)
+        return norm
+
+
+class RegionCriterion(nn.Module):
+    """Judge what a region detector says: the class, the box and, where there is one, the mask.
+
+    The terms, by their weights::
+
+        alpha (class + mask_weight mask) + beta box
+
+    - class: binary cross-entropy, mean over images.
+    - box: `localization`, mean over the images with a region, and 0 in a batch without: an authentic image has no box,
+      so it must not count among those the sum is divided by either.
+    - mask: cross-entropy, mean over all pixels, plus `dice_loss`; on the scale of the class term, so that alpha weighs
+      what is told in classes against what is told in the unit of `localization`.
+
+    alpha and beta are the source's best. GIoU never passes 2, so by them it weighs little until the class is learned; a
+    `localization` in pixels weighs as much from the start.
+
+    Args:
+        localization: called with predicted and true boxes `N 4`, returns `N`; finite, and with finite slopes, for any
+            boxes: those of authentic images are zeros.
+        alpha: weight of the class and the mask.
+        beta: weight of the box.
+        mask_weight: weight of the mask against the class.
+
+    Raises:
+        InputError: a weight is negative.
+    """
+
+    def __init__(
+        self, localization: nn.Module, alpha: float = 100.0, beta: float = 0.8, mask_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        for name, weight in (("alpha", alpha), ("beta", beta), ("mask_weight", mask_weight)):
+            if not weight >= 0:
+                raise InputError(f"criterion.{name} is {weight}: expected 0 or more")
+        self.localization = localization
+        self.alpha, self.beta, self.mask_weight = alpha, beta, mask_weight
+
+    def forward(self, output: RegionOutput, label: Tensor, box: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the loss of a batch, in float32 also under autocast.
+
+        Args:
+            output: what the net says.
+            label: `B`, 1 = contains a forged region.
+            box: `B 4` in pixels; ignored where `label` is 0.
+            mask: `B 1 H W` in {0, 1}, 1 = forged; ignored if `output` has none.
+
+        Returns:
+            `loss`; `loss/class`, `loss/box` and, if `output` has a mask, `loss/mask`, before their weights and without
+            gradient.
+        """
+        logit = _float32(output.logit)
+        terms = {"class": F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype))}
+        apart: Tensor = self.localization(output.box, box)
+        positive = label > 0
+        terms["box"] = torch.where(positive, apart, 0).sum() / positive.sum().clamp(min=1)
+        loss = self.alpha * terms["class"] + self.beta * terms["box"]
+        if output.mask is not None:
+            logits = _float32(torch.cat([torch.zeros_like(output.mask), output.mask], 1))
+            terms["mask"] = cross_entropy(logits, mask) + dice_loss(logits, mask)
+            loss = loss + self.alpha * self.mask_weight * terms["mask"]
+        return {"loss": loss, **{f"loss/{name}": value.detach() for name, value in terms.items()}}

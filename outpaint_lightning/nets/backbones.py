@@ -1,0 +1,160 @@
+"""torchvision's image classifiers as backbones: feature maps from fine to coarse."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+
+from outpaint_lightning.types import InputError, did_you_mean
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, red first
+IMAGENET = "imagenet"
+
+
+class Parts(NamedTuple):
+    """A classifier taken apart, without its last layer."""
+
+    stages: list[nn.Sequential]
+    """Each ends in a feature map; the first begins with a convolution."""
+    trunk: nn.Sequential
+    """What is between the coarsest map and the last layer: `N C h w` to `N features`."""
+
+
+def _pooled(model: Any) -> Parts:
+    """AlexNet and VGG: a map after each pooling, and a trunk of two layers of 4096 units with dropout."""
+    ends = [i + 1 for i, layer in enumerate(model.features) if isinstance(layer, nn.MaxPool2d)]
+    stages = [model.features[start:end] for start, end in itertools.pairwise([0, *ends])]
+    return Parts(stages, nn.Sequential(model.avgpool, nn.Flatten(), *model.classifier[:-1]))
+
+
+def _residual(model: Any) -> Parts:
+    """ResNets: maps at strides 4, 8, 16 and 32, and a trunk that is global average pooling."""
+    finest = nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool, model.layer1)
+    coarser = [nn.Sequential(layer) for layer in (model.layer2, model.layer3, model.layer4)]
+    return Parts([finest, *coarser], nn.Sequential(model.avgpool, nn.Flatten()))
+
+
+BACKBONES: dict[str, Callable[[nn.Module], Parts]] = {
+    "alexnet": _pooled,
+    "vgg11": _pooled,
+    "resnet18": _residual,
+    "resnet50": _residual,
+}
+"""torchvision's name of a classifier, and how it is taken apart."""
+
+
+class Backbone(nn.Module):
+    """A classifier of torchvision without its last layer.
+
+    Args:
+        name: one of `BACKBONES`.
+        weights: None starts from scratch. `"imagenet"` takes torchvision's `IMAGENET1K_V1`, from torch's cache or
+            downloaded; where neither can be, starts from scratch with a warning. Otherwise a file with a torchvision
+            state dict of the whole classifier; its last layer may have any number of classes.
+
+    Attributes:
+        channels: of each map, fine to coarse.
+        features: length of what `trunk` returns.
+        trunk: what torchvision runs between the coarsest map and the last layer, `N C h w` to `N features`.
+
+    Raises:
+        InputError: no such backbone; or the weights cannot be read or are of another net.
+    """
+
+    mean: Tensor
+    std: Tensor
+    started_pretrained: Tensor
+
+    def __init__(self, name: str, weights: str | None = None) -> None:
+        super().__init__()
+        if name not in BACKBONES:
+            known = ", ".join(BACKBONES)
+            raise InputError(f"net.backbone {name!r}: expected one of {known}{did_you_mean(name, BACKBONES)}")
+        model = get_model(name, weights=None)
+        last, layer = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Linear)][-1]
+        file = _weights_file(name, weights)
+        if file is not None:
+            _load(model, name, file, replaced=f"{last}.")
+        stages, trunk = BACKBONES[name](model)
+        self.first = stages[0][0]
+        self.stages = nn.ModuleList([stages[0][1:], *stages[1:]])
+        self.trunk = trunk
+        convolutions = [[part for part in stage.modules() if isinstance(part, nn.Conv2d)] for stage in stages]
+        self.channels: list[int] = [found[-1].out_channels for found in convolutions]
+        self.features: int = layer.in_features
+        for colours, values in (("mean", MEAN), ("std", STD)):
+            self.register_buffer(colours, torch.tensor(values).view(3, 1, 1), persistent=False)
+        # In the state dict, so that a checkpoint tells it on a machine that has no such weights.
+        self.register_buffer("started_pretrained", torch.tensor(file is not None))
+        self.to(memory_format=torch.channels_last)  # ResNets train a tenth faster than in torch's own order
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether training started from weights that were given or downloaded."""
+        return bool(self.started_pretrained)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the feature maps of `image`, `N 3 H W` RGB in [0, 1], from fine to coarse.
+
+        The first layer runs in float32 also under autocast: bf16 would round the traces of a forgery away.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            normalised = (image.float() - self.mean) / self.std
+            features: Tensor = self.first(normalised.contiguous(memory_format=torch.channels_last))
+        maps = []
+        for stage in self.stages:
+            features = stage(features)
+            maps.append(features)
+        return maps
+
+
+def _weights_file(name: str, weights: str | None) -> Path | None:
+    """Return the file that `weights` means, downloaded if need be; None for a start from scratch."""
+    if weights is None:
+        return None
+    if weights != IMAGENET:
+        if Path(weights).is_file():
+            return Path(weights)
+        raise InputError(
+            f"net.weights {weights!r}: no such file; expected one, {IMAGENET!r} or null"
+            f"{did_you_mean(weights, [IMAGENET])}"
+        )
+    url = get_model_weights(name).IMAGENET1K_V1.url
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
+    if not file.is_file():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # As torchvision names them, a file's name ends in the start of its hash.
+            torch.hub.download_url_to_file(url, str(file), file.stem.split("-")[-1], progress=False)
+        except Exception as error:  # no network, no space, a proxy's page instead of the file
+            warnings.warn(
+                f"{name} starts from scratch: its ImageNet weights cannot be downloaded ({error}); put {file.name} "
+                f"into {file.parent} or give its path as net.weights",
+                stacklevel=3,
+            )
+            return None
+    return file
+
+
+def _load(model: nn.Module, name: str, file: Path, replaced: str) -> None:
+    """Load all of the classifier but the parameters that begin with `replaced`; the file may lack those."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises half a dozen types for a broken file
+        raise InputError(f"{file}: not a readable state dict of torch ({type(error).__name__})") from error
+    try:
+        kept = {key: value for key, value in state.items() if not key.startswith(replaced)}
+        missing, extra = model.load_state_dict(kept, strict=False)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: not the weights of {name} ({str(error).splitlines()[-1].strip()})") from error
+    faults = [f"{key!r} is missing" for key in missing if not key.startswith(replaced)]
+    faults += [f"{key!r} is extra" for key in extra]
+    if faults:
+        raise InputError(f"{file}: not the weights of {name} ({faults[0]})")
