@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 import outpaint_lightning.augment
 import outpaint_lightning.losses
 import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
-from outpaint_lightning.callbacks import MaskWriter, PlainProgress, TestReport
+from outpaint_lightning.callbacks import BoxWriter, MaskWriter, PlainProgress, RegionReport, TestReport
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
 from outpaint_lightning.io.checkpoints import find_checkpoint, read_checkpoint
 from outpaint_lightning.parse_errors import one_line
@@ -66,7 +66,10 @@ def run(argv: Sequence[str] | None) -> None:
         save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
         auto_configure_optimizers=False,
         seed_everything_default=0,
-        trainer_defaults={"default_root_dir": "runs/default", "callbacks": [TestReport(), MaskWriter()]},
+        trainer_defaults={
+            "default_root_dir": "runs/default",
+            "callbacks": [TestReport(), MaskWriter(), RegionReport(), BoxWriter()],
+        },
         args=None if argv is None else list(argv),
     )
 
@@ -125,7 +128,9 @@ class _Experiment(LightningCLI):
         recipe = dict(checkpoint.get("hyper_parameters", {}))
         recipe.pop("_instantiator", None)
         if "_class_path" in recipe:
-            recipe.get("net", {}).get("init_args", {}).pop("weights", None)  # the checkpoint has them
+            of_net = recipe.get("net", {}).get("init_args", {})
+            if "weights" in of_net:
+                of_net["weights"] = None  # the checkpoint has them; left out, those of the YAML would be looked for
             model = {"class_path": recipe.pop("_class_path"), "init_args": recipe}
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 json.dump({"model": model}, file)  # which is YAML
@@ -153,7 +158,8 @@ class _Experiment(LightningCLI):
         self.save_config_kwargs["replaced"] = ()
         if config.trainer.fast_dev_run or self._resumed or _rank():
             return
-        names = ("checkpoints", "metrics.csv", "validate", "test", "predict") if command == "fit" else (command,)
+        of_fit = ("checkpoints", "metrics.csv", "pictures", "validate", "test", "predict")
+        names = of_fit if command == "fit" else (command,)
         found = [self._run / name for name in names if (self._run / name).exists()]
         if found and not config.overwrite:
             resume = ", --ckpt_path last to go on" if command == "fit" else ""

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support import fit_options, write_clip
+from support import fit_options, region_options, write_clip, write_photos
 
 from outpaint_lightning.io import write_manifest
 
@@ -38,4 +38,22 @@ def run_folder(dataset, tmp_path_factory):
 
     run = tmp_path_factory.mktemp("runs") / "small"
     assert main(["fit", *fit_options(dataset, run)]) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A dataset of five photos and their forged twins; see `write_photos`."""
+    root = tmp_path_factory.mktemp("photos")
+    write_photos(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def region_run(photos, tmp_path_factory):
+    """The run folder of two epochs of `fit` of the small region experiment through the real command line."""
+    from outpaint_lightning.cli import main
+
+    run = tmp_path_factory.mktemp("runs") / "regions"
+    assert main(["fit", *region_options(photos, run)]) == 0
     return run

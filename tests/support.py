@@ -5,12 +5,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from outpaint_lightning.io import ClipEntry, write_image, write_mask
+from outpaint_lightning.io import ClipEntry, write_image, write_manifest, write_mask
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 SMALL = REPOSITORY / "configs" / "localizer" / "small.yaml"
+SMALL_REGIONS = REPOSITORY / "configs" / "regions" / "small.yaml"
+SCRATCH = REPOSITORY / "tests" / "scratch.yaml"
+
+BLUE = np.array([0, 0, 255], np.uint8)
 
 
 def texture(seed: int, height: int = 128, width: int = 136) -> np.ndarray:
@@ -32,6 +36,38 @@ def write_clip(root: Path, entry: tuple[str, str, str, str], frames: int = 3, si
             write_mask(root / "masks" / clip / f"{t:05d}.png", mask)
         write_image(root / "frames" / clip / f"{t:05d}.png", frame)
     return ClipEntry(clip, split, "indoor", "move", source, forger, root / "frames" / clip, None)
+
+
+def write_photos(root: Path) -> None:
+    """Write five photos of two proportions with a twin each, half of whose left is blue: two sources to train on."""
+    entries = []
+    for number, split in enumerate(("train", "train", "val", "test", "test")):
+        height, width = ((96, 144), (120, 80))[number % 2]
+        photo, mask = texture(number, height, width), np.zeros((height, width), bool)
+        photo[..., 2] //= 2
+        mask[height // 4 : height // 2, : width // 2] = True
+        for clip, forger in ((f"photo{number}", ""), (f"photo{number}__1", "box/flat/hard")):
+            write_image(root / "frames" / f"{clip}.png", np.where(mask[..., None] & bool(forger), BLUE, photo))
+            if forger:
+                write_mask(root / "masks" / f"{clip}.png", mask)
+            entries.append(ClipEntry(clip, split, "indoor", "still", f"photo{number}", forger, root, None))
+    write_manifest(root / "manifest.csv", entries)
+
+
+def region_options(photos: Path, run: Path) -> list[str]:
+    """Options that make `fit` on the small region experiment, with a mask decoder, take a second or two."""
+    return [
+        *("--config", str(SMALL_REGIONS)),
+        *("--config", str(SCRATCH)),
+        *("--data.root", str(photos)),
+        *("--data.size", "[64,96]"),
+        *("--data.batch_size", "4"),
+        *("--data.workers", "0"),
+        *("--model.net.segmentation", "true"),
+        *("--trainer.max_epochs", "2"),
+        *("--trainer.devices", "1"),
+        *("--trainer.default_root_dir", str(run)),
+    ]
 
 
 def fit_options(dataset: Path, run: Path, updates: int | None = 2) -> list[str]:

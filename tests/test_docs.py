@@ -10,7 +10,7 @@ import shlex
 import shutil
 
 import pytest
-from support import REPOSITORY, texture
+from support import REPOSITORY, SCRATCH, texture
 
 from outpaint_lightning.cli import COMMANDS, main
 from outpaint_lightning.io import VideoWriter, write_image
@@ -26,15 +26,24 @@ SHORT = {
     "predict": ["--data.workers=0"],
     "forge": ["--workers=1"],
 }
+REGIONS = [f"--config={SCRATCH}", "--data.workers=0", "--data.size=[64,64]"]
+SHORT_REGIONS = {
+    "fit": [*REGIONS, "--data.batch_size=2", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"],
+    "test": REGIONS,
+    "predict": REGIONS,
+}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Clips of panning textures, a video, and the repository's configs, as the pages assume them."""
+    """Clips of panning textures, photos, a video, and the repository's configs, as the pages assume them."""
     folder = tmp_path_factory.mktemp("docs")
     for name, seed in (("pan", 1), ("tilt", 2), ("walk", 3)):
         for t in range(4):
             write_image(folder / "clips" / name / f"{t:05d}.png", texture(seed, 128, 144)[:, 2 * t : 2 * t + 136])
+    for number in range(6):
+        write_image(folder / "photos" / f"{number}.jpg", texture(number, 96, 128))
+    write_image(folder / "suspect.jpg", texture(7, 96, 128))
     with VideoWriter(folder / "suspect.mp4", 128, 136, 25) as writer:
         for t in range(4):
             writer.write(texture(4, 128, 144)[:, 2 * t : 2 * t + 136])
@@ -47,7 +56,8 @@ def run(command: str) -> None:
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), command
     elif words[0] == "outpaint-lightning":
-        assert main([*words[1:], *SHORT.get(words[1], [])]) == 0, command
+        short = SHORT_REGIONS if "configs/regions/" in command else SHORT
+        assert main([*words[1:], *short.get(words[1], [])]) == 0, command
     else:
         pytest.fail(f"a block of the docs runs neither make nor outpaint-lightning: {command}")
 

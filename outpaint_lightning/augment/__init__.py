@@ -1,6 +1,5 @@
 """Batched augmentation on the device."""
 
-from outpaint_lightning.augment.base import boxes_from_masks
 from outpaint_lightning.augment.degradations import RandomDownscale, RandomSensorNoise
 from outpaint_lightning.augment.device import DeviceAugmentation
 from outpaint_lightning.augment.double import DoubleSamples
@@ -16,5 +15,4 @@ __all__ = [
     "RandomSensorNoise",
     "TimeWarp",
     "TorchioElastic",
-    "boxes_from_masks",
 ]

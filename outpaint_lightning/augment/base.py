@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.types import Batch, InputError
 
 FLOWS = ("flow_forward", "flow_backward")
@@ -55,19 +56,3 @@ def with_labels(batch: Batch) -> Batch:
     if "box" in batch:
         batch = {**batch, "box": boxes_from_masks(mask)}
     return batch
-
-
-def boxes_from_masks(mask: Tensor) -> Tensor:
-    """Return the smallest boxes that hold the forged pixels.
-
-    Args:
-        mask: `B 1 H W`, 0 or 1.
-
-    Returns:
-        float32 `B 4`: `xmin ymin xmax ymax` in pixels, half-open; zeros for an empty mask.
-    """
-    forged = mask[:, 0] > 0.5
-    sides = forged.any(1), forged.any(2)  # the columns and the rows that hold any
-    first = [side.int().argmax(1) for side in sides]
-    last = [side.shape[1] - side.flip(1).int().argmax(1) for side in sides]
-    return torch.stack(first + last, 1).float() * forged.flatten(1).any(1, keepdim=True)

@@ -3,6 +3,17 @@
 from outpaint_lightning.callbacks.predictions import MaskWriter
 from outpaint_lightning.callbacks.progress import PlainProgress
 from outpaint_lightning.callbacks.protocols import ProtocolReport
+from outpaint_lightning.callbacks.regions import BoxPictures, BoxWriter, RegionReport, region_table
 from outpaint_lightning.callbacks.results import TestReport, result_table
 
-__all__ = ["MaskWriter", "PlainProgress", "ProtocolReport", "TestReport", "result_table"]
+__all__ = [
+    "BoxPictures",
+    "BoxWriter",
+    "MaskWriter",
+    "PlainProgress",
+    "ProtocolReport",
+    "RegionReport",
+    "TestReport",
+    "region_table",
+    "result_table",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import BasePredictionWriter
@@ -14,7 +15,10 @@ from outpaint_lightning.types import Batch
 
 
 class MaskWriter(BasePredictionWriter):
-    """Write each predicted mask to `<run>/predict/<clip>/00000.png`, in the layout of a dataset's masks."""
+    """Write each predicted mask to `<run>/predict/<clip>/00000.png`, in the layout of a dataset's masks.
+
+    Does so for tasks that predict masks `B H W` and nothing else.
+    """
 
     def __init__(self) -> None:
         super().__init__(write_interval="batch")
@@ -23,13 +27,15 @@ class MaskWriter(BasePredictionWriter):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,  # noqa: ARG002 (Lightning's hook)
-        prediction: Tensor,
+        prediction: Any,
         batch_indices: Sequence[int] | None,  # noqa: ARG002
         batch: Batch,
         batch_idx: int,  # noqa: ARG002
         dataloader_idx: int,  # noqa: ARG002
     ) -> None:
         """Write the masks of one batch."""
+        if not isinstance(prediction, Tensor):
+            return
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
             return
         root = Path(trainer.default_root_dir) / "predict"

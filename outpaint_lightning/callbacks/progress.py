@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-SHOWN = ("train/loss", "val/loss", "val/f1", "val/pixel_fpr")
+SHOWN = ("train/loss", "val/loss", "val/f1", "val/f1_and_iou", "val/pixel_fpr")
 
 
 class PlainProgress(Callback):

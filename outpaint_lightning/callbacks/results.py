@@ -15,13 +15,16 @@ from outpaint_lightning.io import write_csv, write_json
 class TestReport(Callback):
     """Write `<run>/test/summary.json` and `per_video.csv`, and print the table of F1 beside its floors.
 
-    After a test under corruptions also `robustness.csv` and `robustness.png`, and a line for each curve.
+    After a test under corruptions also `robustness.csv` and `robustness.png`, and a line for each curve. For tasks that
+    leave a result per video.
     """
 
     __test__ = False  # not a test case of pytest
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write and print, once, in the first process."""
+        if not hasattr(pl_module, "per_video"):
+            return
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
             return
         folder = Path(trainer.default_root_dir) / "test"

@@ -1,7 +1,8 @@
-"""Windows of clips and the DataModules that serve them."""
+"""Windows of clips, single images, and the DataModules that serve them."""
 
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
+from outpaint_lightning.data.regions import RegionDataModule
 from outpaint_lightning.data.windows import EpochSampler, WindowDataset, window_indices
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "CorruptedDataset",
     "EpochSampler",
     "FrameChange",
+    "RegionDataModule",
     "WindowDataset",
     "read_curves",
     "window_indices",

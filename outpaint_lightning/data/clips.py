@@ -96,6 +96,7 @@ class ClipDataModule(pl.LightningDataModule):
         if val_every < 1 or test_every < 1:
             raise InputError(f"data.val_every {val_every}, data.test_every {test_every}: expected at least 1")
         self.root = Path(root)
+        self.listed = self.root / "manifest.csv"  # what says of which split a clip is
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
         self.crop = (crop[0], crop[1]) if crop else None
         self.val_every, self.test_every = val_every, test_every
@@ -112,6 +113,8 @@ class ClipDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read the manifest and prepare the splits that `stage` needs; before training, say what looks wrong."""
+        if self.window["frames"] < 2:
+            raise InputError(f"data.frames is {self.window['frames']}: expected at least 2")
         if stage == "fit":
             print_warnings(self.root)
         entries = read_dataset(self.root)
@@ -142,7 +145,7 @@ class ClipDataModule(pl.LightningDataModule):
         authentic = [entry for entry in entries if entry.masks is None]
         if not authentic:
             raise InputError(f"{self.root}: no authentic clip; data.online forges clips without masks")
-        dealt = deal_splits(authentic, recipe.seed, self.root / "manifest.csv")
+        dealt = deal_splits(authentic, recipe.seed, self.listed)
         return {material.entry.clip: material for material in materials(dealt, self.objects, self.max_frames)}
 
     def _split(self, entries: Sequence[ClipEntry], split: str) -> list[ClipEntry]:
@@ -150,7 +153,7 @@ class ClipDataModule(pl.LightningDataModule):
             return list(entries)  # a plain folder of clips: one split
         chosen = [entry for entry in entries if entry.split == split]
         if not chosen:
-            raise InputError(f"{self.root}/manifest.csv: no clip in split {split!r}; expected a column `split`")
+            raise InputError(f"{self.listed}: no clip in split {split!r}; expected a column `split`")
         return chosen
 
     def videos(self, split: str) -> list[VideoInfo]:

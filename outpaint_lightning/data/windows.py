@@ -59,7 +59,7 @@ class WindowDataset(Dataset[Window]):
 
     Args:
         entries: clips of the dataset on disk.
-        frames: T, frames in a window, at least 2.
+        frames: T, frames in a window; 1 takes single frames, and so photos.
         stride: distance between them; negative where a frame is judged with those before it.
         crop: `(height, width)` of a random crop, the same for all frames of a window; None gives whole frames.
         every: take only every this-many-th frame of a clip.
@@ -78,9 +78,9 @@ class WindowDataset(Dataset[Window]):
         every: int = 1,
         seed: int = 0,
     ) -> None:
-        if frames < 2 or stride == 0 or every < 1:
+        if frames < 1 or stride == 0 or every < 1:
             raise InputError(
-                f"frames {frames}, stride {stride}, every {every}: expected at least 2, other than 0, and at least 1"
+                f"frames {frames}, stride {stride}, every {every}: expected at least 1, other than 0, and at least 1"
             )
         self.entries = list(entries)
         self.frames, self.stride, self.crop, self.seed = frames, stride, crop, seed

@@ -239,7 +239,7 @@ def _photo(file: Path, number: int, pair: Any) -> Found:
         case [str(image), str(mask)] if mask == "Negative" or mask.casefold() != "negative":
             frames, masks = (Path(os.path.normpath(file.parent / path)) for path in (image, mask))
             is_forged = mask != "Negative"
-            return Found(_path_name(frames, file.parent), frames, masks if is_forged else None, forged=is_forged)
+            return Found(path_name(frames, file.parent), frames, masks if is_forged else None, forged=is_forged)
         case [str(), str()]:
             hint = "; did you mean 'Negative'?"
         case _:
@@ -247,7 +247,7 @@ def _photo(file: Path, number: int, pair: Any) -> Found:
     raise InputError(f"{file}: entry {number} is {json.dumps(pair)[:100]}; {_PAIRS}{hint}")
 
 
-def _path_name(path: Path, folder: Path) -> str:
+def path_name(path: Path, folder: Path) -> str:
     """Return the name of a clip that a list gives by its path: `Tp/1.jpg` in `folder` is `Tp__1`."""
     absolute, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     inside = absolute.relative_to(folder if absolute.is_relative_to(folder) else absolute.anchor)

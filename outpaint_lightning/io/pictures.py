@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 TINT = np.array([255, 40, 40], np.float32)
 TINT_SHARE = 0.4
 CONTOUR = (255, 230, 0)
+TRUTH = (60, 220, 60)
 GAP = 4  # white pixels between the pictures of a strip
 
 
@@ -28,6 +29,44 @@ def overlay(frame: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
     picture[mask] = np.rint(frame[mask] * (1 - TINT_SHARE) + TINT * TINT_SHARE).astype(np.uint8)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, outlines, -1, CONTOUR, thickness=max(1, round(min(mask.shape) / 240)))
+    return picture
+
+
+def draw_boxes(
+    frame: NDArray[np.uint8],
+    found: Sequence[float] | None,
+    true: Sequence[float] | None = None,
+    caption: str = "",
+) -> NDArray[np.uint8]:
+    """Draw the found box of a frame in yellow, the true one in green, and a caption in its upper left corner.
+
+    Args:
+        frame: uint8 `H W 3` RGB; not changed.
+        found: `xmin ymin xmax ymax` in pixels, half-open, or None for no box.
+        true: the same, drawn below it.
+        caption: a few words; none by default.
+
+    Returns:
+        uint8 `H W 3` RGB. The lines lie inside the boxes, as far as there is room.
+    """
+    picture = frame.copy()
+    height, width = picture.shape[:2]
+    line = max(1, round(min(height, width) / 120))
+    for box, colour in ((true, TRUTH), (found, CONTOUR)):
+        if box is None:
+            continue
+        left, top, right, bottom = (round(side) for side in box)
+        inside = np.zeros((height, width), np.bool_)
+        inside[max(0, top + line) : max(0, bottom - line), max(0, left + line) : max(0, right - line)] = True
+        border = np.zeros_like(inside)
+        border[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+        picture[border & ~inside] = colour
+    if caption:
+        scale = max(0.3, min(height, width) / 480)
+        (_, text_height), below = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
+        place = (line, text_height + line + below // 2)
+        for colour, weight in (((0, 0, 0), 3 * line), ((255, 255, 255), line)):  # a dark rim: legible on any frame
+            cv2.putText(picture, caption, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
     return picture
 
 

@@ -7,8 +7,6 @@ from outpaint_lightning.losses.box import (
     MeanL2,
     RegionCriterion,
     SmoothL1,
-    box_iou,
-    generalized_iou,
 )
 from outpaint_lightning.losses.dice import SequenceCrossEntropyDice, dice_loss
 from outpaint_lightning.losses.focal import SequenceFocal, focal_loss
@@ -25,10 +23,8 @@ __all__ = [
     "SequenceCrossEntropyDice",
     "SequenceFocal",
     "SmoothL1",
-    "box_iou",
     "cross_entropy",
     "dice_loss",
     "focal_loss",
-    "generalized_iou",
     "sequence_weights",
 ]

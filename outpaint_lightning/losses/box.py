@@ -12,73 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from outpaint_lightning.geometry import float32_or_better, generalized_iou
 from outpaint_lightning.losses.dice import dice_loss
 from outpaint_lightning.losses.sequence import cross_entropy
 from outpaint_lightning.types import InputError
 
 if TYPE_CHECKING:
     from outpaint_lightning.nets.region import RegionOutput
-
-EMPTY = 1e-12  # square pixels: by less, dividing has no meaning and an infinite slope
-
-
-def box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of each pair of boxes.
-
-    Args:
-        first: `N 4`; a box that is inverted has no area.
-        second: `N 4`.
-
-    Returns:
-        `N` in [0, 1], in float32 or better; 0 where neither box has an area.
-    """
-    overlap, union, _ = _areas(_float32(first), _float32(second))
-    return _share(overlap, union)
-
-
-def generalized_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of each pair of boxes, less the share of their hull that neither covers.
-
-    With C the smallest box that holds A and B::
-
-        IoU - |C without (A u B)| / |C|
-
-    Source: Rezatofighi et al. (CVPR 2019, arXiv:1902.09630), algorithm 1. torchvision's `generalized_box_iou_loss` is
-    one minus this, but has a slope above 1e7 where both boxes are the same line. Here the slope is 0 where there is no
-    area to divide by, and the mean of both sides at a kink.
-
-    Args:
-        first: `N 4`; a box that is inverted has no area.
-        second: `N 4`.
-
-    Returns:
-        `N` in [-1, 1], in float32 or better; 0 where the hull has no area.
-    """
-    overlap, union, hull = _areas(_float32(first), _float32(second))
-    return _share(overlap, union) - _share(hull - union, hull)
-
-
-def _float32(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def _areas(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the areas `N` of the intersection, the union and the hull."""
-    start, end = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
-    outer = torch.minimum(first[:, :2], second[:, :2]), torch.maximum(first[:, 2:], second[:, 2:])
-    overlap = _area(start, end)
-    union = _area(first[:, :2], first[:, 2:]) + _area(second[:, :2], second[:, 2:]) - overlap
-    return overlap, union, _area(*outer)
-
-
-def _area(start: Tensor, end: Tensor) -> Tensor:
-    sides = torch.maximum(end - start, end.new_zeros(()))  # `clamp` has the slope of one side at 0, not the mean
-    return sides[:, 0] * sides[:, 1]
-
-
-def _share(part: Tensor, whole: Tensor) -> Tensor:
-    exists = whole > EMPTY
-    return torch.where(exists, part / torch.where(exists, whole, 1), 0)
 
 
 class GIoU(nn.Module):
@@ -114,7 +54,9 @@ class SmoothL1(nn.Module):
 
     def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Return the loss `N` of boxes `N 4`, in pixels."""
-        terms: Tensor = F.smooth_l1_loss(_float32(predicted), _float32(true), reduction="none", beta=self.beta)
+        terms: Tensor = F.smooth_l1_loss(
+            float32_or_better(predicted), float32_or_better(true), reduction="none", beta=self.beta
+        )
         return terms.mean(1)
 
 
@@ -127,7 +69,7 @@ class MSE(nn.Module):
 
     def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Return the loss `N` of boxes `N 4`."""
-        return (_float32(predicted) - _float32(true)).square().mean(1)
+        return (float32_or_better(predicted) - float32_or_better(true)).square().mean(1)
 
 
 class MeanL1(nn.Module):
@@ -135,7 +77,7 @@ class MeanL1(nn.Module):
 
     def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Return the loss `N` of boxes `N 4`."""
-        return (_float32(predicted) - _float32(true)).abs().mean(1)
+        return (float32_or_better(predicted) - float32_or_better(true)).abs().mean(1)
 
 
 class MeanL2(nn.Module):
@@ -143,7 +85,7 @@ class MeanL2(nn.Module):
 
     def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Return the loss `N` of boxes `N 4`."""
-        norm: Tensor = torch.linalg.vector_norm(_float32(predicted) - _float32(true), dim=1)
+        norm: Tensor = torch.linalg.vector_norm(float32_or_better(predicted) - float32_or_better(true), dim=1)
         return norm
 
 
@@ -197,14 +139,14 @@ class RegionCriterion(nn.Module):
             `loss`; `loss/class`, `loss/box` and, if `output` has a mask, `loss/mask`, before their weights and without
             gradient.
         """
-        logit = _float32(output.logit)
+        logit = float32_or_better(output.logit)
         terms = {"class": F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype))}
         apart: Tensor = self.localization(output.box, box)
         positive = label > 0
         terms["box"] = torch.where(positive, apart, 0).sum() / positive.sum().clamp(min=1)
         loss = self.alpha * terms["class"] + self.beta * terms["box"]
         if output.mask is not None:
-            logits = _float32(torch.cat([torch.zeros_like(output.mask), output.mask], 1))
+            logits = float32_or_better(torch.cat([torch.zeros_like(output.mask), output.mask], 1))
             terms["mask"] = cross_entropy(logits, mask) + dice_loss(logits, mask)
             loss = loss + self.alpha * self.mask_weight * terms["mask"]
         return {"loss": loss, **{f"loss/{name}": value.detach() for name, value in terms.items()}}

@@ -7,14 +7,14 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `localize`."""
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="video files or folders of frames")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="video files, folders of frames or images")
     parser.add_argument("--ckpt_path", required=True, metavar="CKPT", help="checkpoint or run folder")
     parser.add_argument("--out", required=True, metavar="DIR", help="one folder is written here for each input")
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="forged from this probability on (default: the checkpoint's)"
     )
     parser.add_argument(
-        "--batch-size", type=int, default=1, metavar="N", help="windows judged at once (default: %(default)s)"
+        "--batch-size", type=int, default=1, metavar="N", help="windows or images judged at once (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace the folders of earlier results")

@@ -1,4 +1,4 @@
-"""Find forged regions in anyone's video, frame by frame, in bounded memory."""
+"""Find forged regions in anyone's video, frame by frame, in bounded memory, or in anyone's images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from outpaint_lightning.io import Clip, VideoWriter, open_clip, require_free, wr
 from outpaint_lightning.io.checkpoints import find_checkpoint
 from outpaint_lightning.io.pictures import overlay
 from outpaint_lightning.metrics import frame_scores
-from outpaint_lightning.tasks import LocalizationTask, load_task
+from outpaint_lightning.report.regions import find_regions
+from outpaint_lightning.tasks import LocalizationTask, RegionTask, load_task
 from outpaint_lightning.types import InputError
 
 Frame = NDArray[np.uint8]
+Analysis = Callable[[Any, Clip, Path, int, Path], tuple[dict[str, Any], str]]
+"""Of a task and a clip, into a folder, given batch size and checkpoint: the summary, and a line that tells it."""
 
 
 def localize(
@@ -44,17 +47,17 @@ def localize(
 
     A folder holds `masks/00000.png` (255 = forged), `masks.mp4`, `overlay.mp4` (same size and frame rate as the input),
     `frames.csv` (`frame,time,forged_fraction,score`) and `summary.json`. A file that breaks off is analysed as far as
-    it decodes, and named afterwards.
+    it decodes, and named afterwards. The checkpoint of a `RegionTask` judges images, see `report.regions`.
 
     A net that carries its state over windows that look back (`net.carry`, a negative `data.stride`) carries it along
     the whole clip, at the cost of one pair a frame; see `Stream`.
 
     Args:
-        inputs: video files or folders of frames; their names (without suffix) must differ.
-        ckpt_path: checkpoint or run folder of a `LocalizationTask`.
+        inputs: video files, folders of frames or images; their names (without suffix) must differ.
+        ckpt_path: checkpoint or run folder.
         out: folder to write into.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
-        batch_size: windows judged at once; 1 where the state is carried along the clip.
+        batch_size: windows or images judged at once; 1 where the state is carried along the clip.
         device: a torch device, or `auto`.
         overwrite: replace the folders of earlier results.
 
@@ -78,29 +81,27 @@ def localize(
         for kept in (*(clip.path for clip in clips), checkpoint):
             if kept.resolve().is_relative_to(folder.resolve()):
                 raise InputError(f"{folder}: would replace {kept}; give another --out")
-    task = load_task(checkpoint)
-    if not isinstance(task, LocalizationTask):
-        raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
-    task.threshold = threshold or task.chosen_threshold()
-    if batch_size > 1 and _streams(task):
-        raise InputError(f"--batch-size is {batch_size}: expected 1, this net carries its state from frame to frame")
+    task: Any = load_task(checkpoint)
+    analyse = next((analysis for kind, analysis in ANALYSES.items() if isinstance(task, kind)), None)
+    if analyse is None:
+        known = " or ".join(f"a {kind.__name__}" for kind in ANALYSES)
+        raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected {known}")
+    if threshold is not None:
+        task.threshold = threshold
     task.to(_device(device))
 
     summaries, broken = [], []
     for clip, folder in zip(clips, folders, strict=True):
         try:
-            summary = _localize_clip(task, clip, folder, batch_size, checkpoint)
+            summary, line = analyse(task, clip, folder, batch_size, checkpoint)
         except InputError as problem:
             broken.append(str(problem))
             continue
-        print(
-            f"{clip.path}: {summary['frames']} frames, {summary['forged_fraction']:.1%} of the pixels forged, "
-            f"{summary['frames_per_second']:.1f} frames/s -> {folder}/overlay.mp4"
-        )
+        print(line)
         summaries.append(summary)
         broken += filter(None, [summary["error"]])
     if broken:
-        raise InputError("; ".join(broken))
+        raise InputError("; ".join(dict.fromkeys(broken)))
     return summaries
 
 
@@ -181,8 +182,10 @@ def _streams(task: LocalizationTask) -> bool:
 
 def _localize_clip(
     task: LocalizationTask, clip: Clip, folder: Path, batch_size: int, checkpoint: Path
-) -> dict[str, Any]:
-    """Analyse one clip into `folder`, which appears only when it is complete."""
+) -> tuple[dict[str, Any], str]:
+    """Analyse one clip into `folder`, which appears only when it is complete; return the summary and a line of it."""
+    if batch_size > 1 and _streams(task):
+        raise InputError(f"--batch-size is {batch_size}: expected 1, this net carries its state from frame to frame")
     threshold = task.chosen_threshold()
     judge: Callable[[Sequence[Sequence[Frame]]], Tensor]
     judge, length = (Stream(task), 2) if _streams(task) else (functools.partial(_judge, task), task.window["frames"])
@@ -241,7 +244,11 @@ def _localize_clip(
     write_json(partial / "summary.json", summary)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    return summary
+    line = (
+        f"{clip.path}: {len(rows)} frames, {summary['forged_fraction']:.1%} of the pixels forged, "
+        f"{summary['frames_per_second']:.1f} frames/s -> {folder}/overlay.mp4"
+    )
+    return summary, line
 
 
 def _until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:
@@ -272,3 +279,6 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
     return device
+
+
+ANALYSES: dict[type, Analysis] = {LocalizationTask: _localize_clip, RegionTask: find_regions}

@@ -2,6 +2,7 @@
 
 from outpaint_lightning.tasks.checkpoints import load_task
 from outpaint_lightning.tasks.localization import LocalizationTask
+from outpaint_lightning.tasks.regions import RegionTask
 from outpaint_lightning.tasks.schedules import OneCycle
 
-__all__ = ["LocalizationTask", "OneCycle", "load_task"]
+__all__ = ["LocalizationTask", "OneCycle", "RegionTask", "load_task"]

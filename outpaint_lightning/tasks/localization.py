@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
@@ -15,12 +14,13 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from outpaint_lightning.geometry import in_tiles
 from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
+from outpaint_lightning.tasks.base import TrainedTask
 from outpaint_lightning.types import Batch, InputError
 
 UNCHOSEN = 0.5  # what a validation is reported at while no threshold could be chosen: none of its videos is forged
 
 
-class LocalizationTask(pl.LightningModule):
+class LocalizationTask(TrainedTask):
     """Train and judge a net that gives, for the first frame of a window, class scores per pixel.
 
     Metrics are per video: `val/f1` and `test/f1` are means of each video's pixel F1. A test leaves its whole result in
@@ -53,7 +53,7 @@ class LocalizationTask(pl.LightningModule):
         threshold: float | Literal["validation"] = 0.5,
         tile: list[int] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, lr_scheduler)
         fixed = None if threshold == "validation" else float(threshold)
         if fixed is not None and not 0 < fixed < 1:
             raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1, or 'validation'")
@@ -63,7 +63,6 @@ class LocalizationTask(pl.LightningModule):
         objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler")
         self.save_hyperparameters(ignore=list(objects), logger=False)
         self.net, self.criterion = net, criterion
-        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.threshold = fixed
         self.chooses_threshold = fixed is None
         self.threshold_choice: dict[str, Any] | None = None
@@ -85,17 +84,6 @@ class LocalizationTask(pl.LightningModule):
             return logits.float()
 
         return in_tiles(last, image, self.tile) if self.tile else last(image)
-
-    def configure_optimizers(self) -> Any:
-        """Build the optimizer and, where given, its schedule over all steps of the training."""
-        optimizer = self.optimizer(self.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise InputError("model.lr_scheduler needs an end: set trainer.max_epochs or trainer.max_steps")
-        scheduler = self.lr_scheduler(optimizer, int(steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Learn from the training masks what the floors and balanced class weights need."""
@@ -136,29 +124,9 @@ class LocalizationTask(pl.LightningModule):
         """Return the loss of one batch.
 
         Raises:
-            InputError: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
+            InputError: the loss is not finite; see `log_training`.
         """
-        terms: dict[str, Tensor] = self.criterion(self.net(batch["image"]), batch["mask"][:, 0])
-        if not self.trainer.strategy.reduce_boolean_decision(bool(terms["loss"].isfinite()), all=True):
-            raise InputError(
-                f"loss is {terms['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
-                f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
-            )
-        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
-        return terms["loss"]
-
-    def on_train_epoch_end(self) -> None:
-        """Stop before a checkpoint is written of weights that are not finite.
-
-        Raises:
-            InputError: naming the first such parameter.
-        """
-        for name, parameter in self.named_parameters():
-            if not parameter.isfinite().all():
-                raise InputError(
-                    f"{name} is not finite after step {self.global_step} (epoch {self.current_epoch}): training "
-                    "stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
-                )
+        return self.log_training(self.criterion(self.net(batch["image"]), batch["mask"][:, 0]), batch_idx)
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from outpaint_lightning.augment import RandomSensorNoise, TimeWarp, boxes_from_masks
+from outpaint_lightning.augment import RandomSensorNoise, TimeWarp
+from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.types import InputError
 
 

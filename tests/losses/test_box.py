@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import generalized_box_iou_loss
 
+from outpaint_lightning.geometry import box_iou, generalized_iou
 from outpaint_lightning.losses import (
     MSE,
     GIoU,
@@ -12,10 +13,8 @@ from outpaint_lightning.losses import (
     MeanL2,
     RegionCriterion,
     SmoothL1,
-    box_iou,
     cross_entropy,
     dice_loss,
-    generalized_iou,
 )
 from outpaint_lightning.nets import RegionOutput
 from outpaint_lightning.nets.region import decode_boxes

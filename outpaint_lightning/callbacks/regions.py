@@ -1,0 +1,281 @@
+"""Write, print and show what a task finds that judges images: its test's result, its boxes, and pictures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
+from torch import Tensor
+
+from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
+from outpaint_lightning.io.pictures import draw_boxes, overlay, strip
+from outpaint_lightning.metrics import BOX_FLOORS, BoxScores, in_pixels
+from outpaint_lightning.types import Batch, InputError
+
+
+class RegionReport(Callback):
+    """Write `<run>/test/summary.json` and `per_image.csv`, and print F1 and IoU beside their floors.
+
+    Does so for tasks that leave a result per image.
+    """
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write and print, once, in the first process."""
+        if not _judges_images(pl_module) or not trainer.is_global_zero or _is_dry(trainer):
+            return
+        folder = Path(trainer.default_root_dir) / "test"
+        summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
+        write_json(folder / "summary.json", summary)
+        write_csv(folder / "per_image.csv", pl_module.per_image)  # type: ignore[arg-type]
+        print("\n".join([*region_table(summary), f"written to {folder}/summary.json and per_image.csv"]))
+
+
+def region_table(summary: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a test's table: the class, the box and the mask beside their floors, kinds of masks."""
+    iou, floors, gain, images = (summary[name] for name in ("iou", "floors", "gain", "images"))
+    lines = [
+        f"{'F1 of the class':32} {_score(summary['f1'])}  (precision {_score(summary['precision'])}, recall "
+        f"{_score(summary['recall'])}, AUROC {_score(summary['auroc'])}; {images['forged']} forged, "
+        f"{images['authentic']} authentic images)",
+        f"  {'floor all_forged':30} {_score(floors['all_forged'])}  gain over it {_score(gain['f1'])}",
+        f"{'IoU of the box, mean':32} {_score(iou['mean'])}  ({_score(iou['low'])} to {_score(iou['high'])}; of images "
+        f"found {_score(iou['found'])}; above 0.5 {_score(iou['above_50'])}, above 0.75 {_score(iou['above_75'])}; "
+        f"GIoU {_score(summary['giou'])})",
+        *(f"  {f'floor {name}':30} {_score(floors[name])}" for name in BOX_FLOORS),
+        f"  {'gain over the best floor':30} {_score(gain['iou'])}  (IoU - floor) / (1 - floor)",
+    ]
+    for title in ("by_family", "by_forger"):
+        lines += [
+            f"  {name:30} F1 {_score(group['f1'])}, IoU {_score(group['iou'])}  ({group['images']} images)"
+            for name, group in summary[title].items()
+        ]
+    gap = summary["rectangle_gap"]
+    lines += [
+        f"{'rectangles less other masks':32} F1 {_score(gap['f1'])}, IoU {_score(gap['iou'])}",
+        f"{'trained from':32} {'pretrained weights' if summary['pretrained'] else 'scratch'}, images of "
+        f"{'x'.join(map(str, summary['size'] or '?'))}",
+    ]
+    if mask := summary.get("mask"):
+        lines.append(
+            f"{'pixel F1 of the mask, mean':32} {_score(mask['f1'])}  (IoU {_score(mask['iou'])}, IoU of its box "
+            f"{_score(mask['box_iou'])}, false positives on authentic images {_score(mask['pixel_fpr'])})"
+        )
+    return lines
+
+
+class BoxWriter(Callback):
+    """Write what `predict` finds in images, in pixels of the original images, below `<run>/predict`.
+
+    `boxes.csv` has `clip,frame,score,label,xmin,ymin,xmax,ymax`, a line an image, with zeros where nothing is found;
+    `boxes.json` has the images and, of those found forged, the boxes in the format of COCO. `drawn/<clip>.png` shows an
+    image with its box (`drawn/<clip>/00000.png` a frame of a clip of several) and, where the net makes masks, with its
+    mask, which is also in `masks/`. Does so for tasks that judge images.
+    """
+
+    def on_predict_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start a table of what is found, which the processes share."""
+        if not _judges_images(pl_module):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        self._clips: list[Clip] = data.datasets["test"].clips
+        self._names = [video["clip"] for video in data.videos("test")]
+        self._position = {name: i for i, name in enumerate(self._names)}
+        self._root = data.root if data.root.is_dir() else data.root.parent
+        self._scores = BoxScores([len(clip) for clip in self._clips]).to(pl_module.device)
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,  # noqa: ARG002 (Lightning's hook)
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Enter the boxes of one batch, and write its pictures."""
+        if not _judges_images(pl_module) or _is_dry(trainer):
+            return
+        videos = [self._position[meta["clip"]] for meta in batch["meta"]]
+        frames = [meta["frames"][0] for meta in batch["meta"]]
+        score, found = outputs["score"], outputs["score"] >= pl_module.threshold
+        height, width = batch["image"].shape[-2:]
+        box = outputs["box"] / outputs["box"].new_tensor([width, height, width, height])
+        self._scores.update(videos, frames, score=score, label=found, found=box * found[:, None], true=box)
+        masks = outputs.get("mask", [None] * len(frames))
+        folder = Path(trainer.default_root_dir) / "predict"
+        for i, (video, frame, mask) in enumerate(zip(videos, frames, masks, strict=True)):
+            image = self._clips[video].read([frame])[0]
+            file = place(self._names[video], frame, len(self._clips[video]))
+            picture = drawn(image, score[i].item(), box[i] if found[i] else None, mask)
+            write_image(folder / "drawn" / file, picture)
+            if mask is not None:
+                write_mask(folder / "masks" / file, enlarged(mask, *image.shape[:2]))
+
+    def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the tables, once, in the first process."""
+        if not _judges_images(pl_module) or _is_dry(trainer):
+            return
+        table = self._scores.compute().cpu()  # here all processes meet
+        if not trainer.is_global_zero:
+            return
+        tables = torch.split(table, [len(clip) for clip in self._clips])
+        rows: list[dict[str, Any]] = []
+        images: list[dict[str, Any]] = []
+        for name, clip, answers in zip(self._names, self._clips, tables, strict=True):
+            for frame, (score, label, *box) in enumerate(answers[:, :6].tolist()):
+                if score < 0:  # not judged
+                    continue
+                sides = in_pixels(box, clip.height, clip.width)
+                rows.append({"clip": name, "frame": frame, "score": round(score, 6), "label": int(label), **sides})
+                file = self._file(clip, name, frame)
+                images.append({"id": len(rows), "file_name": file, "width": clip.width, "height": clip.height})
+        folder = Path(trainer.default_root_dir) / "predict"
+        write_csv(folder / "boxes.csv", rows)
+        write_json(folder / "boxes.json", coco(images, rows))
+        print(f"{len(rows)} images, {sum(row['label'] for row in rows)} found forged, written to {folder}")
+
+    def _file(self, clip: Clip, name: str, frame: int) -> str:
+        """Return the image file of a frame, relative to the dataset where it lies in it; its place if it is none."""
+        if not isinstance(clip, FrameFolder):
+            return place(name, frame, len(clip))
+        file = clip.files[frame]
+        return str(file.relative_to(self._root) if file.is_relative_to(self._root) else file)
+
+
+def coco(images: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return COCO's object detection format: boxes are `x, y, width, height` in pixels, ids begin at 1.
+
+    Args:
+        images: COCO's own records, in the order of `rows`.
+        rows: lines of `boxes.csv`; those of label 1 become annotations.
+    """
+    annotations: list[dict[str, Any]] = []
+    for image, row in zip(images, rows, strict=True):
+        if not row["label"]:
+            continue
+        width, height = round(row["xmax"] - row["xmin"], 2), round(row["ymax"] - row["ymin"], 2)
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": image["id"],
+                "category_id": 1,
+                "bbox": [row["xmin"], row["ymin"], width, height],
+                "area": round(width * height, 2),
+                "iscrowd": 0,
+                "score": row["score"],
+            }
+        )
+    return {"images": list(images), "annotations": annotations, "categories": [{"id": 1, "name": "forged"}]}
+
+
+class BoxPictures(Callback):
+    """Show the true (green) and found (yellow) boxes of a few validation images after each validation of a training.
+
+    One forged image of each of the first sources, as the net sees it, in `<run>/pictures/epoch_0000.png` and in every
+    logger that takes images (W&B by `log_image`, TensorBoard by `add_image`). Does so for tasks that judge images.
+
+    Args:
+        count: images shown, at most.
+    """
+
+    def __init__(self, count: int = 8) -> None:
+        if count < 1:
+            raise InputError(f"BoxPictures.count is {count}: expected at least 1")
+        self.count = count
+        self._pictures: dict[str, NDArray[np.uint8]] = {}
+
+    def on_validation_epoch_start(self, *_: Any) -> None:
+        """Start with none."""
+        self._pictures = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,  # noqa: ARG002 (Lightning's hook)
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Draw the first forged image of each source not shown yet."""
+        if not _judges_images(pl_module) or not trainer.is_global_zero or _is_dry(trainer):
+            return
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        height, width = batch["image"].shape[-2:]
+        sides = batch["box"].new_tensor([width, height, width, height])
+        for i, meta in enumerate(batch["meta"]):
+            if len(self._pictures) == self.count:
+                return
+            if meta["source"] in self._pictures or not batch["label"][i]:
+                continue
+            image = (batch["image"][i, 0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+            found, true = outputs["box"][i] / sides, batch["box"][i] / sides
+            mask = outputs["mask"][i] if "mask" in outputs else None
+            self._pictures[meta["source"]] = drawn(image, outputs["score"][i].item(), found, mask, true)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Write and log them."""
+        pictures = [*self._pictures.values()]
+        if not pictures:
+            return
+        rows = [pictures[i : i + 4] for i in range(0, len(pictures), 4)]
+        rows[-1] += [np.full_like(pictures[0], 255)] * (len(rows[0]) - len(rows[-1]))
+        write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", strip(rows))
+        loggers: Sequence[Any] = trainer.loggers
+        for logger in loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image("val/boxes", pictures, step=trainer.global_step)
+            elif hasattr(logger.experiment, "add_image"):
+                logger.experiment.add_image("val/boxes", strip(rows), trainer.global_step, dataformats="HWC")
+
+
+def drawn(
+    image: NDArray[np.uint8], score: float, box: Tensor | None, mask: Tensor | None = None, true: Tensor | None = None
+) -> NDArray[np.uint8]:
+    """Draw what is found in an image.
+
+    Args:
+        image: uint8 `H W 3` RGB.
+        score: written into its corner.
+        box: relative, `4`; None for none.
+        mask: bool, of any size.
+        true: the true box.
+    """
+    height, width = image.shape[:2]
+    if mask is not None:
+        image = overlay(image, enlarged(mask, height, width))
+    found, real = (None if b is None else [*in_pixels(b.tolist(), height, width).values()] for b in (box, true))
+    return draw_boxes(image, found, real, caption=f"{score:.2f}")
+
+
+def enlarged(mask: Tensor, height: int, width: int) -> NDArray[np.bool_]:
+    """Return a bool mask `h w` at another size, bool `H W`, each pixel that of the nearest."""
+    pixels = mask.cpu().numpy().astype(np.uint8)
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0)
+
+
+def place(clip: str, frame: int, frames: int) -> str:
+    """Return where the picture of a frame goes: beside others if it is a photo's, else in the clip's folder."""
+    return f"{clip}.png" if frames == 1 else f"{clip}/{frame:05d}.png"
+
+
+def _judges_images(pl_module: pl.LightningModule) -> bool:
+    """Whether a task leaves a result per image, not per video."""
+    return hasattr(pl_module, "per_image")
+
+
+def _is_dry(trainer: pl.Trainer) -> bool:
+    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
+
+
+def _score(value: float | None) -> str:
+    return "    -" if value is None else f"{value:.3f}"

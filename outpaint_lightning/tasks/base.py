@@ -1,0 +1,67 @@
+"""What the training of any task shares: the optimizer and its schedule, and stopping at a loss that is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from outpaint_lightning.types import InputError
+
+
+class TrainedTask(pl.LightningModule):
+    """A task that trains with an optimizer of the config on a criterion's `{"loss": ..., "loss/<term>": ...}`.
+
+    Args:
+        optimizer: called with the parameters.
+        lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
+    """
+
+    def __init__(
+        self, optimizer: OptimizerCallable, lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None
+    ) -> None:
+        super().__init__()
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and, where given, its schedule over all steps of the training."""
+        optimizer = self.optimizer(self.parameters())
+        if self.lr_scheduler is None:
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise InputError("model.lr_scheduler needs an end: set trainer.max_epochs or trainer.max_steps")
+        scheduler = self.lr_scheduler(optimizer, int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def log_training(self, terms: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+        """Log the terms of a training batch, and return its loss.
+
+        Raises:
+            InputError: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
+        """
+        if not self.trainer.strategy.reduce_boolean_decision(bool(terms["loss"].isfinite()), all=True):
+            raise InputError(
+                f"loss is {terms['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
+                f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
+            )
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        return terms["loss"]
+
+    def on_train_epoch_end(self) -> None:
+        """Stop before a checkpoint is written of weights that are not finite.
+
+        Raises:
+            InputError: naming the first such parameter.
+        """
+        for name, parameter in self.named_parameters():
+            if not parameter.isfinite().all():
+                raise InputError(
+                    f"{name} is not finite after step {self.global_step} (epoch {self.current_epoch}): training "
+                    "stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
+                )

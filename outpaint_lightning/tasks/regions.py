@@ -1,0 +1,214 @@
+"""The task of telling whether an image is forged, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from outpaint_lightning.geometry import boxes_from_masks
+from outpaint_lightning.metrics import BoxPrior, BoxScores, RegionImage, pixel_counts, summarize_regions
+from outpaint_lightning.tasks.base import TrainedTask
+from outpaint_lightning.types import Batch, InputError
+
+if TYPE_CHECKING:
+    from outpaint_lightning.nets.region import RegionOutput
+
+
+class RegionTask(TrainedTask):
+    """Train and judge a net that gives, for an image, the probability of being forged, the region's box and its mask.
+
+    Metrics are per image: `val/f1` of the class, `val/iou` of the box, and `val/f1_and_iou`, their mean. A test leaves
+    its whole result in `summary` and `per_image`, which the `RegionReport` callback writes.
+
+    Args:
+        net: called with `image` (`B 1 3 H W`), returns a `nets.RegionOutput`.
+        criterion: called with that output, labels `B`, boxes `B 4` and masks `B 1 H W`, returns `{"loss": ...,
+            "loss/<term>": ...}`.
+        optimizer: called with the parameters.
+        lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
+        threshold: an image, and a pixel of a mask, is forged if its probability reaches it, in (0, 1).
+
+    Attributes:
+        size: `[height, width]` of the images trained on; None before.
+
+    Raises:
+        InputError: the threshold is outside (0, 1).
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        criterion: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
+        threshold: float = 0.5,
+    ) -> None:
+        super().__init__(optimizer, lr_scheduler)
+        if not 0 < threshold < 1:
+            raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1")
+        # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
+        objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler")
+        self.save_hyperparameters(ignore=list(objects), logger=False)
+        self.net, self.criterion = net, criterion
+        self.threshold = threshold
+        self.prior = BoxPrior()
+        self.size: list[int] | None = None
+        self.summary: dict[str, Any] = {}
+        self.per_image: list[dict[str, Any]] = []
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Judge images `B 1 3 H W` in [0, 1]; see `answers`."""
+        return self.answers(self.net(image))
+
+    def answers(self, output: RegionOutput) -> dict[str, Tensor]:
+        """Return what a net's output says.
+
+        Returns:
+            `score`: float32 `B`, the probability of being forged. `box`: float32 `B 4`, `xmin ymin xmax ymax` in pixels
+            of the input, of every image: whether there is a region, the score says. Where the net makes masks, also
+            `mask`: bool `B H W`, and `mask_box`, the smallest box around it, zeros where it is empty.
+        """
+        answers = {"score": output.logit.float().sigmoid(), "box": output.box.float()}
+        if output.mask is not None:
+            mask = output.mask.float().sigmoid() >= self.threshold
+            answers |= {"mask": mask[:, 0], "mask_box": boxes_from_masks(mask.float())}
+        return answers
+
+    def on_fit_start(self) -> None:
+        """Learn from the training boxes what the floors need."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
+        boxes, _ = data.training_boxes()
+        self.prior.fit(boxes.to(self.device))
+        self.size = list(data.size)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the size of the images beside the weights, for `localize`."""
+        checkpoint["size"] = self.size
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the size of the images from the checkpoint."""
+        self.size = checkpoint.get("size", self.size)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch.
+
+        Raises:
+            InputError: the loss is not finite; see `log_training`.
+        """
+        return self.log_training(self._judge(self.net(batch["image"]), batch), batch_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start a table."""
+        self._start("val")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
+        """Log the loss and enter the batch; returns `answers`, for callbacks."""
+        output = self.net(batch["image"])
+        terms = {f"val/{name}": value for name, value in self._judge(output, batch).items()}
+        self.log_dict(terms, on_epoch=True, batch_size=len(batch["meta"]), sync_dist=True)
+        return self._enter(batch, self.answers(output))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log F1, IoU and their companions over the validation images."""
+        self._finish("val", prior=None)
+
+    def on_test_epoch_start(self) -> None:
+        """Start a table."""
+        self._start("test")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
+        """Enter the batch; returns `answers`, for callbacks."""
+        return self._enter(batch, self(batch["image"]))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test's numbers and keep the whole result for the report."""
+        self._finish("test", prior=self.prior)
+
+    def on_predict_start(self) -> None:
+        """Refuse images of another size than those trained on."""
+        self._data()
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
+        """Return `answers`."""
+        answers: dict[str, Tensor] = self(batch["image"])
+        return answers
+
+    def _data(self) -> Any:
+        """Return the DataModule.
+
+        Raises:
+            InputError: its images have another size than those the net was trained on.
+        """
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        if self.size is not None and list(data.size) != list(self.size):
+            raise InputError(f"data.size is {list(data.size)}; the checkpoint was trained on {list(self.size)}")
+        return data
+
+    def _judge(self, output: RegionOutput, batch: Batch) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = self.criterion(output, batch["label"], batch["box"], batch["mask"][:, 0])
+        return terms
+
+    def _start(self, split: str) -> None:
+        data = self._data()
+        videos, sizes = data.videos(split), data.sizes
+        self._position = {video["clip"]: i for i, video in enumerate(videos)}
+        self._images = [
+            RegionImage(
+                clip=video["clip"], frame=frame, source=video["source"], forger=video["forger"], height=height,
+                width=width,
+            )
+            for video in videos
+            for height, width in [sizes[video["clip"]]]
+            for frame in range(video["frames"])
+        ]  # fmt: skip
+        self._scores = BoxScores([video["frames"] for video in videos]).to(self.device)
+
+    def _enter(self, batch: Batch, answers: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Enter what is said of a batch, and return it."""
+        height, width = batch["image"].shape[-2:]
+        scale = torch.tensor([width, height, width, height], device=self.device)
+        self._scores.update(
+            videos=[self._position[meta["clip"]] for meta in batch["meta"]],
+            frames=[meta["frames"][0] for meta in batch["meta"]],
+            score=answers["score"],
+            label=batch["label"],
+            found=answers["box"] / scale,
+            true=batch["box"] / scale,
+            **self._of_masks(answers, batch["mask"][:, 0, 0] > 0.5, scale),
+        )
+        return answers
+
+    @staticmethod
+    def _of_masks(answers: dict[str, Tensor], truth: Tensor, scale: Tensor) -> dict[str, Tensor]:
+        """Return what the table keeps of masks, where there are any."""
+        if "mask" not in answers:
+            return {}
+        return {"mask_box": answers["mask_box"] / scale, "counts": pixel_counts(answers["mask"], truth)}
+
+    def _finish(self, split: str, prior: BoxPrior | None) -> None:
+        summary, self.per_image = summarize_regions(self._scores.compute(), self._images, self.threshold, prior)
+        self.summary = {
+            **summary,
+            "threshold": self.threshold,
+            "threshold_source": "fixed",
+            "size": self.size,
+            "pretrained": any(getattr(part, "pretrained", False) for part in self.net.modules()),
+        }
+        iou, mask = summary["iou"], summary.get("mask", {})
+        values = {
+            **{name: summary[name] for name in ("precision", "recall", "auroc", "giou")},
+            "iou": iou["mean"],
+            **{f"iou_{name}": iou[name] for name in ("found", "above_50", "above_75")},
+            **{f"mask_{name}": value for name, value in mask.items()},
+            **{f"floor_{name}": value for name, value in summary.get("floors", {}).items()},
+        }
+        # Undefined is NaN here, which a checkpoint that monitors it takes for the worst.
+        monitored = {name: float("nan") if summary[name] is None else summary[name] for name in ("f1", "f1_and_iou")}
+        self.log_dict({f"{split}/{k}": v for k, v in (monitored | values).items() if v is not None})
