@@ -1,6 +1,7 @@
 """Pure functions on pixel grids: padding to a stride and back, frames in tiles, boxes, and warping by flow.
 
-Flow is in pixels, `u` (x) first, and the integer `x, y` is the middle of a pixel. A box is `xmin ymin xmax ymax` in pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`.
+Flow is in pixels, `u` (x) first, and the integer `x, y` is the middle of a pixel. A box is `xmin ymin xmax ymax` in
+pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`.
 """
 
 from __future__ import annotations
@@ -162,8 +163,8 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
 def warp(image: Tensor, flow: Tensor, padding: Literal["zeros", "border"] = "zeros") -> Tensor:
     """Return `image` as seen from where the flow starts: its value at `x + flow(x)`, bilinear.
 
-    A flow of zeros is the identity. (The report's code normalizes for `align_corners=True` and samples without it, which
-    moves the image by half a pixel at each warp.)
+    A flow of zeros is the identity. (The report's code normalizes for one corner convention and samples with the other,
+    which moves the image by half a pixel at each warp.)
 
     Args:
         image: `N C H W`, of the frame the flow points into.
