@@ -17,14 +17,18 @@ from torch import Tensor
 
 from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
 from outpaint_lightning.io.pictures import draw_boxes, overlay, strip
-from outpaint_lightning.metrics import BOX_FLOORS, BoxScores, in_pixels
+from outpaint_lightning.metrics import BOX_FLOORS, SIDES, BoxScores, in_pixels
 from outpaint_lightning.types import Batch, InputError
+
+EXAMPLES = 4  # pictures in a row of `examples`
+EXAMPLE_SIZE = (288, 216)  # width and height of each, in pixels
 
 
 class RegionReport(Callback):
-    """Write `<run>/test/summary.json` and `per_image.csv`, and print F1 and IoU beside their floors.
+    """Write `<run>/test/summary.json`, `per_image.csv` and `examples.png`, and print F1 and IoU beside their floors.
 
-    Does so for tasks that leave a result per image.
+    The picture has a row each of forged images whose box is found best, as well as the median, and worst. Does so for
+    tasks that leave a result per image.
     """
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -35,7 +39,38 @@ class RegionReport(Callback):
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
         write_json(folder / "summary.json", summary)
         write_csv(folder / "per_image.csv", pl_module.per_image)  # type: ignore[arg-type]
-        print("\n".join([*region_table(summary), f"written to {folder}/summary.json and per_image.csv"]))
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        clips = {
+            video["clip"]: clip for video, clip in zip(data.videos("test"), data.datasets["test"].clips, strict=True)
+        }
+        forged = [row for row in pl_module.per_image if row["iou"] is not None]  # type: ignore[union-attr]
+        if forged:
+            write_image(folder / "examples.png", examples(forged, clips))
+        print("\n".join([*region_table(summary), f"written to {folder}/summary.json, per_image.csv and examples.png"]))
+
+
+def examples(rows: Sequence[Mapping[str, Any]], clips: Mapping[str, Clip]) -> NDArray[np.uint8]:
+    """Draw an easy, a good and a bad row: the images of highest, middle and lowest IoU, true boxes green, found yellow.
+
+    Args:
+        rows: lines of `per_image.csv` of forged images, at least one.
+        clips: the images by name.
+
+    Returns:
+        uint8 `H W 3` RGB: `EXAMPLES` images a row, fewer where there are fewer, each scaled to `EXAMPLE_SIZE`.
+    """
+    ranked = sorted(rows, key=lambda row: -row["iou"])
+    count = min(EXAMPLES, len(ranked))
+    middle = (len(ranked) - count) // 2
+    pictures: list[list[NDArray[np.uint8]]] = []
+    for chosen in (ranked[:count], ranked[middle : middle + count], ranked[-count:]):
+        pictures.append([])
+        for row in chosen:
+            found, true = ([row[prefix + side] for side in SIDES] for prefix in ("", "true_"))
+            image = clips[row["clip"]].read([row["frame"]])[0]
+            picture = draw_boxes(image, found, true, caption=f"{row['score']:.2f}, IoU {row['iou']:.2f}")
+            pictures[-1].append(cv2.resize(picture, EXAMPLE_SIZE, interpolation=cv2.INTER_AREA))
+    return strip(pictures)
 
 
 def region_table(summary: Mapping[str, Any]) -> list[str]:

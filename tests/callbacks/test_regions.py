@@ -9,10 +9,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from support import region_options
 
 from outpaint_lightning.callbacks import BoxPictures, MaskWriter, TestReport, region_table
-from outpaint_lightning.callbacks.regions import coco, drawn, enlarged
+from outpaint_lightning.callbacks.regions import EXAMPLE_SIZE, coco, drawn, enlarged, examples
 from outpaint_lightning.cli import main
-from outpaint_lightning.io import image_size, read_image, read_mask
-from outpaint_lightning.io.pictures import CONTOUR, TRUTH, draw_boxes
+from outpaint_lightning.io import FrameFolder, image_size, read_image, read_mask, write_image
+from outpaint_lightning.io.pictures import CONTOUR, GAP, TRUTH, draw_boxes
 from outpaint_lightning.types import InputError
 
 
@@ -210,3 +210,22 @@ def test_drawn_scales_the_box_and_the_mask():
     assert not picture[20:, :39].any()
     grown = enlarged(mask, 40, 80)
     assert (grown.shape, int(grown.sum())) == ((40, 80), 20 * 40)
+
+
+def test_examples_are_the_best_the_middle_and_the_worst(tmp_path):
+    """Each image is a flat grey of its own: the rows show which were taken, in order of IoU, not of the table."""
+    clips = {}
+    rows = []
+    for i in range(16):
+        write_image(tmp_path / f"{i}.png", np.full((54, 72, 3), 16 * i, np.uint8))
+        clips[str(i)] = FrameFolder(tmp_path / f"{i}.png")
+        box = dict.fromkeys(("xmin", "ymin", "true_xmin", "true_ymin"), 0.0) | dict.fromkeys(
+            ("xmax", "ymax", "true_xmax", "true_ymax"), 1.0
+        )
+        rows.append({"clip": str(i), "frame": 0, "score": 0.5, "iou": ((7 * i) % 16) / 16, **box})
+    picture = examples(rows, clips)
+    width, height = EXAMPLE_SIZE
+    shown = picture[height - 8 :: height + GAP, width - 8 :: width + GAP, 0] // 16
+    by_iou = sorted(range(16), key=lambda i: -rows[i]["iou"])
+    assert shown.tolist() == [by_iou[:4], by_iou[6:10], by_iou[-4:]]
+    assert examples(rows[:1], clips).shape == (3 * height + 2 * GAP, width, 3)
