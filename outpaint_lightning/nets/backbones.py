@@ -58,6 +58,8 @@ class Backbone(nn.Module):
         weights: None starts from scratch. `"imagenet"` takes torchvision's `IMAGENET1K_V1`, from torch's cache or
             downloaded; where neither can be, starts from scratch with a warning. Otherwise a file with a torchvision
             state dict of the whole classifier; its last layer may have any number of classes.
+        residual: maps images `N 3 H W` in [0, 1] to `N C H W`, which the first layer sees beside the colours; such as
+            `SrmFilters`. Its weights of the colours stay what `weights` says. None shows the colours alone.
 
     Attributes:
         channels: of each map, fine to coarse.
@@ -72,7 +74,7 @@ class Backbone(nn.Module):
     std: Tensor
     started_pretrained: Tensor
 
-    def __init__(self, name: str, weights: str | None = None) -> None:
+    def __init__(self, name: str, weights: str | None = None, residual: nn.Module | None = None) -> None:
         super().__init__()
         if name not in BACKBONES:
             known = ", ".join(BACKBONES)
@@ -83,7 +85,8 @@ class Backbone(nn.Module):
         if file is not None:
             _load(model, name, file, replaced=f"{last}.")
         stages, trunk = BACKBONES[name](model)
-        self.first = stages[0][0]
+        self.residual = residual
+        self.first = stages[0][0] if residual is None else _widened(stages[0][0], residual)
         self.stages = nn.ModuleList([stages[0][1:], *stages[1:]])
         self.trunk = trunk
         convolutions = [[part for part in stage.modules() if isinstance(part, nn.Conv2d)] for stage in stages]
@@ -106,13 +109,27 @@ class Backbone(nn.Module):
         The first layer runs in float32 also under autocast: bf16 would round the traces of a forgery away.
         """
         with torch.autocast(image.device.type, enabled=False):
-            normalised = (image.float() - self.mean) / self.std
-            features: Tensor = self.first(normalised.contiguous(memory_format=torch.channels_last))
+            seen = (image.float() - self.mean) / self.std
+            if self.residual is not None:
+                seen = torch.cat([seen, self.residual(image.float())], 1)
+            features: Tensor = self.first(seen.contiguous(memory_format=torch.channels_last))
         maps = []
         for stage in self.stages:
             features = stage(features)
             maps.append(features)
         return maps
+
+
+def _widened(first: Any, residual: nn.Module) -> nn.Conv2d:
+    """Return a first layer that also sees what `residual` makes of an image, with the old weights of the colours."""
+    with torch.no_grad():
+        extra = residual(torch.zeros(1, 3, 16, 16)).shape[1]
+        options = {name: getattr(first, name) for name in ("stride", "padding")}
+        wider = nn.Conv2d(3 + extra, first.out_channels, first.kernel_size, bias=first.bias is not None, **options)
+        wider.weight[:, :3] = first.weight
+        if first.bias is not None:
+            wider.bias.copy_(first.bias)  # type: ignore[union-attr]  # both have one
+    return wider
 
 
 def _weights_file(name: str, weights: str | None) -> Path | None:

@@ -37,14 +37,22 @@ class RegionDetector(nn.Module):
         backbone: `"alexnet"`, `"vgg11"`, `"resnet18"` or `"resnet50"`.
         weights: of the backbone: None for none, `"imagenet"`, or a torchvision file; see `Backbone`.
         segmentation: add a `MaskDecoder` on the backbone's feature maps.
+        residual: high-pass filters that the backbone sees beside the colours, such as `SrmFilters`; None for none, as
+            in the source.
 
     Raises:
         InputError: see `Backbone`.
     """
 
-    def __init__(self, backbone: str = "resnet18", weights: str | None = None, segmentation: bool = False) -> None:
+    def __init__(
+        self,
+        backbone: str = "resnet18",
+        weights: str | None = None,
+        segmentation: bool = False,
+        residual: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone, weights)
+        self.backbone = Backbone(backbone, weights, residual)
         self.last = nn.Linear(self.backbone.features, 1 + 4)
         self.decoder = MaskDecoder(self.backbone.channels) if segmentation else None
 

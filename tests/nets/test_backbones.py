@@ -228,3 +228,40 @@ def test_misspelled_options_are_named():
         Backbone("resnet19")
     with pytest.raises(InputError, match=r"net\.weights 'imagnet': no such file.*did you mean 'imagenet'"):
         Backbone("resnet18", "imagnet")
+
+
+class Ramps(nn.Module):
+    """Two residuals: the image's red, and twice its green."""
+
+    def forward(self, image):
+        return torch.stack([image[:, 0], 2 * image[:, 1]], 1)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18"])  # with and without a bias in the first layer
+def test_residuals_are_seen_beside_the_colours(name):
+    """With their weights at zero the net is the one without them; each of them, alone, reaches the first layer."""
+    torch.manual_seed(0)
+    plain = Backbone(name).eval()
+    torch.manual_seed(0)
+    wide = Backbone(name, residual=Ramps()).eval()
+    wide.load_state_dict({k: v for k, v in plain.state_dict().items() if k != "first.weight"}, strict=False)
+    image = torch.rand(2, 3, 64, 64)
+    expected = [maps.detach() for maps in plain(image)]
+    with torch.no_grad():
+        assert torch.equal(wide.first.weight[:, :3], plain.first.weight)
+        kernel = wide.first.weight[:, 3:].clone()
+        wide.first.weight[:, 3:] = 0
+        for maps, true in zip(wide(image), expected, strict=True):
+            torch.testing.assert_close(maps, true)
+        extra = torch.nn.functional.conv2d(Ramps()(image), kernel, stride=wide.first.stride, padding=wide.first.padding)
+        before = wide.first(torch.cat([image, Ramps()(image)], 1))
+        wide.first.weight[:, 3:] = kernel
+        torch.testing.assert_close(
+            wide.first(torch.cat([image, Ramps()(image)], 1)) - before, extra, atol=1e-5, rtol=1e-4
+        )
+
+
+def test_pretrained_colours_stay_with_residuals(resnet_file):
+    backbone = Backbone("resnet18", str(resnet_file), residual=Ramps())
+    assert torch.equal(backbone.first.weight[:, :3], torch.load(resnet_file)["conv1.weight"])
+    assert backbone.pretrained
