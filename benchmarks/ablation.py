@@ -46,12 +46,12 @@ class Scale:
 SCALES = {
     "full": Scale(
         forge=("--recipe", "outpainting", "--seed", "0"),
-        run=("--trainer.devices", "1", "--trainer.precision", "bf16-mixed"),
+        run=("--model.threshold", "validation", "--trainer.devices", "1", "--trainer.precision", "bf16-mixed"),
     ),
     "two-cores": Scale(
         forge=("--recipe", "outpainting", "--fill", "telea", "--max-frames", "6", "--seed", "0"),
         run=(
-            *("--trainer.devices", "1", "--trainer.precision", "bf16-mixed"),
+            *("--model.threshold", "validation", "--trainer.devices", "1", "--trainer.precision", "bf16-mixed"),
             *("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "2"),
             *("--data.batch_size", "4", "--data.workers", "0", "--data.val_every", "3", "--data.test_every", "3"),
             *("--model.optimizer.lr", "1.0e-3"),
@@ -181,8 +181,7 @@ def report(
         f"$ outpaint-lightning fit --config configs/localizer/ROW.yaml --data.root OUT/data {shlex.join(scale.run)}",
         "```",
         "",
-        "Fit and test have `--model.threshold validation`, and the seed as `--seed_everything` and `--data.seed`; the "
-        "test judges the last checkpoint.",
+        "Fit and test have the seed as `--seed_everything` and `--data.seed`; the test judges the last checkpoint.",
         "",
         *(f"- Device: {name}; threads of a run: {threads}; runs: {n}" for (name, threads), n in devices.items()),
         *(f"- {line}" for line in data),

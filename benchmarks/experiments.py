@@ -1,6 +1,6 @@
 """Many trainings and tests, each in a process of its own, resumable, several at a time; and tables of their numbers.
 
-What ablation.py and leave_one_out.py share; no benchmark itself.
+What ablation.py, leave_one_out.py and region_results.py share; no benchmark itself.
 """
 
 from __future__ import annotations
@@ -68,6 +68,14 @@ class Children:
                 self._running.discard(child)
 
 
+def told_of_videos(summary: Mapping[str, Any]) -> str:
+    """Return the F1 of a localizer's test, beside its best floor."""
+    return (
+        f"F1 {score(summary['f1']['mean'])} at the threshold {score(summary['threshold'])} of "
+        f"{summary['threshold_source']}, best floor {score(best_floor(summary))}"
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """One training, and the test of its last checkpoint.
@@ -85,6 +93,10 @@ class Run:
     seed: int
     options: tuple[str, ...]
     """Of fit and test alike."""
+    test_options: tuple[str, ...] = ()
+    """Of the test alone, after the others."""
+    tell: Callable[[Mapping[str, Any]], str] = told_of_videos
+    """What is printed of the summary of a run that is done."""
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -124,7 +136,7 @@ class Run:
         resumed = (self.folder / "checkpoints" / "last.ckpt").is_file()
         commands = {
             "fit": ("--ckpt_path", "last") if resumed else ("--overwrite",),
-            "test": ("--ckpt_path", "last", "--overwrite"),
+            "test": (*self.test_options, "--ckpt_path", "last", "--overwrite"),
         }
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
@@ -145,18 +157,13 @@ class Run:
         """Return the options of fit and test."""
         return [
             *("--config", str(self.config), "--seed_everything", str(self.seed), "--data.seed", str(self.seed)),
-            *("--model.threshold", "validation", "--data.root", str(self.root)),
-            *("--trainer.default_root_dir", str(self.folder), *self.options),
+            *("--data.root", str(self.root), "--trainer.default_root_dir", str(self.folder), *self.options),
         ]
 
     def line(self) -> str:
         """Return what is printed of a run that is done."""
-        summary, minutes = self.summary, self.record["minutes"]
-        return (
-            f"{self.name}: F1 {score(summary['f1']['mean'])} at the threshold {score(summary['threshold'])} of "
-            f"{summary['threshold_source']}, best floor {score(best_floor(summary))}; fit {score(minutes['fit'], 1)} "
-            f"min, test {score(minutes['test'], 1)} min"
-        )
+        fit, test = (score(self.record["minutes"][command], 1) for command in ("fit", "test"))
+        return f"{self.name}: {self.tell(self.summary)}; fit {fit} min, test {test} min"
 
 
 def carry_out(runs: Sequence[Run], jobs: int) -> list[Run]:

@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of forging and training")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
     args, fit = parser.parse_known_args()
-    fit = [word for word in fit if word != "--"]
+    fit = ["--model.threshold", "validation", *(word for word in fit if word != "--")]
 
     data = args.out / "data"
     roots = {"all": data, **{f"without_{fill}": args.out / f"without_{fill}" for fill in args.fills}}

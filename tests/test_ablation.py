@@ -176,12 +176,12 @@ def test_what_is_written_around_the_table_stays(tmp_path):
 
 @pytest.mark.usefixtures("stub")
 def test_a_run_is_fit_and_test_of_its_last_checkpoint(tmp_path, capsys):
-    """Testing `best`, or without the threshold of validation, or with the seed of the YAML, would go unnoticed."""
+    """Testing `best`, or with the seed of the YAML, would go unnoticed."""
     run = a_run(tmp_path / "flip")
     assert experiments.carry_out([run], 1) == []
     options = (
-        f"--config flip.yaml --seed_everything 7 --data.seed 7 --model.threshold validation --data.root "
-        f"{tmp_path}/data --trainer.default_root_dir {run.folder} --trainer.max_epochs 4"
+        f"--config flip.yaml --seed_everything 7 --data.seed 7 --data.root {tmp_path}/data "
+        f"--trainer.default_root_dir {run.folder} --trainer.max_epochs 4"
     )
     assert commands(run) == [
         f"$ outpaint-lightning fit {options} --overwrite",

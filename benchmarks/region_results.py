@@ -1,0 +1,174 @@
+"""The region detector's results: backbones, box losses, masks, and how much of it is seeing rectangles.
+
+    python benchmarks/region_results.py IMAGES OUT [--scale full] [--rows resnet18 mse] [--jobs 2]
+
+IMAGES is a dataset of authentic photos (docs/reference/dataset.md) with a split. Each row fits and tests
+configs/regions/<config>.yaml with online forging in OUT/<row>, its output in log.txt there; the same command goes on
+where it was broken off. The table is printed and goes to OUT/regions.csv. Exit code 1: a run failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from experiments import Run, carry_out, grid, score, start
+
+from outpaint_lightning.io import atomic, write_csv
+from outpaint_lightning.io.files import shipped_config
+from outpaint_lightning.types import InputError
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the experiment is."""
+
+    config: str
+    """In configs/regions; `{}` is the backbone."""
+    recipe: Mapping[str, Any]
+    """Of all forgeries."""
+    options: tuple[str, ...]
+    """Of fit and test alike, as they are typed."""
+
+
+SCALES = {
+    "full": Scale("{}", {"fills": ["reflect", "telea", "harmonic", "push-pull", "patchmatch"]}, ()),
+    "two-cores": Scale(
+        "small",
+        {"fills": ["telea", "harmonic", "push-pull"]},
+        (
+            *("--trainer.precision", "bf16-mixed", "--trainer.max_epochs", "6", "--data.passes", "4"),
+            *("--data.batch_size", "16", "--data.workers", "0"),
+        ),
+    ),
+}
+RECTANGLES, FREE_FORMS = ["box"], ["brush", "blob", "polygon"]
+LOSSES = "outpaint_lightning.losses."
+SRM = {"class_path": "outpaint_lightning.nets.SrmFilters"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What differs from ResNet18 with GIoU, trained and tested on boxes and free forms."""
+
+    backbone: str = "resnet18"
+    net: Mapping[str, Any] | None = None
+    """Further options of the net."""
+    localization: str = "GIoU"
+    masks: tuple[str, ...] = (*RECTANGLES, *FREE_FORMS)
+    """Trained on."""
+
+
+ROWS = {
+    "alexnet": Row("alexnet"),
+    "vgg11": Row("vgg11"),
+    "resnet18": Row(),
+    "resnet50": Row("resnet50"),
+    "smooth_l1": Row(localization="SmoothL1"),
+    "mse": Row(localization="MSE"),
+    "boxes_only": Row(masks=tuple(RECTANGLES)),
+    "free_forms_only": Row(masks=tuple(FREE_FORMS)),
+    "segmentation": Row(net={"segmentation": True}),
+    "srm": Row(net={"residual": SRM}),
+    "srm_segmentation": Row(net={"residual": SRM, "segmentation": True}),
+}
+COLUMNS = (
+    *("row", "precision", "recall", "F1", "AUROC", "mean IoU", "of images found", "above 0.5", "above 0.75"),
+    *("F1 of boxes less free forms", "IoU of boxes less free forms", "pixel F1 of the mask", "IoU of its box"),
+    *("minutes of training", "from"),
+)
+
+
+def planned(images: Path, out: Path, names: list[str], scale: Scale, weights: str | None) -> list[Run]:
+    """Write what differs between the rows into OUT, and return the runs, in their order."""
+    runs = []
+    for name in names:
+        row = ROWS[name]
+        config = shipped_config(f"regions/{scale.config.format(row.backbone)}.yaml")
+        recipes = {}
+        for masks in (row.masks, ROWS["resnet18"].masks):
+            recipes[masks] = out / f"recipe_{'_'.join(masks)}.yaml"
+            common = {"seams": ["hard", "feather"], "chains": ["none"], "per_clip": 1, "seed": 0}
+            with atomic(recipes[masks]) as partial:
+                partial.write_text(yaml.safe_dump({"masks": list(masks), **scale.recipe, **common}), encoding="utf-8")
+        net = {"backbone": row.backbone, "weights": weights, **(row.net or {})}
+        with atomic(out / f"{name}.yaml") as partial:
+            partial.write_text(
+                yaml.safe_dump(
+                    {"model": {"init_args": {"net": {"init_args": net}, "criterion": {"init_args": {
+                        "localization": {"class_path": f"{LOSSES}{row.localization}"}}}}}}
+                ),
+                encoding="utf-8",
+            )  # fmt: skip
+        options = ("--config", str(out / f"{name}.yaml"), *scale.options, "--data.online", "true")
+        options += ("--data.recipe", str(recipes[row.masks]))
+        tested = ("--data.recipe", str(recipes[ROWS["resnet18"].masks]))
+        runs.append(Run(name, config, images, out / name, 0, options, tested, told_of_images))
+    return runs
+
+
+def told_of_images(summary: Mapping[str, Any]) -> str:
+    """Return F1 and IoU of a region detector's test, beside their floors."""
+    floors = summary["floors"]
+    return (
+        f"F1 {score(summary['f1'])} (floor {score(floors['all_forged'])}), IoU {score(summary['iou']['mean'])} (best "
+        f"floor {score(max(value for name, value in floors.items() if name != 'all_forged'))})"
+    )
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """Return what the table needs of a run that is done, as a row of the CSV file."""
+    summary, iou, gap = run.summary, run.summary["iou"], run.summary["rectangle_gap"]
+    mask = summary.get("mask", {})
+    return {
+        "row": run.name,
+        **{name: summary[name] for name in ("precision", "recall", "f1", "auroc")},
+        **{f"iou_{name}": iou[name] for name in ("mean", "found", "above_50", "above_75")},
+        **{f"gap_{name}": gap[name] for name in ("f1", "iou")},
+        **{f"mask_{name}": mask.get(name) for name in ("f1", "box_iou")},
+        "minutes_fit": run.record["minutes"]["fit"],
+        "from": "pretrained weights" if summary["pretrained"] else "scratch",
+    }
+
+
+def main() -> int:
+    """Carry the runs out, print the table; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("images", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--scale", choices=SCALES, help="default: full on a GPU, else two-cores")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), metavar="ROW", help=f"of {', '.join(ROWS)}")
+    parser.add_argument("--weights", help="`imagenet`, or a file for the rows of one backbone (default: from scratch)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
+    args = parser.parse_args()
+    if unknown := [name for name in args.rows if name not in ROWS]:
+        raise InputError(f"--rows {unknown[0]}: expected some of {', '.join(ROWS)}")
+
+    scale = SCALES[args.scale or ("full" if torch.cuda.is_available() else "two-cores")]
+    out = args.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    runs = planned(args.images.resolve(), out, args.rows, scale, args.weights)
+    for run in runs:
+        run.check()
+    failed = carry_out(runs, args.jobs)
+    rows = [measured(run) for run in runs if run.done]
+    if rows:
+        write_csv(out / "regions.csv", rows)
+        lines = [
+            [v if isinstance(v, str) else score(v, 1 if k == "minutes_fit" else 3) for k, v in r.items()] for r in rows
+        ]
+        floors = next(run for run in runs if run.done).summary["floors"]
+        print(f"floors: {', '.join(f'{name} {score(value)}' for name, value in floors.items())}")
+        print("\n".join(grid(COLUMNS, lines)))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    start(main)
