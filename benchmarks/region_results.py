@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +42,29 @@ SCALES = {
         "small",
         {"fills": ["telea", "harmonic", "push-pull"]},
         (
-            *("--trainer.precision", "bf16-mixed", "--trainer.max_epochs", "6", "--data.passes", "4"),
-            *("--data.batch_size", "16", "--data.workers", "0"),
+            *("--trainer.devices", "1", "--trainer.precision", "bf16-mixed", "--trainer.max_epochs", "6"),
+            *("--data.passes", "4", "--data.batch_size", "16", "--data.workers", "0"),
         ),
     ),
 }
 RECTANGLES, FREE_FORMS = ["box"], ["brush", "blob", "polygon"]
-LOSSES = "outpaint_lightning.losses."
-SRM = {"class_path": "outpaint_lightning.nets.SrmFilters"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What differs from ResNet18 with GIoU, trained and tested on boxes and free forms."""
+    """What differs from the config with ResNet18 and GIoU, trained and tested on boxes and free forms."""
 
     backbone: str = "resnet18"
-    net: Mapping[str, Any] | None = None
+    net: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the net."""
-    localization: str = "GIoU"
+    criterion: Mapping[str, Any] = field(default_factory=dict)
     masks: tuple[str, ...] = (*RECTANGLES, *FREE_FORMS)
     """Trained on."""
+
+
+def of_box(loss: str, beta: float) -> dict[str, Any]:
+    """Return the criterion with a box loss, weighted so that an untrained net's comes to about 50, as that of GIoU."""
+    return {"localization": {"class_path": f"outpaint_lightning.losses.{loss}"}, "beta": beta}
 
 
 ROWS = {
@@ -69,13 +72,13 @@ ROWS = {
     "vgg11": Row("vgg11"),
     "resnet18": Row(),
     "resnet50": Row("resnet50"),
-    "smooth_l1": Row(localization="SmoothL1"),
-    "mse": Row(localization="MSE"),
+    "smooth_l1": Row(criterion=of_box("SmoothL1", 2.5)),
+    "mse": Row(criterion=of_box("MSE", 0.06)),
+    "beta_0.8": Row(criterion={"beta": 0.8}),
+    "colours_only": Row(net={"residual": None}),
+    "segmentation": Row(net={"segmentation": True}),
     "boxes_only": Row(masks=tuple(RECTANGLES)),
     "free_forms_only": Row(masks=tuple(FREE_FORMS)),
-    "segmentation": Row(net={"segmentation": True}),
-    "srm": Row(net={"residual": SRM}),
-    "srm_segmentation": Row(net={"residual": SRM, "segmentation": True}),
 }
 COLUMNS = (
     *("row", "precision", "recall", "F1", "AUROC", "mean IoU", "of images found", "above 0.5", "above 0.75"),
@@ -96,15 +99,10 @@ def planned(images: Path, out: Path, names: list[str], scale: Scale, weights: st
             common = {"seams": ["hard", "feather"], "chains": ["none"], "per_clip": 1, "seed": 0}
             with atomic(recipes[masks]) as partial:
                 partial.write_text(yaml.safe_dump({"masks": list(masks), **scale.recipe, **common}), encoding="utf-8")
-        net = {"backbone": row.backbone, "weights": weights, **(row.net or {})}
+        net = {"backbone": row.backbone, "weights": weights, **row.net}
+        model = {"net": {"init_args": net}, "criterion": {"init_args": dict(row.criterion)}}
         with atomic(out / f"{name}.yaml") as partial:
-            partial.write_text(
-                yaml.safe_dump(
-                    {"model": {"init_args": {"net": {"init_args": net}, "criterion": {"init_args": {
-                        "localization": {"class_path": f"{LOSSES}{row.localization}"}}}}}}
-                ),
-                encoding="utf-8",
-            )  # fmt: skip
+            partial.write_text(yaml.safe_dump({"model": {"init_args": model}}), encoding="utf-8")
         options = ("--config", str(out / f"{name}.yaml"), *scale.options, "--data.online", "true")
         options += ("--data.recipe", str(recipes[row.masks]))
         tested = ("--data.recipe", str(recipes[ROWS["resnet18"].masks]))
