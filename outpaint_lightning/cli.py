@@ -25,6 +25,10 @@ COMMANDS = {
     "test": ("judge a net on the test split: F1 per video beside its floors", "outpaint_lightning.experiment"),
     "predict": ("write the masks that a net finds in a dataset", "outpaint_lightning.experiment"),
     "localize": ("find forged regions in any video files or frame folders", "outpaint_lightning.report.command"),
+    "inpaint": (
+        "fill masked regions of a video with what its other frames show",
+        "outpaint_lightning.report.inpaint_command",
+    ),
 }
 EXPERIMENT_HELP = """\
 usage: outpaint-lightning {command} --config FILE.yaml [--KEY VALUE ...]

@@ -24,7 +24,15 @@ from omegaconf.errors import OmegaConfBaseException
 import outpaint_lightning.augment
 import outpaint_lightning.losses
 import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
-from outpaint_lightning.callbacks import BoxWriter, MaskWriter, PlainProgress, RegionReport, TestReport
+from outpaint_lightning.callbacks import (
+    BoxWriter,
+    FlowReport,
+    FlowWriter,
+    MaskWriter,
+    PlainProgress,
+    RegionReport,
+    TestReport,
+)
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
 from outpaint_lightning.io.checkpoints import find_checkpoint, read_checkpoint
 from outpaint_lightning.parse_errors import one_line
@@ -68,7 +76,7 @@ def run(argv: Sequence[str] | None) -> None:
         seed_everything_default=0,
         trainer_defaults={
             "default_root_dir": "runs/default",
-            "callbacks": [TestReport(), MaskWriter(), RegionReport(), BoxWriter()],
+            "callbacks": [TestReport(), MaskWriter(), RegionReport(), BoxWriter(), FlowReport(), FlowWriter()],
         },
         args=None if argv is None else list(argv),
     )

@@ -8,6 +8,9 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | `image` | `B T 3 H W` | float32 RGB in [0, 1] |
 | `mask` | `B T 1 H W` | float32 in {0, 1} |
 | `flow_forward`, `flow_backward` | `B T 2 H W` | float32, pixels, `u` (x) first; frame t to t+1 and t to t-1 |
+| `hidden` | `B T 2 H W` | float32 in {0, 1}; 1 = the vector is to be completed; channel 0 forward, 1 backward |
+| `valid` | `B T 2 H W` | float32 in {0, 1}; 1 = the true vector is known; where it is not, it is 0 and hidden |
+| `occluded` | `B T 2 H W` | float32 in {0, 1}; 1 = the pixel is hidden or outside the frame where the vector ends |
 | `label` | `B` | long, 1 = contains a forged region |
 | `box` | `B 4` | float32 `xmin ymin xmax ymax`, pixels, half-open; zeros when `label` is 0 |
 | `meta` | list of `B` | `WindowMeta` |
@@ -60,6 +63,9 @@ class Batch(TypedDict, total=False):
     mask: Tensor
     flow_forward: Tensor
     flow_backward: Tensor
+    hidden: Tensor
+    valid: Tensor
+    occluded: Tensor
     label: Tensor
     box: Tensor
     meta: list[WindowMeta]

@@ -33,6 +33,17 @@ SHORT_REGIONS = {
     "predict": REGIONS,
 }
 
+REFINER = [
+    *("--data.workers=0", "--data.size=[40,48]", "--data.frames=4", "--data.scenes=2", "--data.batch_size=2"),
+    *("--data.val_scenes=1", "--data.test_scenes=2"),
+]
+SHORT_REFINER = {
+    "fit": [*REFINER, "--model.net.channels=4", "--trainer.max_epochs=1"],
+    "test": REFINER,
+    "predict": REFINER,
+}
+SHORTER = {"configs/regions/": SHORT_REGIONS, "configs/refiner/": SHORT_REFINER}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -56,7 +67,7 @@ def run(command: str) -> None:
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), command
     elif words[0] == "outpaint-lightning":
-        short = SHORT_REGIONS if "configs/regions/" in command else SHORT
+        short = next((options for config, options in SHORTER.items() if config in command), SHORT)
         assert main([*words[1:], *short.get(words[1], [])]) == 0, command
     else:
         pytest.fail(f"a block of the docs runs neither make nor outpaint-lightning: {command}")

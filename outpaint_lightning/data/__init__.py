@@ -1,15 +1,21 @@
-"""Windows of clips, single images, and the DataModules that serve them."""
+"""Windows of clips, single images, flow with holes, and the DataModules that serve them."""
 
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
+from outpaint_lightning.data.estimators import DisFlow, FlowEstimator, RaftFlow
+from outpaint_lightning.data.flows import FlowDataModule
 from outpaint_lightning.data.regions import RegionDataModule
 from outpaint_lightning.data.windows import EpochSampler, WindowDataset, window_indices
 
 __all__ = [
     "ClipDataModule",
     "CorruptedDataset",
+    "DisFlow",
     "EpochSampler",
+    "FlowDataModule",
+    "FlowEstimator",
     "FrameChange",
+    "RaftFlow",
     "RegionDataModule",
     "WindowDataset",
     "read_curves",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +140,21 @@ def _agreeing(
     first = np.where(seen & ~first_known, cv2.warpPerspective(second, back, size), first)
     moved = cv2.warpPerspective(first, camera, size, second.copy(), borderMode=cv2.BORDER_TRANSPARENT)
     return first, np.where(second_known, second, moved)
+
+
+def estimate_flow(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the optical flow from each frame of a clip to the next and back, as DIS sees it: nothing is completed.
+
+    Args:
+        frames: `T H W 3`, two at least.
+
+    Returns:
+        `T-1 H W 2` in pixels, x first, from frame t to t + 1; and the same from frame t + 1 to t.
+    """
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    there = [_dis(first, second) for first, second in itertools.pairwise(grey)]
+    back = [_dis(second, first) for first, second in itertools.pairwise(grey)]
+    return np.stack(there), np.stack(back)
 
 
 def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,22 +9,44 @@ from outpaint_lightning.losses.box import (
     SmoothL1,
 )
 from outpaint_lightning.losses.dice import SequenceCrossEntropyDice, dice_loss
+from outpaint_lightning.losses.flow import (
+    ExponentialWeights,
+    MovingWeights,
+    RefinementCriterion,
+    SquaredWeights,
+    UpdateWeights,
+    hole_l1,
+    known_l1,
+    lateral_dependency,
+    min_forward_backward,
+    total_variation,
+)
 from outpaint_lightning.losses.focal import SequenceFocal, focal_loss
 from outpaint_lightning.losses.sequence import SequenceCriterion, SequenceCrossEntropy, cross_entropy, sequence_weights
 
 __all__ = [
     "MSE",
+    "ExponentialWeights",
     "GIoU",
     "MeanL1",
     "MeanL2",
+    "MovingWeights",
+    "RefinementCriterion",
     "RegionCriterion",
     "SequenceCriterion",
     "SequenceCrossEntropy",
     "SequenceCrossEntropyDice",
     "SequenceFocal",
     "SmoothL1",
+    "SquaredWeights",
+    "UpdateWeights",
     "cross_entropy",
     "dice_loss",
     "focal_loss",
+    "hole_l1",
+    "known_l1",
+    "lateral_dependency",
+    "min_forward_backward",
     "sequence_weights",
+    "total_variation",
 ]

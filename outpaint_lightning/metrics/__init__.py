@@ -1,7 +1,7 @@
 """Localization metrics from pixel counts per frame, and the floors every result is read against.
 
 Beside them: other code bases' protocols, the choice of a threshold, confidence intervals, seam and interior apart, and
-scores of whole frames and videos; and the class and box of images.
+scores of whole frames and videos; the class and box of images; and the errors of completed flow.
 """
 
 from outpaint_lightning.metrics.boxes import (
@@ -16,6 +16,21 @@ from outpaint_lightning.metrics.boxes import (
 )
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
+from outpaint_lightning.metrics.flow import (
+    DECILES,
+    EDGE_JUMP,
+    EDGE_REACH,
+    FAR,
+    FILL,
+    REFINED,
+    STRATA,
+    RefinementErrors,
+    confidence_curves,
+    end_point_error,
+    motion_edges,
+    strata,
+    summarize_refinement,
+)
 from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
 from outpaint_lightning.metrics.protocols import PROTOCOLS, Protocol
@@ -33,11 +48,18 @@ from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, b
 __all__ = [
     "BOX_FLOORS",
     "COUNTS",
+    "DECILES",
+    "EDGE_JUMP",
+    "EDGE_REACH",
+    "FAR",
+    "FILL",
     "FLOORS",
     "PROTOCOLS",
     "RECTANGLES",
+    "REFINED",
     "REGIONS",
     "SIDES",
+    "STRATA",
     "THRESHOLDS",
     "TOP_SHARE",
     "BoxPrior",
@@ -49,20 +71,26 @@ __all__ = [
     "Interval",
     "MaskPrior",
     "Protocol",
+    "RefinementErrors",
     "RegionImage",
     "ThresholdCounts",
     "auroc",
     "best",
     "bootstrap_interval",
+    "confidence_curves",
+    "end_point_error",
     "frame_scores",
     "in_pixels",
     "intervals_by_group",
+    "motion_edges",
     "pixel_counts",
     "region_recall",
     "robustness",
     "scores",
     "seam_and_interior",
+    "strata",
     "summarize",
+    "summarize_refinement",
     "summarize_regions",
     "threshold_curve",
 ]

@@ -1,7 +1,17 @@
 """Plain torch networks: no Lightning, their own input scaling, any frame size in and the same size out."""
 
 from outpaint_lightning.nets.backbones import BACKBONES, Backbone
+from outpaint_lightning.nets.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
+from outpaint_lightning.nets.partial_conv import (
+    BinaryRule,
+    MaskRule,
+    MeanRule,
+    PartialConv2d,
+    PolynomialRule,
+    PowerRule,
+)
 from outpaint_lightning.nets.raft import RaftLocalizer
+from outpaint_lightning.nets.refiner import FlowRefiner, Refinement
 from outpaint_lightning.nets.region import RegionDetector, RegionOutput
 from outpaint_lightning.nets.residual_filters import BayarConv, PredictionError, SrmFilters
 from outpaint_lightning.nets.unet import UNet
@@ -10,10 +20,24 @@ __all__ = [
     "BACKBONES",
     "Backbone",
     "BayarConv",
+    "BiharmonicFill",
+    "BinaryRule",
+    "Fill",
+    "FlowRefiner",
+    "HarmonicFill",
+    "InertiaFill",
+    "MaskRule",
+    "MeanRule",
+    "NearestFill",
+    "PartialConv2d",
+    "PolynomialRule",
+    "PowerRule",
     "PredictionError",
     "RaftLocalizer",
+    "Refinement",
     "RegionDetector",
     "RegionOutput",
     "SrmFilters",
     "UNet",
+    "ZeroFill",
 ]

@@ -88,7 +88,7 @@ def localize(
         raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected {known}")
     if threshold is not None:
         task.threshold = threshold
-    task.to(_device(device))
+    task.to(choose_device(device))
 
     summaries, broken = [], []
     for clip, folder in zip(clips, folders, strict=True):
@@ -272,7 +272,12 @@ def _images(batch: Sequence[Sequence[Frame]], device: torch.device) -> Tensor:
     return frames.permute(0, 1, 4, 2, 3).float() / 255
 
 
-def _device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
+    """Return the device of this name; of `auto`, the GPU where there is one.
+
+    Raises:
+        InputError: it is not available here.
+    """
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
         torch.empty(0, device=device)

@@ -1,0 +1,304 @@
+"""The DataModule of optical flow with holes to complete."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from outpaint_lightning.data.clips import _one_thread
+from outpaint_lightning.data.estimators import DisFlow, FlowEstimator
+from outpaint_lightning.data.flow_sources import (
+    EstimatedSource,
+    FileSource,
+    FlowSource,
+    SceneSource,
+    flow_clips,
+    has_flow_files,
+)
+from outpaint_lightning.data.holes import (
+    HOLES,
+    Protocol,
+    Setup,
+    check_setup,
+    hidden_vectors,
+    hole_mask,
+    hole_sampler,
+    motion_gradient,
+    sample_hole,
+)
+from outpaint_lightning.data.regions import SPLITS_OF
+from outpaint_lightning.data.synthetic import sample_scene, scene_objects
+from outpaint_lightning.data.windows import EpochSampler
+from outpaint_lightning.forge.masks import MaskSampler
+from outpaint_lightning.forge.parts import Footage
+from outpaint_lightning.forge.sources import deal_splits
+from outpaint_lightning.io import ClipEntry, read_dataset
+from outpaint_lightning.io.manifest import SPLITS
+from outpaint_lightning.types import Batch, InputError, VideoInfo, WindowMeta
+
+SCENE_SIZE = 96, 128  # height and width, where nothing else is asked for
+SMALLEST = 32  # pixels a side of a scene
+
+
+class FlowWindow(TypedDict):
+    """One sample, before batching."""
+
+    flow_forward: Tensor
+    """float32 `T 2 H W`."""
+    flow_backward: Tensor
+    mask: Tensor
+    """bool `T 1 H W`."""
+    hidden: Tensor
+    """bool `T 2 H W`."""
+    valid: Tensor
+    occluded: Tensor
+    image: NotRequired[Tensor]
+    """uint8 `T 3 H W`."""
+    meta: WindowMeta
+
+
+class FlowDataset(Dataset[FlowWindow]):
+    """Windows of true flow, each with a hole; the families of holes take turns.
+
+    Args:
+        source: of the flow.
+        holes: the families.
+        setup: which frames have the hole.
+        protocol: which vectors it hides.
+        stream: seeds of the holes. A hole depends on them, the epoch, the index and the flow only.
+    """
+
+    def __init__(
+        self,
+        source: FlowSource,
+        holes: Sequence[MaskSampler],
+        setup: Setup,
+        protocol: Protocol,
+        stream: tuple[int, ...],
+    ) -> None:
+        self.source, self.holes, self.setup, self.protocol, self.stream = source, holes, setup, protocol, stream
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> FlowWindow:
+        """Return window `index`, or window `index` of `epoch` for a key `(epoch, index)`."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        true = self.source.window(epoch, index)
+        rng = np.random.default_rng((*self.stream, epoch, index, 1))  # 1: not what the window itself is drawn from
+        sampler = self.holes[index % len(self.holes)]
+        frames, _, height, width = true.forward.shape
+        footage = Footage.blank(frames, height, width)
+        if "objects" in sampler.needs:
+            footage = Footage(footage.frames, objects=silhouette(rng, frames, height, width))
+        params = sample_hole(sampler, rng, footage, motion_gradient(true.forward[0].numpy()))
+        mask = torch.from_numpy(hole_mask(sampler, params, footage, self.setup))[:, None]
+        hidden = hidden_vectors(mask, true.forward, true.backward, self.protocol) | ~true.valid
+        window = FlowWindow(
+            flow_forward=true.forward,
+            flow_backward=true.backward,
+            mask=mask,
+            hidden=hidden,
+            valid=true.valid,
+            occluded=true.occluded,
+            meta=true.meta,
+        )
+        if true.image is not None:
+            window["image"] = true.image
+        return window
+
+
+def silhouette(rng: np.random.Generator, frames: int, height: int, width: int) -> NDArray[np.bool_]:
+    """Draw a moving object of another scene that shows in every frame: `T H W`."""
+    while True:
+        objects = scene_objects(sample_scene(int(rng.integers(2**31)), height, width, frames, "move"))
+        for number in rng.permutation(np.unique(objects[objects > 0])):
+            shape: NDArray[np.bool_] = objects == number
+            if shape.any(axis=(1, 2)).all():
+                return shape
+
+
+class FlowDataModule(pl.LightningDataModule):
+    """Windows of optical flow with a hole each.
+
+    The flow is that of synthetic scenes, exact and new in every epoch of training; or of files; or what an estimator
+    sees in clips, which is called pseudo ground truth: it is no measure of how well the true motion is found. Holes of
+    validation and test are the same each time.
+
+    Args:
+        root: null for synthetic scenes; or a folder with `<clip>/forward/<frame>.flo` and `<clip>/backward/<frame>.flo`
+            (or `.flow.png`, or KITTI's `.png`), named by the frame that the flow starts from; or a dataset of clips in
+            a layout of docs/reference/dataset.md, whose flow is estimated. Clips without a split are dealt to the
+            three by their source.
+        batch_size: windows in a batch of one process; of other than one size they do not fit in a batch.
+        frames: T, frames in a window.
+        size: `[height, width]`; null takes 96 x 128 for scenes and the size that flows or clips have.
+        scenes: windows in an epoch of training, of whatever source.
+        val_scenes: synthetic scenes of validation. Files and clips are cut into windows that do not overlap.
+        test_scenes: synthetic scenes of a test.
+        holes: families that take turns: `rectangle`, `strokes`, `polygon`, `object`, or a mask of `forge` by its name
+            or as `class_path` and `init_args`; null takes the four.
+        setup: frames that have the hole: `mid2` the two in the middle, `all`, `sandwich` all but the first and last.
+        protocol: what a hole hides: `source` the vectors that begin in it, `strict` also those that end in it.
+        workers: processes that make windows; 0 makes them in the main process.
+        seed: of scenes, holes, windows, order and splits.
+        images: serve pictures, too: scenes are rendered, clips read. Flow files have none.
+        estimator: of the flow of clips; null takes `DisFlow`.
+
+    Attributes:
+        protocol: as above.
+        hole_setup: `setup` as above; the name itself is Lightning's.
+        conditions: none; a test has one loader.
+
+    Raises:
+        InputError: naming the folder, clip, file or key that cannot be used.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        batch_size: int = 8,
+        frames: int = 6,
+        size: tuple[int, int] | None = None,
+        scenes: int = 1000,
+        val_scenes: int = 24,
+        test_scenes: int = 72,
+        holes: list[str | dict[str, Any]] | None = None,
+        setup: Setup = "all",
+        protocol: Protocol = "strict",
+        workers: int = 2,
+        seed: int = 0,
+        images: bool = False,
+        estimator: FlowEstimator | None = None,
+    ) -> None:
+        super().__init__()
+        if min(batch_size, frames, scenes, val_scenes, test_scenes) < 1 or workers < 0:
+            raise InputError(
+                f"data.batch_size {batch_size}, data.frames {frames}, data.scenes {scenes}, data.val_scenes "
+                f"{val_scenes}, data.test_scenes {test_scenes}, data.workers {workers}: expected at least 1, 1, 1, 1, "
+                "1 and 0"
+            )
+        if size is not None and (len(size) != 2 or min(size) < SMALLEST):
+            raise InputError(f"data.size is {list(size)}: expected [height, width], at least {SMALLEST} pixels each")
+        check_setup(setup, protocol, frames)
+        if holes is not None and not holes:
+            raise InputError("data.holes is []: expected one family at least")
+        self.root = None if root is None else Path(root)
+        self.batch_size, self.frames, self.workers, self.seed = batch_size, frames, workers, seed
+        self.size = None if size is None else (size[0], size[1])
+        self.scenes = {"train": scenes, "val": val_scenes, "test": test_scenes}
+        self.holes = [hole_sampler(spec) for spec in holes or list(HOLES)]
+        self.hole_setup: Setup = setup
+        self.protocol: Protocol = protocol
+        self.images, self.estimator = images, estimator or DisFlow()
+        self.conditions: list[tuple[str, float]] = []
+        self.datasets: dict[str, FlowDataset] = {}
+
+    def setup(self, stage: str) -> None:
+        """Find the clips and prepare the splits that `stage` needs; say once where flow is only estimated."""
+        for split in SPLITS_OF[stage]:
+            stream = self.seed, SPLITS.index(split)
+            source = self._scenes(split, stream) if self.root is None else self._clips(self.root, split, stream)
+            self.datasets[split] = FlowDataset(source, self.holes, self.hole_setup, self.protocol, stream)
+
+    def _scenes(self, split: str, stream: tuple[int, ...]) -> FlowSource:
+        size = self.size or SCENE_SIZE
+        return SceneSource(stream, split, self.scenes[split], self.frames, size, self.images)
+
+    def _clips(self, root: Path, split: str, stream: tuple[int, ...]) -> FlowSource:
+        drawn = self.scenes["train"] if split == "train" else None
+        if has_flow_files(root):
+            if self.images:
+                raise InputError(f"{root}: flow files come without frames; expected data.images false")
+            return FileSource(self._split(flow_clips(root), split), self.frames, self.size, drawn, stream)
+        entries = self._split([entry for entry in read_dataset(root) if entry.masks is None], split)
+        if self.trainer is None or self.trainer.is_global_zero:
+            print(
+                f"{root}: the flow of {len(entries)} clips ({split}) is estimated by {type(self.estimator).__name__}: "
+                "pseudo ground truth",
+                file=sys.stderr,
+            )
+        return EstimatedSource(entries, self.estimator, self.frames, self.size, drawn, stream, self.images)
+
+    def _split(self, entries: list[ClipEntry], split: str) -> list[ClipEntry]:
+        if not entries:
+            raise InputError(f"{self.root}: no clip without masks; expected authentic clips, whose flow is true")
+        assert self.root is not None
+        listed = self.root / "manifest.csv"
+        chosen = [entry for entry in deal_splits(entries, self.seed, listed) if entry.split == split]
+        if not chosen:
+            raise InputError(f"{listed}: no clip in split {split!r}; expected a column `split`")
+        return chosen
+
+    def videos(self, split: str) -> list[VideoInfo]:
+        """Return what is known of each clip or scene of a split, for metrics."""
+        return self.datasets[split].source.videos
+
+    def train_dataloader(self) -> DataLoader[FlowWindow]:
+        """Windows in an order that depends on (seed, epoch) only."""
+        dataset, trainer = self.datasets["train"], self.trainer
+        ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        sampler = EpochSampler(dataset, num_replicas=ranks, rank=rank, shuffle=True, seed=self.seed)
+        return self._loader(dataset, repeated=True, sampler=sampler, drop_last=len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[FlowWindow]:
+        """Windows in order."""
+        return self._loader(self.datasets["val"], repeated=True)
+
+    def test_dataloader(self) -> DataLoader[FlowWindow]:
+        """Windows in order."""
+        return self._loader(self.datasets["test"])
+
+    def predict_dataloader(self) -> DataLoader[FlowWindow]:
+        """Windows of the test in order."""
+        return self._loader(self.datasets["test"])
+
+    def _loader(self, dataset: FlowDataset, *, repeated: bool = False, **options: Any) -> DataLoader[FlowWindow]:
+        """Return a loader; the workers of one that is `repeated` every epoch stay, those of others end with it."""
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            num_workers=self.workers,
+            persistent_workers=repeated and self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=collate,
+            worker_init_fn=_one_thread,
+            **options,
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
+        """Make frames float32 in [0, 1] and what is yes or no float32, on the device."""
+        batch = {
+            **batch,
+            "mask": batch["mask"].float(),
+            "hidden": batch["hidden"].float(),
+            "valid": batch["valid"].float(),
+            "occluded": batch["occluded"].float(),
+        }
+        return {**batch, "image": batch["image"].float() / 255} if "image" in batch else batch
+
+
+def collate(windows: Sequence[FlowWindow]) -> Batch:
+    """Stack windows of one size.
+
+    Raises:
+        InputError: naming two clips of different sizes.
+    """
+    sizes = {window["mask"].shape[-2:]: window["meta"]["clip"] for window in windows}
+    if len(sizes) > 1:
+        (a, clip_a), (b, clip_b) = list(sizes.items())[:2]
+        raise InputError(
+            f"clips {clip_a!r} ({a[0]}x{a[1]}) and {clip_b!r} ({b[0]}x{b[1]}) do not fit in one batch: "
+            "set data.size or data.batch_size 1"
+        )
+    columns: dict[str, Any] = {key: [window.get(key) for window in windows] for key in windows[0]}
+    return cast("Batch", {key: values if key == "meta" else torch.stack(values) for key, values in columns.items()})
