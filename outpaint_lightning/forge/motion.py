@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.pyramid import push_pull
 
 WINDOW = 21  # pixels a side of the patch that is followed
+_PATCH = np.ones((WINDOW, WINDOW), np.uint8)
 FEWEST_POINTS = 12  # three times what a homography needs
 AS_WELL = 1.1, 0.02  # factor and pixels; an error is as good as another up to these: 8 parameters fit some noise
 INFLUENCE = 16  # pixels; so near to a hole, flow depends on what covers it: DIS compares 8 x 8 pixels at half size
@@ -31,7 +32,7 @@ def camera_positions(
         shot. Where the motion cannot be found a new shot begins; frames of different shots have no common plane.
     """
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    inside = [cv2.erode(mask.astype(np.uint8), np.ones((WINDOW, WINDOW), np.uint8)) for mask in known]
+    inside = [cv2.erode(mask.astype(np.uint8), _PATCH) for mask in known]
     positions, shots = [np.eye(3)], [0]
     for before in range(len(frames) - 1):
         step = _homography(grey[before], grey[before + 1], inside[before], inside[before + 1])
@@ -142,19 +143,51 @@ def _agreeing(
     return first, np.where(second_known, second, moved)
 
 
-def estimate_flow(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def estimate_flow(
+    frames: NDArray[np.uint8], known: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the optical flow from each frame of a clip to the next and back, as DIS sees it: nothing is completed.
 
     Args:
         frames: `T H W 3`, two at least.
+        known: `T H W`. What is not known is covered first by something that moves with the camera: what moves
+            otherwise bends the flow around it, by its own motion, on coarse scales tens of pixels far. The flow there
+            means nothing. None: all is known.
 
     Returns:
         `T-1 H W 2` in pixels, x first, from frame t to t + 1; and the same from frame t + 1 to t.
     """
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    there = [_dis(first, second) for first, second in itertools.pairwise(grey)]
-    back = [_dis(second, first) for first, second in itertools.pairwise(grey)]
+    if known is None or known.all():
+        pairs = list(itertools.pairwise(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames))
+    else:
+        covered = [_covered(frame, here) for frame, here in zip(frames, known, strict=True)]
+        pairs = [
+            _agreeing(*pair, *seen, _camera(*pair, *seen))
+            for pair, seen in zip(itertools.pairwise(covered), itertools.pairwise(known), strict=True)
+        ]
+    there, back = ([_dis(*pair[::way]) for pair in pairs] for way in (1, -1))
     return np.stack(there), np.stack(back)
+
+
+def _covered(frame: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a frame `H W 3` with a smooth surface where it is not known; black where nothing is."""
+    if not known.any():
+        return np.zeros_like(frame)
+    weight = known.astype(np.float32)
+    return np.where(known[..., None], frame, np.rint(push_pull(frame * weight[..., None], weight)).astype(np.uint8))
+
+
+def _camera(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_known: NDArray[np.bool_],
+    second_known: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the homography from one frame to another; where their motion cannot be found, that of no motion."""
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
+    inside = [cv2.erode(known.astype(np.uint8), _PATCH) for known in (first_known, second_known)]
+    step = _homography(*grey, *inside)
+    return np.eye(3) if step is None else step
 
 
 def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:

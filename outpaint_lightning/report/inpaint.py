@@ -36,7 +36,7 @@ from outpaint_lightning.io import (
 )
 from outpaint_lightning.io.checkpoints import find_checkpoint
 from outpaint_lightning.nets.fills import BiharmonicFill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
-from outpaint_lightning.report.localize import choose_device
+from outpaint_lightning.report.localize import choose_device, until_broken
 from outpaint_lightning.report.propagation import Origin, Propagated, propagate
 from outpaint_lightning.tasks import FlowRefinementTask, load_task
 from outpaint_lightning.types import InputError, did_you_mean
@@ -86,8 +86,8 @@ def inpaint(
     turquoise both, red no frame), `flow/forward/00000.flow.png` and `flow/backward/00001.flow.png` (the completed flow;
     the last frame has no forward flow, the first no backward flow), and `summary.json`.
 
-    A clip longer than `window` frames is worked through in pieces of it that overlap by half: pixels travel over a
-    quarter of it at least.
+    A file that breaks off is filled as far as it decodes, and named afterwards. A clip longer than `window` frames is
+    worked through in pieces of it that overlap by half: pixels travel over a quarter of it at least.
 
     Args:
         video: a video file or a folder of frames, two at least.
@@ -106,7 +106,8 @@ def inpaint(
         The content of `summary.json`.
 
     Raises:
-        InputError: the clip, the masks or the checkpoint cannot be used, or do not fit together.
+        InputError: the clip, the masks or the checkpoint cannot be used, or do not fit together; or the clip broke off,
+            and what was made of its beginning is written.
     """
     for name, value, least in (("--window", window, SMALLEST_WINDOW), ("--dilate", dilate, 0), ("--steps", steps, 1)):
         if value is not None and value < least:
@@ -124,6 +125,7 @@ def inpaint(
 
     start = time.monotonic()
     record = _Record()
+    error: list[InputError] = []
     with _whole_folder(folder) as partial:
         with ExitStack() as stack:
             size = (clip.height, clip.width)
@@ -131,20 +133,20 @@ def inpaint(
             provenance = stack.enter_context(VideoWriter(partial / "provenance.mp4", *size, clip.fps))
             quiet = not sys.stderr.isatty()
             bar = stack.enter_context(tqdm(total=len(clip), desc=clip.name, unit="frame", disable=quiet))
-            for piece in _pieces(zip(clip, holes, strict=True), len(clip), complete, window, record):
+            source = zip(until_broken(clip, error), holes, strict=False)  # their number is the same but for a break
+            for piece in _pieces(source, len(clip), complete, window, record):
                 for number, frame, origin, flows in zip(
                     piece.numbers, piece.done.frames, piece.done.origin, piece.flows, strict=True
                 ):
                     write_image(partial / "frames" / f"{number:05d}.png", frame)
                     result.write(frame)
                     provenance.write(draw_origin(frame, origin))
-                    for direction, flow, missing in zip(
-                        ("forward", "backward"), flows, (number == len(clip) - 1, number == 0), strict=True
-                    ):
-                        if not missing:
-                            write_flow(partial / "flow" / direction / f"{number:05d}.flow.png", flow)
+                    for direction, flow in flows.items():
+                        write_flow(partial / "flow" / direction / f"{number:05d}.flow.png", flow)
                     record.count(origin)
                     bar.update()
+            if error and not record.frames:
+                raise error[0]
         seconds = time.monotonic() - start
         summary = {
             "input": str(clip.path),
@@ -161,6 +163,7 @@ def inpaint(
             "pixels": {kind.name.lower(): record.pixels[kind] for kind in Origin},
             "fallbacks": record.fallbacks,
             "warnings": record.warnings(),
+            "error": str(error[0]) if error else None,
             "seconds": round(seconds, 3),
             "frames_per_second": round(record.frames / seconds, 3),
         }
@@ -168,6 +171,8 @@ def inpaint(
     print(_told(summary, folder))
     for warning in summary["warnings"]:
         print(f"warning: {warning}")
+    if error:
+        raise error[0]
     return summary
 
 
@@ -336,8 +341,8 @@ class _Piece:
 
     numbers: range
     done: Propagated
-    flows: list[Flows]
-    """Of each frame the forward and the backward flow, `H W 2`."""
+    flows: list[dict[str, NDArray[np.float32]]]
+    """Of each frame the `forward` and the `backward` flow, `H W 2`; none leads beyond the clip's ends."""
 
 
 def _pieces(
@@ -348,6 +353,8 @@ def _pieces(
     record: _Record,
 ) -> Iterator[_Piece]:
     """Fill `total` frames as they come, holding `window` of them: a quarter done before, and a quarter to look ahead.
+
+    Where the source breaks off, the clip ends there; of a single frame nothing is made.
 
     Raises:
         InputError: nothing is known in any frame that is held.
@@ -363,8 +370,12 @@ def _pieces(
             frames.append(frame)
             holes.append(hole)
             if len(frames) > 1:
-                there, back = estimate_flow(np.stack(frames[-2:]))
+                there, back = estimate_flow(np.stack(frames[-2:]), ~np.stack(holes[-2:]))
                 steps.append((there[0], back[0]))
+        if len(frames) < window:
+            total = first + len(frames)
+        if not steps:
+            return
         hole = np.stack(holes)
         forward, backward, broken = _completed(hole, steps, complete)
         try:
@@ -375,8 +386,12 @@ def _pieces(
         numbers = range(first + ready, first + until)
         record.fallbacks["flow_not_finite"] += [number for number in numbers if broken]
         record.fallbacks["copied_frames"] += [first + number for number in done.copied if number < until]
-        ways = (flow[ready:until].permute(0, 2, 3, 1).cpu().numpy() for flow in (forward, backward))
-        yield _Piece(numbers, done[ready:until], list(zip(*ways, strict=True)))
+        ways = [
+            (direction, flow[ready:until].permute(0, 2, 3, 1).cpu().numpy(), end)
+            for direction, flow, end in (("forward", forward, total - 1), ("backward", backward, 0))
+        ]
+        flows = [{name: flow[i] for name, flow, end in ways if number != end} for i, number in enumerate(numbers)]
+        yield _Piece(numbers, done[ready:until], flows)
         drop = max(0, until - margin)
         settled, ready = done[drop:until], until - drop
         frames, holes, steps = frames[drop:], holes[drop:], steps[drop:]

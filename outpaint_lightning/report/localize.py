@@ -202,7 +202,7 @@ def _localize_clip(
             overlay_video = stack.enter_context(VideoWriter(partial / "overlay.mp4", *size, clip.fps))
             quiet = not sys.stderr.isatty()
             bar = stack.enter_context(tqdm(total=len(clip), desc=clip.name, unit="frame", disable=quiet))
-            source = windows(_until_broken(clip, error), length, task.window["stride"])
+            source = windows(until_broken(clip, error), length, task.window["stride"])
             while batch := list(islice(source, batch_size)):
                 for window, probability in zip(batch, judge(batch), strict=True):
                     mask = (probability >= threshold).numpy()
@@ -251,7 +251,7 @@ def _localize_clip(
     return summary, line
 
 
-def _until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:
+def until_broken(clip: Clip, error: list[InputError]) -> Iterator[Frame]:
     """Yield the frames that decode; put what stopped them early into `error`."""
     try:
         yield from clip

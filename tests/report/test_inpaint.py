@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from support import texture
+from support import REPOSITORY, texture
 
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import VideoFile, VideoWriter, read_flow, read_image, write_image, write_mask
@@ -51,7 +51,8 @@ def written(folder):
 
 
 def psnr(found, true):
-    return 10 * np.log10(255**2 / np.mean((found.astype(float) - true) ** 2))
+    error = np.mean((found.astype(float) - true) ** 2)
+    return 10 * np.log10(255**2 / error) if error else np.inf
 
 
 def refused(capsys, line, *parts):
@@ -256,6 +257,92 @@ def test_nothing_is_overwritten_unasked(material, tmp_path, capsys):
     assert not (tmp_path / "clip" / "mine.txt").exists()
     refused(capsys, words(material, material, "--fill", "zero", "--overwrite"), "would replace")
     assert (material / "clip" / "00000.png").exists()
+
+
+@pytest.fixture(scope="module")
+def refiner(tmp_path_factory):
+    """The run folder of one epoch of `fit` of the small refiner through the real command line."""
+    run = tmp_path_factory.mktemp("runs") / "refiner"
+    options = {
+        **{"data.scenes": 2, "data.val_scenes": 1, "data.size": "[40,48]", "data.frames": 4, "data.batch_size": 2},
+        **{"data.workers": 0, "model.net.channels": 4, "model.net.steps": 2, "trainer.max_epochs": 1},
+        **{"trainer.default_root_dir": run, "model.optimizer.lr": 0.02},
+    }
+    words = ["--config", str(REPOSITORY / "configs" / "refiner" / "small.yaml")]
+    assert main(["fit", *words, *(f"--{name}={value}" for name, value in options.items())]) == 0
+    return run
+
+
+def test_a_refiner_completes_the_flow(material, clean, holes, refiner, tmp_path):
+    """The checkpoint's steps, or those asked for. Catches a refiner that is loaded and then left out.
+
+    Two training steps change its fill little: what is hidden is found as well as with the fill, less 3 dB.
+    """
+    summary = inpaint(material / "clip", material / "masks", tmp_path / "given", ckpt_path=refiner)
+    assert (summary["steps"], summary["fill"]) == (2, None)
+    assert str(refiner) in summary["checkpoint"]
+    assert summary["fallbacks"]["flow_not_finite"] == []
+    frames = written(tmp_path / "given" / "clip")
+    assert np.array_equal(frames[~holes], clean[~holes])
+    assert psnr(frames[holes], clean[holes]) > 32
+    assert main(words(material, tmp_path / "more", "--ckpt_path", str(refiner), "--steps", "5")) == 0
+    assert json.loads((tmp_path / "more" / "clip" / "summary.json").read_text())["steps"] == 5
+    inpaint(material / "clip", material / "masks", tmp_path / "fill", fill="harmonic")
+    refined, filled = (
+        np.stack([read_flow(file).flow for file in sorted((tmp_path / kind / "clip/flow/forward").iterdir())])
+        for kind in ("given", "fill")
+    )
+    difference = np.abs(refined - filled).max((0, 3))  # two roundings to 16 bits of a range of 10 pixels: 2e-4
+    assert difference[0, 0] < 2e-4
+    assert difference.max() > 2e-3
+
+
+@pytest.mark.parametrize("window", [4, 40])
+def test_truncated_video_keeps_what_decodes(monkeypatch, clean, holes, tmp_path, capsys, window):
+    """Filled as far as it goes, in one piece or several; then it is named and the exit code is 2."""
+    from outpaint_lightning.io import video as video_module
+
+    class Broken(video_module.VideoFile):
+        def __iter__(self):
+            for t, frame in enumerate(super().__iter__()):
+                if t == breaks:
+                    raise InputError(f"{self.path}: frame {t} does not decode (file truncated?)")
+                yield frame
+
+    with VideoWriter(tmp_path / "clip.mp4", HEIGHT, WIDTH, 25) as film:
+        for frame in clean:
+            film.write(frame)
+    write_mask(tmp_path / "mask.png", holes[0])
+    line = ["inpaint", str(tmp_path / "clip.mp4"), "--masks", str(tmp_path / "mask.png"), "--fill", "harmonic"]
+    monkeypatch.setattr(video_module, "VideoFile", Broken)
+    for breaks in (4, 5):
+        out = tmp_path / str(breaks)
+        assert main([*line, "--out", str(out), "--window", str(window)]) == 2
+        assert f"frame {breaks} does not decode" in capsys.readouterr().err
+        summary = json.loads((out / "clip" / "summary.json").read_text())
+        assert summary["frames"] == breaks == len(written(out / "clip"))
+        assert f"frame {breaks}" in summary["error"]
+        assert len(list((out / "clip" / "flow" / "forward").iterdir())) == breaks - 1
+    breaks = 1  # nothing can be taken from other frames
+    refused(capsys, [*line, "--out", str(tmp_path / "none")], "frame 1 does not decode")
+    assert not (tmp_path / "none" / "clip").exists()
+
+
+def test_an_object_does_not_bend_the_flow_around_it(clean, tmp_path):
+    """A box in front of the camera moves against the pan, 12 pixels a frame, bright: what DIS sees of it is covered.
+
+    Its own motion would reach the vectors 8 pixels beside the mask; those of the pan are known to 0.25 px.
+    """
+    for t, frame in enumerate(clean):
+        moving, left = frame.copy(), 6 + 12 * t
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        mask[24:44, left : left + 12] = True
+        moving[mask] = texture(9, 20, 12).reshape(-1, 3) // 2 + 128
+        write_image(tmp_path / "walk" / f"{t}.png", moving)
+        write_mask(tmp_path / "masks" / f"{t}.png", mask)
+    inpaint(tmp_path / "walk", tmp_path / "masks", tmp_path / "out", fill="harmonic")
+    for file in sorted((tmp_path / "out" / "walk" / "flow" / "forward").iterdir()):
+        assert np.abs(read_flow(file).flow[8:-8, 8:-8] - (-2, 0)).max() < 0.5
 
 
 def test_neither_completion_is_refused(material, tmp_path):
