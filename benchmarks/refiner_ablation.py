@@ -7,12 +7,12 @@ OUT/<row>/<seed>, with its output in log.txt there; the same command goes on whe
 the scenes, too. The table is printed and goes to OUT/refiner.csv, one row a run. Exit code 1: a run failed.
 
     <rule>_<architecture>   the rule for confidences and how new features meet old ones, with the L1 loss
-    total_variation         power_replace, its loss plus the total variation of the flow
-    forward_backward        power_replace, its loss plus the shorter of the two cycles
-    half_pixel              power_replace, neighbours sampled half a pixel off, as the source's code does
-    steep                   polynomial_replace, its cubic started from where the source's ended (its figure 18)
+    total_variation         polynomial_add, its loss plus the total variation of the flow
+    forward_backward        polynomial_add, its loss plus the shorter of the two cycles
+    half_pixel              polynomial_add, neighbours sampled half a pixel off, as the source's code does
+    steep                   polynomial_add, its cubic started from where the source's ended (its figure 18)
     epsilon_floor           steep, every confidence at least 1e-5, as the source's code has it
-    moving                  power_replace, the loss moving from the first update to the last (the source's equation 3)
+    moving                  polynomial_add, the loss moving from the first update to the last (the source's equation 3)
     sigma_500               moving, the width of 500 that is printed: all updates weigh the same
 """
 
@@ -102,8 +102,8 @@ SCALES = {
 class Row:
     """What differs from small.yaml."""
 
-    rule: str | Mapping[str, Any] = f"{NETS}.PowerRule"
-    architecture: str = "replace"
+    rule: str | Mapping[str, Any] = f"{NETS}.PolynomialRule"
+    architecture: str = "add"
     net: str = f"{NETS}.FlowRefiner"
     criterion: Mapping[str, Any] = field(default_factory=dict)
     width: float | None = None

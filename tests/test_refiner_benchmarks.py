@@ -96,7 +96,7 @@ def test_from_a_floor_an_empty_mask_becomes_confident():
 
 
 def test_rows_are_trained_with_what_they_say(tmp_path):
-    """A row whose option is swallowed on the way would be a second `power_replace` under another name."""
+    """A row whose option is swallowed on the way would be a second `polynomial_add` under another name."""
     scale = refiner_ablation.SCALES["two-cores"]
     names = ["binary_2", "total_variation", "epsilon_floor", "sigma_500"]
     runs = refiner_ablation.planned(tmp_path, names, scale, seeds=2)

@@ -23,7 +23,7 @@ CARRIED = 0.5  # confidence in what a coarser level says, of its own
 TOUCHED = 1e-4  # share of a coarse pixel that is hidden, above rounding
 NORM_FLOOR = 1e-6  # of a mean square
 
-Architecture = Literal["1", "2", "replace"]
+Architecture = Literal["1", "2", "replace", "add"]
 
 
 class Refinement(NamedTuple):
@@ -66,8 +66,6 @@ class FlowToFeature(nn.Module):
 class FeatureToFlow(nn.Module):
     """The two flows of each pixel's features: one 1x1 convolution, without bias, so that no features are no flow.
 
-    It starts from zeros: an untrained refiner that decodes changes of features leaves the fill as it is.
-
     Args:
         channels: number of features.
         scale: pixels of flow that count as 1.
@@ -77,7 +75,6 @@ class FeatureToFlow(nn.Module):
         super().__init__()
         self.scale = scale
         self.last = nn.Conv2d(channels, 4, 1, bias=False)
-        nn.init.zeros_(self.last.weight)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return flows `N 4 H W` in pixels, forward and backward, of features `N channels H W`."""
@@ -138,10 +135,16 @@ def _replace(old: Tensor, new: Tensor, sure: Tensor, known: Tensor) -> Tensor:
     return old * (1 - gate) + new * gate
 
 
+def _add(old: Tensor, new: Tensor, sure: Tensor, known: Tensor) -> Tensor:
+    """The new features are a change of the old ones, as far as it is sure and they were not."""
+    return old + new * sure * (1 - known)
+
+
 ARCHITECTURES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
     "1": _average,
     "2": _overwrite,
     "replace": _replace,
+    "add": _add,
 }
 """How an update's features meet those before it: called with the old and the new ones and both confidences."""
 
@@ -168,7 +171,8 @@ class FlowRefiner(nn.Module):
         fill: of the hidden vectors at the start; None for `HarmonicFill()`.
         rule: makes the rule for confidences from a number of groups: a `MaskRule` class, or a partial one.
         architecture: how new features meet old ones. `"1"`: an average where the old ones keep their weight, the
-            source's; `"2"`: the new ones, everywhere; `"replace"`: the new ones, by their confidence.
+            source's; `"2"`: the new ones, everywhere; `"replace"`: the new ones, by their confidence; `"add"`: the
+            old ones, changed by the new ones, which are zeros before training, so that learning starts from the fill.
         channels: number of features of a pixel.
         steps: number of updates, on each level.
         scale: pixels of flow that the net sees as 1.
@@ -190,7 +194,7 @@ class FlowRefiner(nn.Module):
         self,
         fill: Fill | None = None,
         rule: Callable[[int], MaskRule] = PowerRule,
-        architecture: Architecture = "replace",
+        architecture: Architecture = "add",
         channels: int = 32,
         steps: int = 5,
         scale: float = 20.0,
@@ -214,6 +218,10 @@ class FlowRefiner(nn.Module):
         self.encoder = FlowToFeature(channels, scale)
         self.update = Update(channels, rule)
         self.decoder = FeatureToFlow(channels, scale)
+        # Zeros in one layer leave the fill as it is before training; in two, neither would ever learn of the other.
+        silent = self.update.second.convolution if architecture == "add" else self.decoder.last
+        for parameter in silent.parameters():
+            nn.init.zeros_(parameter)
         self.architecture = architecture
         self.steps, self.levels, self.residual, self.monotone = steps, levels, residual, monotone
         self.detach_flow, self.detach_confidence = detach_flow, detach_confidence
