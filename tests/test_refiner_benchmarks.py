@@ -60,7 +60,7 @@ def test_half_a_pixel_off_no_flow_is_a_blur():
 def answers(kind, **options):
     torch.manual_seed(0)
     net = kind(channels=4, crop=False, **options)
-    torch.nn.init.normal_(net.decoder.last.weight)  # it starts from zeros, which leave the fill as it is
+    torch.nn.init.normal_(net.update.second.convolution.weight)  # it starts from zeros, which leave the fill as it is
     hidden = torch.zeros(1, 3, 2, 12, 16)
     hidden[..., 4:8, 5:11] = 1
     generator = torch.Generator().manual_seed(1)
@@ -135,7 +135,7 @@ def test_what_is_laid_over_small_yaml_leaves_the_rest_of_it(tmp_path, monkeypatc
     for net in nets.values():
         assert net["init_args"]["channels"] == 4
         assert net["init_args"]["fill"]["class_path"] == small["net"]["init_args"]["fill"]["class_path"]
-        assert [net["init_args"][key] for key in ("steps", "scale")] == [5, 20.0]
+        assert [net["init_args"][key] for key in ("steps", "levels")] == [4, 2]
     assert [net["class_path"] for net in nets.values()] == [
         *("refiner_ablation.EpsilonFloor", "refiner_ablation.HalfPixel", "outpaint_lightning.nets.FlowRefiner")
     ]
