@@ -94,7 +94,7 @@ def test_a_look_back_holds_the_files_pixels(dataset):
 
 def test_a_stride_of_zero_is_refused(dataset):
     """It would compare each frame with itself."""
-    with pytest.raises(InputError, match="stride 0, every 1: expected at least 2, other than 0"):
+    with pytest.raises(InputError, match="stride 0, every 1: expected at least 1, other than 0"):
         WindowDataset(entries(dataset), stride=0)
 
 

@@ -265,7 +265,13 @@ def refiner(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "refiner"
     options = {
         **{"data.scenes": 2, "data.val_scenes": 1, "data.size": "[40,48]", "data.frames": 4, "data.batch_size": 2},
-        **{"data.workers": 0, "model.net.channels": 4, "model.net.steps": 2, "trainer.max_epochs": 1},
+        **{
+            "data.workers": 0,
+            "model.net.channels": 4,
+            "model.net.steps": 2,
+            "model.net.levels": 1,
+            "trainer.max_epochs": 1,
+        },
         **{"trainer.default_root_dir": run, "model.optimizer.lr": 0.02},
     }
     words = ["--config", str(REPOSITORY / "configs" / "refiner" / "small.yaml")]
