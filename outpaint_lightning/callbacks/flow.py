@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import numpy as np
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outpaint_lightning.io import write_csv, write_flow, write_image, write_json
+from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, number
+from outpaint_lightning.io import write_csv, write_flow, write_json
 from outpaint_lightning.io.pictures import flow_colours, strip
 from outpaint_lightning.metrics import REFINED, STRATA
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch
 
 if TYPE_CHECKING:
     from outpaint_lightning.nets.refiner import Refinement
@@ -32,7 +32,7 @@ class FlowReport(Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write and print, once, in the first process."""
-        if not _completes_flow(pl_module) or not trainer.is_global_zero or _is_dry(trainer):
+        if not _completes_flow(pl_module) or not trainer.is_global_zero or is_dry(trainer):
             return
         folder = Path(trainer.default_root_dir) / "test"
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
@@ -52,17 +52,17 @@ def flow_table(summary: Mapping[str, Any]) -> list[str]:
         kind = "bound" if name in summary["bounds"] else "floor"
         title = f"{summary['steps']} updates" if name == REFINED else f"  {kind} {name}"
         values = [*(errors["epe"][stratum] for stratum in STRATA), errors["above_1px"]["hole"]]
-        lines.append(f"{title:32} " + "".join(f"{_score(value):>12}" for value in values))
+        lines.append(f"{title:32} " + "".join(f"{number(value):>12}" for value in values))
     return [
         *lines,
-        f"{'in the hole, 95% over sources':32} {_score(epe['low'])} to {_score(epe['high'])}  ({epe['videos']} videos, "
+        f"{'in the hole, 95% over sources':32} {number(epe['low'])} to {number(epe['high'])}  ({epe['videos']} videos, "
         f"protocol {summary['protocol']}, setup {summary['setup']})",
-        f"{'gain over the best floor':32} {_score(summary['gain'])}  (floor - error) / floor; over its own fill "
-        f"{_score(summary['gain_over_fill'])}",
-        f"{'videos worse than their fill':32} {worse['videos']} of {worse['of']}, by {_score(worse['largest'])} px at "
+        f"{'gain over the best floor':32} {number(summary['gain'])}  (floor - error) / floor; over its own fill "
+        f"{number(summary['gain_over_fill'])}",
+        f"{'videos worse than their fill':32} {worse['videos']} of {worse['of']}, by {number(worse['largest'])} px at "
         "most",
-        f"{'error by confidence, least first':32} {' '.join(_score(value) for value in confidence['deciles'])}",
-        f"{'AUSE':32} {_score(confidence['ause'])}  ({_score(confidence['ratio'])} of what no knowledge gives)",
+        f"{'error by confidence, least first':32} {' '.join(number(value) for value in confidence['deciles'])}",
+        f"{'AUSE':32} {number(confidence['ause'])}  ({number(confidence['ratio'])} of what no knowledge gives)",
     ]
 
 
@@ -83,7 +83,7 @@ class FlowWriter(Callback):
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
         """Write the flows of one batch."""
-        if not _completes_flow(pl_module) or _is_dry(trainer):
+        if not _completes_flow(pl_module) or is_dry(trainer):
             return
         root = Path(trainer.default_root_dir) / "predict"
         answered = ((batch["hidden"] + batch["valid"]) > 0.5).cpu().numpy()  # B T direction H W
@@ -94,13 +94,12 @@ class FlowWriter(Callback):
                     write_flow(file, _channels_last(flow[-1][i, t]), answered[i, t, at])
 
 
-class FlowPictures(Callback):
+class FlowPictures(ValidationPictures):
     """Show the updates of a few validation windows after each validation of a training.
 
     Of one window of each of the first videos, the frame with the largest hole: a row of its flow forward, true, filled
     and after each update, and below it the hole, in black, and the confidence at the start and after each update, white
-    for 1. In `<run>/pictures/epoch_0000.png` and in every logger that takes images (W&B by `log_image`, TensorBoard by
-    `add_image`). Does so for tasks that complete flow.
+    for 1. See `ValidationPictures`. Does so for tasks that complete flow.
 
     Args:
         count: windows shown, at most.
@@ -109,47 +108,18 @@ class FlowPictures(Callback):
         InputError: the count is below 1.
     """
 
+    NAME, KEY = "val/flow", "clip"
+
     def __init__(self, count: int = 4) -> None:
-        if count < 1:
-            raise InputError(f"FlowPictures.count is {count}: expected at least 1")
-        self.count = count
-        self._pictures: dict[str, NDArray[np.uint8]] = {}
+        super().__init__(count)
 
-    def on_validation_epoch_start(self, *_: Any) -> None:
-        """Start with none."""
-        self._pictures = {}
+    def is_for(self, pl_module: pl.LightningModule) -> bool:
+        """Return whether a task completes flow."""
+        return _completes_flow(pl_module)
 
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,  # noqa: ARG002 (Lightning's hook)
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Draw the first window of each video not shown yet."""
-        if not _completes_flow(pl_module) or not trainer.is_global_zero or _is_dry(trainer):
-            return
-        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
-            return
-        for i, meta in enumerate(batch["meta"]):
-            if len(self._pictures) < self.count and meta["clip"] not in self._pictures:
-                self._pictures[meta["clip"]] = drawn(outputs["refinement"], batch, i)
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Write and log them."""
-        pictures = [*self._pictures.values()]
-        if not pictures:
-            return
-        whole = strip([[picture] for picture in pictures])
-        write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", whole)
-        loggers: Sequence[Any] = trainer.loggers
-        for logger in loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image("val/flow", pictures, step=trainer.global_step)
-            elif hasattr(logger.experiment, "add_image"):
-                logger.experiment.add_image("val/flow", whole, trainer.global_step, dataformats="HWC")
+    def draw(self, outputs: Any, batch: Batch, sample: int) -> NDArray[np.uint8]:
+        """Return the updates of a window."""
+        return drawn(outputs["refinement"], batch, sample)
 
 
 def drawn(refinement: Refinement, batch: Batch, window: int) -> NDArray[np.uint8]:
@@ -175,11 +145,3 @@ def _channels_last(flow: Tensor) -> NDArray[np.float32]:
 def _completes_flow(pl_module: pl.LightningModule) -> bool:
     """Whether a task leaves a result per clip of flow, not of images or masks."""
     return hasattr(pl_module, "per_clip")
-
-
-def _is_dry(trainer: pl.Trainer) -> bool:
-    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
-
-
-def _score(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from outpaint_lightning.callbacks.base import is_dry
 from outpaint_lightning.io import write_mask
 from outpaint_lightning.types import Batch
 
@@ -36,7 +37,7 @@ class MaskWriter(BasePredictionWriter):
         """Write the masks of one batch."""
         if not isinstance(prediction, Tensor):
             return
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
+        if is_dry(trainer):
             return
         root = Path(trainer.default_root_dir) / "predict"
         for meta, mask in zip(batch["meta"], prediction.cpu().numpy(), strict=True):

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from outpaint_lightning.callbacks.base import is_dry
 from outpaint_lightning.io import write_json
 from outpaint_lightning.metrics import PROTOCOLS
 from outpaint_lightning.types import Batch, InputError, did_you_mean
@@ -72,7 +73,7 @@ class ProtocolReport(Callback):
         for name, values in results.items():
             shown = ", ".join(f"{key} {value:.3f}" for key, value in values.items() if "/" not in key)
             print(f"protocol {name:12} {shown}")
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
+        if is_dry(trainer):
             return
         plain = {
             name: {key: None if math.isnan(value) else value for key, value in values.items()}

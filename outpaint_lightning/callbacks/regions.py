@@ -11,14 +11,14 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, number
 from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
 from outpaint_lightning.io.pictures import draw_boxes, overlay, strip
 from outpaint_lightning.metrics import BOX_FLOORS, SIDES, BoxScores, in_pixels
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch
 
 EXAMPLES = 4  # pictures in a row of `examples`
 EXAMPLE_SIZE = (288, 216)  # width and height of each, in pixels
@@ -33,7 +33,7 @@ class RegionReport(Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write and print, once, in the first process."""
-        if not _judges_images(pl_module) or not trainer.is_global_zero or _is_dry(trainer):
+        if not _judges_images(pl_module) or not trainer.is_global_zero or is_dry(trainer):
             return
         folder = Path(trainer.default_root_dir) / "test"
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
@@ -77,31 +77,31 @@ def region_table(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of a test's table: the class, the box and the mask beside their floors, kinds of masks."""
     iou, floors, gain, images = (summary[name] for name in ("iou", "floors", "gain", "images"))
     lines = [
-        f"{'F1 of the class':32} {_score(summary['f1'])}  (precision {_score(summary['precision'])}, recall "
-        f"{_score(summary['recall'])}, AUROC {_score(summary['auroc'])}; {images['forged']} forged, "
+        f"{'F1 of the class':32} {number(summary['f1'])}  (precision {number(summary['precision'])}, recall "
+        f"{number(summary['recall'])}, AUROC {number(summary['auroc'])}; {images['forged']} forged, "
         f"{images['authentic']} authentic images)",
-        f"  {'floor all_forged':30} {_score(floors['all_forged'])}  gain over it {_score(gain['f1'])}",
-        f"{'IoU of the box, mean':32} {_score(iou['mean'])}  ({_score(iou['low'])} to {_score(iou['high'])}; of images "
-        f"found {_score(iou['found'])}; above 0.5 {_score(iou['above_50'])}, above 0.75 {_score(iou['above_75'])}; "
-        f"GIoU {_score(summary['giou'])})",
-        *(f"  {f'floor {name}':30} {_score(floors[name])}" for name in BOX_FLOORS),
-        f"  {'gain over the best floor':30} {_score(gain['iou'])}  (IoU - floor) / (1 - floor)",
+        f"  {'floor all_forged':30} {number(floors['all_forged'])}  gain over it {number(gain['f1'])}",
+        f"{'IoU of the box, mean':32} {number(iou['mean'])}  ({number(iou['low'])} to {number(iou['high'])}; of images "
+        f"found {number(iou['found'])}; above 0.5 {number(iou['above_50'])}, above 0.75 {number(iou['above_75'])}; "
+        f"GIoU {number(summary['giou'])})",
+        *(f"  {f'floor {name}':30} {number(floors[name])}" for name in BOX_FLOORS),
+        f"  {'gain over the best floor':30} {number(gain['iou'])}  (IoU - floor) / (1 - floor)",
     ]
     for title in ("by_family", "by_forger"):
         lines += [
-            f"  {name:30} F1 {_score(group['f1'])}, IoU {_score(group['iou'])}  ({group['images']} images)"
+            f"  {name:30} F1 {number(group['f1'])}, IoU {number(group['iou'])}  ({group['images']} images)"
             for name, group in summary[title].items()
         ]
     gap = summary["rectangle_gap"]
     lines += [
-        f"{'rectangles less other masks':32} F1 {_score(gap['f1'])}, IoU {_score(gap['iou'])}",
+        f"{'rectangles less other masks':32} F1 {number(gap['f1'])}, IoU {number(gap['iou'])}",
         f"{'trained from':32} {'pretrained weights' if summary['pretrained'] else 'scratch'}, images of "
         f"{'x'.join(map(str, summary['size'] or '?'))}",
     ]
     if mask := summary.get("mask"):
         lines.append(
-            f"{'pixel F1 of the mask, mean':32} {_score(mask['f1'])}  (IoU {_score(mask['iou'])}, IoU of its box "
-            f"{_score(mask['box_iou'])}, false positives on authentic images {_score(mask['pixel_fpr'])})"
+            f"{'pixel F1 of the mask, mean':32} {number(mask['f1'])}  (IoU {number(mask['iou'])}, IoU of its box "
+            f"{number(mask['box_iou'])}, false positives on authentic images {number(mask['pixel_fpr'])})"
         )
     return lines
 
@@ -136,7 +136,7 @@ class BoxWriter(Callback):
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
         """Enter the boxes of one batch, and write its pictures."""
-        if not _judges_images(pl_module) or _is_dry(trainer):
+        if not _judges_images(pl_module) or is_dry(trainer):
             return
         videos = [self._position[meta["clip"]] for meta in batch["meta"]]
         frames = [meta["frames"][0] for meta in batch["meta"]]
@@ -156,7 +156,7 @@ class BoxWriter(Callback):
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the tables, once, in the first process."""
-        if not _judges_images(pl_module) or _is_dry(trainer):
+        if not _judges_images(pl_module) or is_dry(trainer):
             return
         table = self._scores.compute().cpu()  # here all processes meet
         if not trainer.is_global_zero:
@@ -211,66 +211,38 @@ def coco(images: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]])
     return {"images": list(images), "annotations": annotations, "categories": [{"id": 1, "name": "forged"}]}
 
 
-class BoxPictures(Callback):
+class BoxPictures(ValidationPictures):
     """Show the true (green) and found (yellow) boxes of a few validation images after each validation of a training.
 
-    One forged image of each of the first sources, as the net sees it, in `<run>/pictures/epoch_0000.png` and in every
-    logger that takes images (W&B by `log_image`, TensorBoard by `add_image`). Does so for tasks that judge images.
+    One forged image of each of the first sources, as the net sees it; see `ValidationPictures`. Does so for tasks that
+    judge images.
 
     Args:
         count: images shown, at most.
+
+    Raises:
+        InputError: the count is below 1.
     """
 
+    NAME, KEY, COLUMNS = "val/boxes", "source", 4
+
     def __init__(self, count: int = 8) -> None:
-        if count < 1:
-            raise InputError(f"BoxPictures.count is {count}: expected at least 1")
-        self.count = count
-        self._pictures: dict[str, NDArray[np.uint8]] = {}
+        super().__init__(count)
 
-    def on_validation_epoch_start(self, *_: Any) -> None:
-        """Start with none."""
-        self._pictures = {}
+    def is_for(self, pl_module: pl.LightningModule) -> bool:
+        """Return whether a task judges images."""
+        return _judges_images(pl_module)
 
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,  # noqa: ARG002 (Lightning's hook)
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Draw the first forged image of each source not shown yet."""
-        if not _judges_images(pl_module) or not trainer.is_global_zero or _is_dry(trainer):
-            return
-        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
-            return
+    def draw(self, outputs: Any, batch: Batch, sample: int) -> NDArray[np.uint8] | None:
+        """Return a forged image with its boxes, None for an authentic one."""
+        if not batch["label"][sample]:
+            return None
         height, width = batch["image"].shape[-2:]
         sides = batch["box"].new_tensor([width, height, width, height])
-        for i, meta in enumerate(batch["meta"]):
-            if len(self._pictures) == self.count:
-                return
-            if meta["source"] in self._pictures or not batch["label"][i]:
-                continue
-            image = (batch["image"][i, 0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-            found, true = outputs["box"][i] / sides, batch["box"][i] / sides
-            mask = outputs["mask"][i] if "mask" in outputs else None
-            self._pictures[meta["source"]] = drawn(image, outputs["score"][i].item(), found, mask, true)
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Write and log them."""
-        pictures = [*self._pictures.values()]
-        if not pictures:
-            return
-        rows = [pictures[i : i + 4] for i in range(0, len(pictures), 4)]
-        rows[-1] += [np.full_like(pictures[0], 255)] * (len(rows[0]) - len(rows[-1]))
-        write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", strip(rows))
-        loggers: Sequence[Any] = trainer.loggers
-        for logger in loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image("val/boxes", pictures, step=trainer.global_step)
-            elif hasattr(logger.experiment, "add_image"):
-                logger.experiment.add_image("val/boxes", strip(rows), trainer.global_step, dataformats="HWC")
+        image = (batch["image"][sample, 0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+        found, true = outputs["box"][sample] / sides, batch["box"][sample] / sides
+        mask = outputs["mask"][sample] if "mask" in outputs else None
+        return drawn(image, outputs["score"][sample].item(), found, mask, true)
 
 
 def drawn(
@@ -306,11 +278,3 @@ def place(clip: str, frame: int, frames: int) -> str:
 def _judges_images(pl_module: pl.LightningModule) -> bool:
     """Whether a task leaves a result per image, not per video."""
     return hasattr(pl_module, "per_image")
-
-
-def _is_dry(trainer: pl.Trainer) -> bool:
-    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
-
-
-def _score(value: float | None) -> str:
-    return "    -" if value is None else f"{value:.3f}"

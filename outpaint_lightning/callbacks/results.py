@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from outpaint_lightning.callbacks.base import is_dry, number
 from outpaint_lightning.callbacks.curves import curve_lines, curve_rows, write_curves
 from outpaint_lightning.io import write_csv, write_json
 
@@ -25,7 +26,7 @@ class TestReport(Callback):
         """Write and print, once, in the first process."""
         if not hasattr(pl_module, "per_video"):
             return
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a connector
+        if not trainer.is_global_zero or is_dry(trainer):
             return
         folder = Path(trainer.default_root_dir) / "test"
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
@@ -43,27 +44,27 @@ def result_table(summary: dict[str, Any]) -> list[str]:
     """Return the lines of a test's table: the net, its floors, its categories and forgers, authentic clips."""
     f1, interval = summary["f1"], summary["f1"]["interval"]
     lines = [
-        f"{'pixel F1, mean over videos':32} {_score(f1['mean'])}  ({f1['videos']} videos, variance "
-        f"{_score(f1['variance'])}, worst {_score(f1['worst'])}, best {_score(f1['best'])})",
-        f"  {interval['level']:.0%} interval over {interval['resampled']:14} {_score(interval['low'])}  to "
-        f"{_score(interval['high'])}",
+        f"{'pixel F1, mean over videos':32} {number(f1['mean'])}  ({f1['videos']} videos, variance "
+        f"{number(f1['variance'])}, worst {number(f1['worst'])}, best {number(f1['best'])})",
+        f"  {interval['level']:.0%} interval over {interval['resampled']:14} {number(interval['low'])}  to "
+        f"{number(interval['high'])}",
         f"  at threshold {summary['threshold']:<17g} {_chosen(summary)}",
-        *(f"  floor {name:24} {_score(value)}" for name, value in summary["floors"].items()),
-        f"{'gain over the best floor':32} {_score(summary['gain'])}  (F1 - floor) / (1 - floor)",
+        *(f"  floor {name:24} {number(value)}" for name, value in summary["floors"].items()),
+        f"{'gain over the best floor':32} {number(summary['gain'])}  (F1 - floor) / (1 - floor)",
     ]
     for title in ("by_category", "by_forger"):
         groups = summary[title].items()
-        lines += [f"  {name:30} {_score(group['f1'])}  ({group['videos']} videos)" for name, group in groups]
+        lines += [f"  {name:30} {number(group['f1'])}  ({group['videos']} videos)" for name, group in groups]
     authentic, auroc = summary["authentic"], summary["auroc"]
     seam, interior = (summary[region]["recall"] for region in ("seam", "interior"))
     lines += [
-        f"{'found of seams, of interiors':32} {_score(seam)}  {_score(interior)}",
-        f"{'AUROC of frames, of videos':32} {_score(auroc['frame'])}  {_score(auroc['video'])}",
-        f"{'false positives, authentic pixels':32} {_score(authentic['pixel_fpr'])}  ({authentic['videos']} videos)",
+        f"{'found of seams, of interiors':32} {number(seam)}  {number(interior)}",
+        f"{'AUROC of frames, of videos':32} {number(auroc['frame'])}  {number(auroc['video'])}",
+        f"{'false positives, authentic pixels':32} {number(authentic['pixel_fpr'])}  ({authentic['videos']} videos)",
     ]
     if oracle := summary["oracle"]:
         best = f"at threshold {oracle['threshold']:g}, chosen on this very test"
-        lines.append(f"{'oracle, not a result':32} {_score(oracle['f1'])}  {best}")
+        lines.append(f"{'oracle, not a result':32} {number(oracle['f1'])}  {best}")
     return lines
 
 
@@ -72,8 +73,4 @@ def _chosen(summary: dict[str, Any]) -> str:
     choice = summary["threshold_choice"]
     if choice is None:
         return "fixed"
-    return f"chosen on validation videos in epoch {choice['epoch']}, where F1 is {_score(choice['f1'])}"
-
-
-def _score(value: float | None) -> str:
-    return "    -" if value is None else f"{value:.3f}"
+    return f"chosen on validation videos in epoch {choice['epoch']}, where F1 is {number(choice['f1'])}"

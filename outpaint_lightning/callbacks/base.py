@@ -1,0 +1,108 @@
+"""What callbacks share: pictures of a validation, dry runs, and numbers as text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import lightning.pytorch as pl
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
+
+from outpaint_lightning.io import write_image
+from outpaint_lightning.io.pictures import strip
+from outpaint_lightning.types import Batch, InputError
+
+Picture = NDArray[np.uint8]
+"""`H W 3` RGB."""
+
+
+class ValidationPictures(Callback, ABC):
+    """Show pictures of a few samples after each validation of a training.
+
+    They go to `<run>/pictures/epoch_0000.png` and to every logger that takes images (W&B by `log_image`, TensorBoard by
+    `add_image`).
+
+    Args:
+        count: pictures shown, at most.
+
+    Raises:
+        InputError: the count is below 1.
+    """
+
+    NAME: ClassVar[str]
+    """Of the pictures in a logger."""
+    KEY: ClassVar[str]
+    """Of `meta`: one sample is shown of each of the first values that it has."""
+    COLUMNS: ClassVar[int] = 1
+    """Pictures side by side in the file."""
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise InputError(f"{type(self).__name__}.count is {count}: expected at least 1")
+        self.count = count
+        self._pictures: dict[str, Picture] = {}
+
+    @abstractmethod
+    def is_for(self, pl_module: pl.LightningModule) -> bool:
+        """Return whether there is something to show of a task."""
+
+    @abstractmethod
+    def draw(self, outputs: Any, batch: Batch, sample: int) -> Picture | None:
+        """Return the picture of one sample of a batch, given what `validation_step` returned; None shows another."""
+
+    def on_validation_epoch_start(self, *_: Any) -> None:
+        """Start with none."""
+        self._pictures = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,  # noqa: ARG002 (Lightning's hook)
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Draw what is not shown yet."""
+        if not self.is_for(pl_module) or not trainer.is_global_zero or is_dry(trainer):
+            return
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        for sample, meta in enumerate(batch["meta"]):
+            key: str = meta[self.KEY]  # type: ignore[literal-required]
+            if len(self._pictures) == self.count or key in self._pictures:
+                continue
+            picture = self.draw(outputs, batch, sample)
+            if picture is not None:
+                self._pictures[key] = picture
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Write and log them."""
+        pictures = [*self._pictures.values()]
+        if not pictures:
+            return
+        rows = [pictures[i : i + self.COLUMNS] for i in range(0, len(pictures), self.COLUMNS)]
+        rows[-1] += [np.full_like(pictures[0], 255)] * (len(rows[0]) - len(rows[-1]))
+        whole = strip(rows)
+        write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", whole)
+        loggers: Sequence[Any] = trainer.loggers
+        for logger in loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(self.NAME, pictures, step=trainer.global_step)
+            elif hasattr(logger.experiment, "add_image"):
+                logger.experiment.add_image(self.NAME, whole, trainer.global_step, dataformats="HWC")
+
+
+def is_dry(trainer: pl.Trainer) -> bool:
+    """Return whether this is a `fast_dev_run`, which writes nothing."""
+    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
+
+
+def number(value: float | None) -> str:
+    """Return a number with three digits after its point, a dash for none."""
+    return "    -" if value is None else f"{value:.3f}"
