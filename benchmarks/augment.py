@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import kornia.augmentation as K
 import torch
+from timing import seconds
 from torch import nn
 
 from outpaint_lightning.augment import (
@@ -68,7 +68,7 @@ def _compare_elastic(batch: Batch, rounds: int) -> None:
     difference = (mine["image"] - others["image"]).abs().max().item()
     labels = int((mine["mask"] != others["mask"]).sum())
     times = [
-        (_seconds(lambda: ours.apply_to(batch, points)), _seconds(lambda: theirs.apply_to(batch, drawn)))
+        (seconds(lambda: ours.apply_to(batch, points)), seconds(lambda: theirs.apply_to(batch, drawn)))
         for _ in range(rounds)
     ]
     a, b = (statistics.median(column) for column in zip(*times, strict=True))
@@ -102,7 +102,7 @@ def _share_of_a_step(device: torch.device, rounds: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in kinds}
     steps = []
     for _ in range(rounds):
-        steps.append(_seconds(step))
+        steps.append(seconds(step))
         for name, augmentations in kinds.items():
             times[name].append(_seconds_a_batch(augmentations, batch))
             shares[name].append(times[name][-1] / steps[-1])
@@ -119,21 +119,11 @@ def _seconds_a_batch(augmentations: Sequence[nn.Module], batch: Batch) -> float:
         for number in range(BATCHES):
             augmentation(batch, number, 0)
 
-    return _seconds(run) / BATCHES
+    return seconds(run) / BATCHES
 
 
 def _spread(values: Sequence[float], form: str) -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ leaves out there). `inference` is what `localize` runs: no gradient, only the la
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from timing import ratio
 from torch import Tensor
 
 from outpaint_lightning.losses import SequenceCrossEntropy
@@ -60,35 +59,14 @@ def _compare(net: RaftLocalizer, image: Tensor, mask: Tensor, variant: str, roun
         ours, theirs = net(image), peer(image)
         error = max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True))
         scale = theirs[-1].abs().mean().item()
-        ratio = _ratio(lambda: net(image, last_only=True), lambda: peer(image), rounds)
-        print(f"{variant:6} inference {ratio}, outputs equal to {error:.1e} (mean |score| {scale:.2f})", flush=True)
-        ratio = _ratio(lambda: net(image), lambda: peer(image), rounds)
-        print(f"{variant:6} forward   {ratio}, every update upsampled", flush=True)
+        compared = ratio(lambda: net(image, last_only=True), lambda: peer(image), rounds)
+        print(f"{variant:6} inference {compared}, outputs equal to {error:.1e} (mean |score| {scale:.2f})", flush=True)
+        compared = ratio(lambda: net(image), lambda: peer(image), rounds)
+        print(f"{variant:6} forward   {compared}, every update upsampled", flush=True)
     mine, others = step(net)(), step(peer)()
     error = ((mine - others).norm() / others.norm()).item()
-    ratio = _ratio(step(net), step(peer), rounds)
-    print(f"{variant:6} training  {ratio}, gradients equal to {error:.1e} relative", flush=True)
-
-
-def _ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> str:
-    """Time both alternately; return the median of the ratios round by round, and the medians."""
-    times: list[tuple[float, float]] = []
-    for _ in range(rounds + 1):
-        times.append((_seconds(ours), _seconds(theirs)))
-    ratios = [theirs / ours for ours, theirs in times[1:]]  # the first round warms up
-    a, b = (statistics.median(column) for column in zip(*times[1:], strict=True))
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return f"{statistics.median(ratios):.2f}x ({spread}; {a * 1e3:.0f} against {b * 1e3:.0f} ms)"
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    compared = ratio(step(net), step(peer), rounds)
+    print(f"{variant:6} training  {compared}, gradients equal to {error:.1e} relative", flush=True)
 
 
 if __name__ == "__main__":

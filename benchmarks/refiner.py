@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -21,12 +20,14 @@ import torch
 import torch.nn.functional as F
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from timing import ratio, seconds
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from outpaint_lightning.nets import FlowRefiner
-from outpaint_lightning.nets.fills import harmonic, harmonic_with_edges
+from outpaint_lightning.nets.fills import harmonic_with_edges
 from outpaint_lightning.nets.partial_conv import BinaryRule, PartialConv2d
+from outpaint_lightning.nets.solvers import harmonic
 from outpaint_lightning.tasks.flow import default_baselines
 
 SMALL = 96, 128  # height and width of a step that is timed: those of configs/refiner/small.yaml
@@ -122,8 +123,8 @@ def _compare_harmonic(size: tuple[int, int], rounds: int, device: torch.device) 
     field = flows(1, size, device)[0][0]
     hole = rectangle(1, size, sides, device)[0, :, :1] > 0.5
     error = (harmonic(field, hole) - solved_directly(field, hole)).abs().max().item()
-    ratio = _ratio(lambda: harmonic(field, hole), lambda: solved_directly(field, hole), rounds)
-    print(f"harmonic, hole {sides[0]}x{sides[1]}: {ratio} of scipy's splu, equal to {error:.1e} px", flush=True)
+    compared = ratio(lambda: harmonic(field, hole), lambda: solved_directly(field, hole), rounds)
+    print(f"harmonic, hole {sides[0]}x{sides[1]}: {compared} of scipy's splu, equal to {error:.1e} px", flush=True)
 
 
 @torch.no_grad()
@@ -142,8 +143,8 @@ def _compare_convolution(rounds: int, device: torch.device) -> None:
         ("every channel's mask", lambda: channelwise(features, mask), error),
         ("nn.Conv2d, nothing hidden", lambda: ours.convolution(features), whole),
     ):
-        ratio = _ratio(lambda: ours(features, confidence, exists), other, rounds)
-        print(f"PartialConv2d {CHANNELS} -> {OUT_CHANNELS}: {ratio} of {name}, equal to {equal:.1e}", flush=True)
+        compared = ratio(lambda: ours(features, confidence, exists), other, rounds)
+        print(f"PartialConv2d {CHANNELS} -> {OUT_CHANNELS}: {compared} of {name}, equal to {equal:.1e}", flush=True)
 
 
 def _compare_crop(rounds: int, device: torch.device) -> None:
@@ -159,13 +160,13 @@ def _compare_crop(rounds: int, device: torch.device) -> None:
 
     with torch.no_grad():
         error = (cropped(*window).forward[-1] - whole(*window).forward[-1]).abs().max().item()
-        ratio = _ratio(lambda: cropped(*window), lambda: whole(*window), rounds)
+        compared = ratio(lambda: cropped(*window), lambda: whole(*window), rounds)
     mine, others = step(cropped), step(whole)
     relative = ((mine - others).norm() / others.norm()).item()
     about = f"{FRAMES} frames of {SMALL[0]}x{SMALL[1]}, hole {SMALL[0] // 4}x{SMALL[1] // 4}, {cropped.steps} updates"
-    print(f"inference, {about}: {ratio} of whole frames, equal to {error:.1e} px", flush=True)
-    ratio = _ratio(lambda: step(cropped), lambda: step(whole), rounds)
-    print(f"training, the same: {ratio} of whole frames, gradients equal to {relative:.1e} relative", flush=True)
+    print(f"inference, {about}: {compared} of whole frames, equal to {error:.1e} px", flush=True)
+    compared = ratio(lambda: step(cropped), lambda: step(whole), rounds)
+    print(f"training, the same: {compared} of whole frames, gradients equal to {relative:.1e} relative", flush=True)
 
 
 @torch.no_grad()
@@ -192,27 +193,8 @@ def _time_fills(size: tuple[int, int], rounds: int, device: torch.device) -> Non
         "harmonic_true_edges": partial(harmonic_with_edges, guide=torch.cat(window[:2], 2)),
     }
     for name, fill in fills.items():
-        seconds = statistics.median(_seconds(partial(fill, *window)) for _ in range(rounds))
-        print(f"fill {name:20} {seconds / FRAMES * 1e3:7.1f} ms a frame, hole {sides[0]}x{sides[1]}", flush=True)
-
-
-def _ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> str:
-    """Time both alternately; return the median of the ratios round by round, and the medians."""
-    times = [(_seconds(ours), _seconds(theirs)) for _ in range(rounds + 1)][1:]  # the first round warms up
-    ratios = [theirs / ours for ours, theirs in times]
-    a, b = (statistics.median(column) for column in zip(*times, strict=True))
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return f"{statistics.median(ratios):.2f}x ({spread}; {a * 1e3:.0f} against {b * 1e3:.0f} ms)"
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+        median = statistics.median(seconds(partial(fill, *window)) for _ in range(rounds))
+        print(f"fill {name:20} {median / FRAMES * 1e3:7.1f} ms a frame, hole {sides[0]}x{sides[1]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from timing import ratio
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.ops import generalized_box_iou_loss
@@ -109,8 +108,8 @@ def _compare(
     with torch.inference_mode(), cast:
         answers = ours(image[:, None]).box, theirs(image)[1]
         error = (answers[0] - answers[1]).abs().max().item()
-        ratio = _ratio(lambda: ours(image[:, None]), lambda: theirs(image), options.rounds, len(image))
-    print(f"{name:8} inference {ratio}, outputs equal to {error:.1e} pixels", flush=True)
+        compared = ratio(lambda: ours(image[:, None]), lambda: theirs(image), options.rounds, len(image))
+    print(f"{name:8} inference {compared}, outputs equal to {error:.1e} pixels", flush=True)
     for net, loss in ((ours, our_loss), (theirs, their_loss)):
         step(net, loss, rate=0.0)()  # without dropout and statistics of the batch, so that gradients can be compared
     mine, others = (torch.cat([p.grad.flatten() for p in net.parameters()]) for net in (ours, theirs))
@@ -118,29 +117,8 @@ def _compare(
     for net in (ours, theirs):
         net.train()
     steps = step(ours, our_loss, rate=1e-6), step(theirs, their_loss, rate=1e-6)
-    ratio = _ratio(*steps, options.rounds, len(image))
-    print(f"{name:8} training  {ratio}, gradients equal to {error:.1e} relative", flush=True)
-
-
-def _ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int, images: int) -> str:
-    """Time both alternately; return the median of the ratios round by round, and the medians."""
-    times: list[tuple[float, float]] = []
-    for _ in range(rounds + 1):
-        times.append((_seconds(ours), _seconds(theirs)))
-    ratios = [theirs / ours for ours, theirs in times[1:]]  # the first round warms up
-    a, b = (images / statistics.median(column) for column in zip(*times[1:], strict=True))
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return f"{statistics.median(ratios):.2f}x ({spread}; {a:.1f} against {b:.1f} images/s)"
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    compared = ratio(*steps, options.rounds, len(image))
+    print(f"{name:8} training  {compared}, gradients equal to {error:.1e} relative", flush=True)
 
 
 if __name__ == "__main__":

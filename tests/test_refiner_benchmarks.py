@@ -9,9 +9,9 @@ from support import REPOSITORY
 
 from outpaint_lightning.cli import main
 from outpaint_lightning.nets import FlowRefiner, PolynomialRule
-from outpaint_lightning.nets.fills import harmonic
 from outpaint_lightning.nets.partial_conv import BinaryRule, PartialConv2d
 from outpaint_lightning.nets.refiner import _Fixed
+from outpaint_lightning.nets.solvers import harmonic
 from outpaint_lightning.nets.windows import Windows
 from outpaint_lightning.types import InputError
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import lightning.pytorch as pl
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.augment import DeviceAugmentation
 from outpaint_lightning.data.corruptions import CorruptedDataset, read_curves
+from outpaint_lightning.data.loading import loader, require_one_size
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset
 from outpaint_lightning.forge import MAX_FRAMES
@@ -208,17 +208,9 @@ class ClipDataModule(pl.LightningDataModule):
         """Whole frames in order."""
         return self._loader(self.datasets["test"], batch_size=self.eval_batch_size)
 
-    def _loader(self, dataset: WindowDataset, *, repeated: bool = False, **options: Any) -> DataLoader[Window]:
-        """Return a loader; the workers of one that is `repeated` every epoch stay, those of others end with it."""
-        return DataLoader(
-            dataset,
-            num_workers=self.workers,
-            persistent_workers=repeated and self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            collate_fn=collate,
-            worker_init_fn=_one_thread,
-            **options,
-        )
+    def _loader(self, dataset: WindowDataset, **options: Any) -> DataLoader[Window]:
+        """Return a loader of windows; see `loading.loader`."""
+        return loader(dataset, self.workers, collate_fn=collate, **options)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
         """Make frames and masks float32, augment training batches and derive `label`, all on the device."""
@@ -234,19 +226,13 @@ def collate(windows: Sequence[Window]) -> Batch:
     Raises:
         InputError: naming two clips of different sizes.
     """
-    sizes = {window["image"].shape[-2:]: window["meta"]["clip"] for window in windows}
-    if len(sizes) > 1:
-        (a, clip_a), (b, clip_b) = list(sizes.items())[:2]
-        raise InputError(
-            f"clips {clip_a!r} ({a[0]}x{a[1]}) and {clip_b!r} ({b[0]}x{b[1]}) do not fit in one batch: "
-            "set data.crop for training, data.eval_batch_size 1 otherwise"
-        )
+    require_one_size(
+        [window["image"].shape[-2:] for window in windows],
+        [window["meta"] for window in windows],
+        "set data.crop for training, data.eval_batch_size 1 otherwise",
+    )
     return Batch(
         image=torch.stack([window["image"] for window in windows]),
         mask=torch.stack([window["mask"] for window in windows]),
         meta=[window["meta"] for window in windows],
     )
-
-
-def _one_thread(_worker: int) -> None:
-    cv2.setNumThreads(0)  # the workers are the parallelism

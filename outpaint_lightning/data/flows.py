@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from outpaint_lightning.data.clips import _one_thread
 from outpaint_lightning.data.estimators import DisFlow, FlowEstimator
 from outpaint_lightning.data.flow_sources import (
     EstimatedSource,
@@ -35,6 +34,7 @@ from outpaint_lightning.data.holes import (
     motion_gradient,
     sample_hole,
 )
+from outpaint_lightning.data.loading import loader, require_one_size
 from outpaint_lightning.data.regions import SPLITS_OF
 from outpaint_lightning.data.synthetic import sample_scene, scene_objects
 from outpaint_lightning.data.windows import EpochSampler
@@ -262,18 +262,9 @@ class FlowDataModule(pl.LightningDataModule):
         """Windows of the test in order."""
         return self._loader(self.datasets["test"])
 
-    def _loader(self, dataset: FlowDataset, *, repeated: bool = False, **options: Any) -> DataLoader[FlowWindow]:
-        """Return a loader; the workers of one that is `repeated` every epoch stay, those of others end with it."""
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            num_workers=self.workers,
-            persistent_workers=repeated and self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            collate_fn=collate,
-            worker_init_fn=_one_thread,
-            **options,
-        )
+    def _loader(self, dataset: FlowDataset, **options: Any) -> DataLoader[FlowWindow]:
+        """Return a loader of windows; see `loading.loader`."""
+        return loader(dataset, self.workers, batch_size=self.batch_size, collate_fn=collate, **options)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
         """Make frames float32 in [0, 1] and what is yes or no float32, on the device."""
@@ -293,12 +284,10 @@ def collate(windows: Sequence[FlowWindow]) -> Batch:
     Raises:
         InputError: naming two clips of different sizes.
     """
-    sizes = {window["mask"].shape[-2:]: window["meta"]["clip"] for window in windows}
-    if len(sizes) > 1:
-        (a, clip_a), (b, clip_b) = list(sizes.items())[:2]
-        raise InputError(
-            f"clips {clip_a!r} ({a[0]}x{a[1]}) and {clip_b!r} ({b[0]}x{b[1]}) do not fit in one batch: "
-            "set data.size or data.batch_size 1"
-        )
+    require_one_size(
+        [window["mask"].shape[-2:] for window in windows],
+        [window["meta"] for window in windows],
+        "set data.size or data.batch_size 1",
+    )
     columns: dict[str, Any] = {key: [window.get(key) for window in windows] for key in windows[0]}
     return cast("Batch", {key: values if key == "meta" else torch.stack(values) for key, values in columns.items()})

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -65,3 +66,11 @@ class TrainedTask(pl.LightningModule):
                     f"{name} is not finite after step {self.global_step} (epoch {self.current_epoch}): training "
                     "stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
                 )
+
+
+def unsaved(*objects: str) -> list[str]:
+    """Return which arguments of a task its hyperparameters leave out, of those that are objects.
+
+    Built by the CLI, the hyperparameters are its plain config, and none is; built in Python they would be live.
+    """
+    return [] if _given_hyperparameters.get() else [*objects]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -23,7 +22,7 @@ from outpaint_lightning.metrics import (
     summarize_refinement,
 )
 from outpaint_lightning.nets import fills
-from outpaint_lightning.tasks.base import TrainedTask
+from outpaint_lightning.tasks.base import TrainedTask, unsaved
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
@@ -88,9 +87,9 @@ class FlowRefinementTask(TrainedTask):
         super().__init__(optimizer, lr_scheduler)
         if test_steps is not None and test_steps < 1:
             raise InputError(f"model.test_steps is {test_steps}: expected at least 1, or null")
-        # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
-        objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler", "baselines")
-        self.save_hyperparameters(ignore=list(objects), logger=False)
+        self.save_hyperparameters(
+            ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler", "baselines"), logger=False
+        )
         self.net, self.criterion = net, criterion
         self.test_steps = test_steps
         self.baselines = default_baselines() if baselines is None else baselines

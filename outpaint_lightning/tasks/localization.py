@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from outpaint_lightning.geometry import in_tiles
 from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
-from outpaint_lightning.tasks.base import TrainedTask
+from outpaint_lightning.tasks.base import TrainedTask, unsaved
 from outpaint_lightning.types import Batch, InputError
 
 UNCHOSEN = 0.5  # what a validation is reported at while no threshold could be chosen: none of its videos is forged
@@ -59,9 +58,7 @@ class LocalizationTask(TrainedTask):
             raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1, or 'validation'")
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
             raise InputError(f"model.tile is {tile}: expected [height, width] or null")
-        # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
-        objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler")
-        self.save_hyperparameters(ignore=list(objects), logger=False)
+        self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
         self.net, self.criterion = net, criterion
         self.threshold = fixed
         self.chooses_threshold = fixed is None

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.metrics import BoxPrior, BoxScores, RegionImage, pixel_counts, summarize_regions
-from outpaint_lightning.tasks.base import TrainedTask
+from outpaint_lightning.tasks.base import TrainedTask, unsaved
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
@@ -53,9 +52,7 @@ class RegionTask(TrainedTask):
         super().__init__(optimizer, lr_scheduler)
         if not 0 < threshold < 1:
             raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1")
-        # Built by the CLI, the hyperparameters are its plain config; built in Python they would be live objects.
-        objects = () if _given_hyperparameters.get() else ("net", "criterion", "optimizer", "lr_scheduler")
-        self.save_hyperparameters(ignore=list(objects), logger=False)
+        self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
         self.net, self.criterion = net, criterion
         self.threshold = threshold
         self.prior = BoxPrior()

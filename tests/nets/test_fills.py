@@ -5,18 +5,15 @@ import torch
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from outpaint_lightning.nets import fills
 from outpaint_lightning.nets.fills import (
     BiharmonicFill,
     HarmonicFill,
     InertiaFill,
     NearestFill,
     ZeroFill,
-    biharmonic,
-    harmonic,
     harmonic_with_edges,
-    nearest,
 )
+from outpaint_lightning.nets.solvers import biharmonic, harmonic, links_of, nearest, unreached
 from outpaint_lightning.types import InputError
 
 ALL = [ZeroFill(), NearestFill(), HarmonicFill(), HarmonicFill(border="linear"), BiharmonicFill(), InertiaFill()]
@@ -129,8 +126,8 @@ def test_harmonic_is_the_direct_solution(hole, edges):
         hole = torch.rand(1, 1, 19, 26, generator=generator) < 0.6
     x, y = plane(19, 26)
     guide = (x + y / 3 > 14).double().expand(1, 1, 19, 26) if edges else torch.zeros(1, 1, 19, 26)
-    links = fills.links_of(guide, 0.5)
-    assert not fills._unreached(hole, links).any()
+    links = links_of(guide, 0.5)
+    assert not unreached(hole, links).any()
     solution = direct(field, hole, links)
     poisoned = torch.where(hole, torch.nan, field)
     for tolerance in (1e-1, 1e-3, 1e-9):
