@@ -12,7 +12,7 @@ from torchvision.models import get_model
 
 from outpaint_lightning.forge.motion import estimate_flow
 from outpaint_lightning.geometry import pad, padding_to, unpad
-from outpaint_lightning.nets.raft import MINIMUM_SIDE, _load_flow_weights
+from outpaint_lightning.nets.raft import MINIMUM_SIDE, load_flow_weights
 from outpaint_lightning.types import InputError
 
 RAFT_STRIDE = 8
@@ -58,7 +58,7 @@ class RaftFlow(FlowEstimator):
         if updates < 1:
             raise InputError(f"estimator.updates is {updates}: expected at least 1")
         self.net = get_model(f"raft_{variant}", weights=None).eval()
-        _load_flow_weights(self.net, variant, weights)
+        load_flow_weights(self.net, variant, weights)
         self.updates = updates
 
     @torch.inference_mode()

@@ -140,7 +140,11 @@ class RefinementErrors(FrameTable):
 
 
 def summarize_refinement(
-    table: RefinementErrors, videos: Sequence[VideoInfo], methods: Sequence[str], bounds: Sequence[str] = ()
+    table: RefinementErrors,
+    videos: Sequence[VideoInfo],
+    methods: Sequence[str],
+    bounds: Sequence[str] = (),
+    fill_learned: bool = False,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Turn a table into the summary and the per-video rows of a test.
 
@@ -149,6 +153,7 @@ def summarize_refinement(
         videos: what is known of each video, in the table's order.
         methods: names in the table's order: `REFINED`, `FILL`, then others.
         bounds: those of them that know more than a method may: no floors.
+        fill_learned: `FILL` has learned, too, and is no floor where others are judged.
 
     Returns:
         The summary, where means are over videos, each the same, and what is undefined is None; and one row a video.
@@ -157,7 +162,7 @@ def summarize_refinement(
           `high` of the first over sources; `videos` with a hole. `above_1px`: share of vectors that err by more than
           `FAR`.
         - `methods`: the same two of every method.
-        - `floors`: the error in the hole of every method but the net and `bounds`; `gain` over the best of them,
+        - `floors`: the error in the hole of every method that learned nothing and is no bound; `gain` over the best of them,
           (floor - error) / floor. `gain_over_fill`: the same over `FILL`. `bounds`: the error in the hole of these.
         - `worse_than_fill`: number of `videos` whose error exceeds that of the fill, `of` how many, and the `largest`
           excess, in pixels.
@@ -171,7 +176,8 @@ def summarize_refinement(
     }
     in_hole = {name: [row["epe"][name]["hole"] for _, row in seen] for name in methods}
     interval = bootstrap_interval(in_hole[REFINED], sources=[video["source"] for video, _ in seen])
-    floors = {name: errors[name]["epe"]["hole"] for name in methods if name != REFINED and name not in bounds}
+    others = [name for name in methods if name not in (REFINED, FILL, *bounds)]
+    floors = {name: errors[name]["epe"]["hole"] for name in ([] if fill_learned and others else [FILL]) + others}
     excess = [
         error - fill
         for error, fill in zip(in_hole[REFINED], in_hole[FILL], strict=True)
@@ -185,7 +191,7 @@ def summarize_refinement(
         "floors": floors,
         "bounds": {name: errors[name]["epe"]["hole"] for name in bounds},
         "gain": _gain(interval.mean, list(floors.values())),
-        "gain_over_fill": _gain(interval.mean, [floors[FILL]]),
+        "gain_over_fill": _gain(interval.mean, [errors[FILL]["epe"]["hole"]]),
         "worse_than_fill": {
             "videos": sum(value > 0 for value in excess),
             "of": len(excess),

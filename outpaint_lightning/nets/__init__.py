@@ -1,6 +1,7 @@
 """Plain torch networks: no Lightning, their own input scaling, any frame size in and the same size out."""
 
 from outpaint_lightning.nets.backbones import BACKBONES, Backbone
+from outpaint_lightning.nets.blend import BlendFill
 from outpaint_lightning.nets.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.nets.partial_conv import (
     BinaryRule,
@@ -22,6 +23,7 @@ __all__ = [
     "BayarConv",
     "BiharmonicFill",
     "BinaryRule",
+    "BlendFill",
     "Fill",
     "FlowRefiner",
     "HarmonicFill",

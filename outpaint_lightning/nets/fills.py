@@ -22,7 +22,6 @@ LANDED = 0.5  # of a pixel that has to be covered by the vectors that land on it
 class Fill(nn.Module, ABC):
     """Replaces hidden flow vectors. Known ones are left bit by bit, hidden ones are never read."""
 
-    @torch.no_grad()
     def forward(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Fill both flows of a window.
 
@@ -32,8 +31,13 @@ class Fill(nn.Module, ABC):
             hidden: `B T 2 H W`, 1 = to be filled; channel 0 is the forward flow's, channel 1 the backward flow's.
 
         Returns:
-            The forward and the backward flow, `B T 2 H W`, without gradient, in float32 or better.
+            The forward and the backward flow, `B T 2 H W`, in float32 or better. A gradient reaches nothing but the
+            parameters of a fill that has some.
         """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and any(True for _ in self.parameters())):
+            return self._fill(flow_forward.detach(), flow_backward.detach(), hidden)
+
+    def _fill(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         holes = [hidden[:, :, direction : direction + 1] > 0.5 for direction in range(2)]
         flows = [float32_or_better(flow) for flow in (flow_forward, flow_backward)]
         cleared = [torch.where(hole, 0, flow) for hole, flow in zip(holes, flows, strict=True)]

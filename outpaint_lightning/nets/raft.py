@@ -95,7 +95,7 @@ class RaftLocalizer(nn.Module):
         if context == "residual":
             self.raft.context_encoder = _residual_encoder(variant)
         if weights is not None:
-            _load_flow_weights(self.raft, variant, weights)
+            load_flow_weights(self.raft, variant, weights)
 
     def forward(self, image: Tensor, updates: int | None = None, last_only: bool = False) -> list[Tensor]:
         """Score windows.
@@ -199,7 +199,7 @@ def _padded(image: Tensor) -> tuple[Tensor, Padding]:
     return frames.reshape(*image.shape[:3], *frames.shape[2:]), padding
 
 
-def _load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
+def load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
     """Load torchvision's optical-flow weights from a file, or by name from torchvision."""
     available = get_model_weights(f"raft_{variant}")
     if Path(weights).is_file():

@@ -176,6 +176,8 @@ class FlowRefiner(nn.Module):
         channels: number of features of a pixel.
         steps: number of updates, on each level.
         scale: pixels of flow that the net sees as 1.
+        trust: confidence in the fill where it completes, at the start, in [0, 1): at 0 no update sees the fill inside a
+            hole, however good it is there.
         residual: False decodes `v_t = D(F_t)` instead, as the source does; before any step it is the fill still.
         monotone: no confidence ever falls.
         detach_flow: no gradient reaches the flow through where features are brought from.
@@ -183,7 +185,7 @@ class FlowRefiner(nn.Module):
             learn to point to confident pixels, however far (the source's figure 19).
         crop: compute updates in windows around the holes only, which changes nothing but the cost.
         levels: number of scales, each half as fine as the one before, from coarse to fine with the same weights. What a
-            coarser level says is the start of the finer one, with half its confidence.
+            coarser level changes is brought to the start of the finer one, with half its confidence.
         checkpoint_steps: keep no activations inside a step for the gradient; compute them again.
 
     Raises:
@@ -198,6 +200,7 @@ class FlowRefiner(nn.Module):
         channels: int = 32,
         steps: int = 5,
         scale: float = 20.0,
+        trust: float = 0.0,
         residual: bool = True,
         monotone: bool = True,
         detach_flow: bool = False,
@@ -214,6 +217,8 @@ class FlowRefiner(nn.Module):
                 raise InputError(f"net.{name} is {value}: expected {least} or more")
         if not scale > 0:
             raise InputError(f"net.scale is {scale}: expected a positive number of pixels")
+        if not 0 <= trust < 1:
+            raise InputError(f"net.trust is {trust}: expected a confidence from 0 to below 1")
         self.fill = HarmonicFill() if fill is None else fill
         self.encoder = FlowToFeature(channels, scale)
         self.update = Update(channels, rule)
@@ -223,7 +228,8 @@ class FlowRefiner(nn.Module):
         for parameter in silent.parameters():
             nn.init.zeros_(parameter)
         self.architecture = architecture
-        self.steps, self.levels, self.residual, self.monotone = steps, levels, residual, monotone
+        self.steps, self.levels, self.trust = steps, levels, trust
+        self.residual, self.monotone = residual, monotone
         self.detach_flow, self.detach_confidence = detach_flow, detach_confidence
         self.crop, self.checkpoint_steps = crop, checkpoint_steps
 
@@ -252,13 +258,16 @@ class FlowRefiner(nn.Module):
         stack, holes = fill.flatten(0, 1), hidden.flatten(0, 1)
         flows, confidences = [stack], [(~holes.any(1, keepdim=True)).to(stack.dtype)]
         unsure = 1 - confidences[0]
-        start, sure, decoded = stack, torch.zeros_like(unsure), stack
+        start, sure, decoded = stack, unsure * self.trust, stack
         for level in reversed(range(self.levels)):
             size = (-(-height // 2**level), -(-width // 2**level))
-            given = _resize_flows(start, size), _resize(sure, size), _resize(holes.to(stack.dtype), size) > TOUCHED
-            updates, decoded = self._refine_level(*given, frames, steps)
+            coarse = _resize_flows(start, size)
+            unknown = _resize(holes.to(stack.dtype), size) > TOUCHED
+            updates, decoded = self._refine_level(coarse, _resize(sure, size), unknown, frames, steps)
             for flow, confidence in updates:
-                flows.append(torch.where(_for_each(holes), _resize_flows(flow, (height, width)), stack))
+                # The change alone comes from the coarser level: its edges are blunt, and the start's may not be.
+                finer = flow if flow.shape == stack.shape else start + _resize_flows(flow - coarse, (height, width))
+                flows.append(torch.where(_for_each(holes), finer, stack))
                 confidences.append(torch.where(unsure > 0, _resize(confidence, (height, width)), 1))
             start, sure = flows[-1], confidences[-1] * unsure * CARRIED
         shape = (batch, frames, -1, height, width)
@@ -285,7 +294,7 @@ class FlowRefiner(nn.Module):
             Flows `N 4 H W` and confidences `N 1 H W` after each step, and the start's features decoded, `N 4 H W`.
         """
         hole = hidden.any(1, keepdim=True)
-        features = self.encoder(start)
+        features = self.encoder(start.detach())  # what is seen of a fill that learns, not what it is to become
         decoded = self.decoder(features)
         confidence = torch.where(hole, sure, 1)
         windows = Windows.around(hole, REACH) if self.crop else Windows.whole(start)

@@ -131,6 +131,13 @@ def test_summary(processes):
     assert set(STRATA) <= {name.removeprefix("epe_") for name in rows[0]}
 
 
+def test_a_fill_that_learned_is_a_floor_only_where_nothing_else_is():
+    summary, _ = summarize_refinement(entered(1), VIDEOS, METHODS, ["told"], fill_learned=True)
+    assert summary["floors"] == {"zero": 3}
+    assert summary["gain"] == (3 - 2.5) / 3
+    assert summary["gain_over_fill"] == -0.25
+
+
 def test_a_large_hole_counts_its_vectors_within_a_video():
     """Windows of one video are pooled: 59 vectors that err by 1 px and 19 that err by 3 px, not (1 + 3) / 2."""
     table = RefinementErrors([4], 2)

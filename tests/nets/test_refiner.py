@@ -312,6 +312,35 @@ def test_it_learns_one_scene(architecture):
     assert refined < 0.5 * fill
 
 
+def test_a_net_that_changes_nothing_keeps_the_edges_of_its_fill_on_every_level():
+    """Kills levels that hand a coarse flow on instead of its change."""
+    given = window()
+    net = FlowRefiner(NearestFill(), channels=8, levels=3)  # not trained: says nothing
+    with torch.no_grad():
+        refinement = net(*given)
+    for flow in refinement.forward:
+        torch.testing.assert_close(flow, refinement.forward[0], rtol=0, atol=1e-5)
+
+
+def test_updates_see_the_fill_that_they_trust():
+    """Two fills differ in the middle of a hole: what is added there depends on it, if there is any trust in it."""
+
+    class Bump(ZeroFill):
+        def fill_window(self, forward, backward, forward_hole, backward_hole):  # noqa: ARG002
+            bump = torch.zeros_like(forward)
+            bump[..., 12:14, 12:16] = 5
+            return bump, bump
+
+    given = tuple(part[:, :1] for part in window())  # alone: no neighbour is looked up along the fill
+    for trust, differs in ((0.0, False), (0.5, True)):
+        added = []
+        for fill in (ZeroFill(), Bump()):
+            with torch.no_grad():
+                refinement = refiner(fill=fill, steps=1, scale=1.0, trust=trust)(*given)
+            added.append((refinement.forward[1] - refinement.forward[0])[..., 10:16, 10:18])
+        assert torch.allclose(*added, atol=1e-5) is not differs
+
+
 def test_it_can_be_exported():
     """`torch.export` traces what follows the fill; windows and the harmonic fill depend on the holes."""
     given = window()
@@ -362,6 +391,7 @@ def test_bad_options_are_named():
         ({"levels": 0}, r"net\.levels is 0: expected 1 or more"),
         ({"channels": 0}, r"net\.channels is 0"),
         ({"scale": 0.0}, r"net\.scale is 0\.0: expected a positive"),
+        ({"trust": 1.0}, r"net\.trust is 1\.0: expected a confidence"),
     ):
         with pytest.raises(InputError, match=message):
             FlowRefiner(**options)
