@@ -1,7 +1,7 @@
 """The console script `outpaint-lightning`: one light dispatcher, so that `--help` never imports torch.
 
 A command is a module with `add_arguments(parser)` and `run(args) -> exit code` that imports its heavy parts inside
-`run`; fit, validate, test and predict are LightningCLI's.
+`run`, and may have `parse(parser, words)`; fit, validate, test and predict are LightningCLI's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,14 @@ COMMANDS = {
     "inpaint": (
         "fill masked regions of a video with what its other frames show",
         "outpaint_lightning.report.inpaint_command",
+    ),
+    "sweep": (
+        "search options for the best, each trial a fit, on all GPUs and hosts",
+        "outpaint_lightning.sweep.command",
+    ),
+    "compare": (
+        "put runs side by side: one page that needs nothing else, and a table",
+        "outpaint_lightning.report.compare.command",
     ),
 }
 EXPERIMENT_HELP = """\
@@ -114,7 +122,8 @@ def _command(command: str, words: Sequence[str]) -> int:
     parser = _Parser(f"outpaint-lightning {command}", description=summary, allow_abbrev=False)
     parser.epilog = "--debug shows the traceback of an error."
     module.add_arguments(parser)
-    return _exit_code(lambda: module.run(parser.parse_args(words)))
+    parse = getattr(module, "parse", _Parser.parse_args)  # a command may take words that are not its own
+    return _exit_code(lambda: module.run(parse(parser, words)))
 
 
 def _experiment(command: str, words: Sequence[str], from_console: bool) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
+import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -31,10 +32,13 @@ from outpaint_lightning.callbacks import (
     MaskWriter,
     PlainProgress,
     RegionReport,
+    TestExamples,
     TestReport,
 )
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
+from outpaint_lightning.distributed import end_with_parent, one_voice, stop_in_order
 from outpaint_lightning.io.checkpoints import find_checkpoint, read_checkpoint
+from outpaint_lightning.loggers import WandbLogger, as_options, finish
 from outpaint_lightning.parse_errors import one_line
 from outpaint_lightning.types import InputError
 
@@ -45,6 +49,7 @@ _HARMLESS = (  # Lightning's warnings about what is meant to be so
     ".*Checkpoint directory .* exists",
     ".*isinstance.treespec, LeafSpec.",
     ".*smaller than the logging interval",
+    ".*when logging on epoch level in distributed setting",  # our numbers are of all processes already
 )
 
 
@@ -59,11 +64,26 @@ def run(argv: Sequence[str] | None) -> None:
         InputError: a key, class, file or folder that cannot be used.
         KeyboardInterrupt: the user stopped it; the last epoch's checkpoint is kept.
     """
-    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    end_with_parent()
     for harmless in _HARMLESS:
         warnings.filterwarnings("ignore", harmless)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda line: "Tip:" not in line.getMessage())
-    _Experiment(
+    with one_voice():
+        _start(_Experiment, argv)
+
+
+def check(argv: Sequence[str]) -> None:
+    """Parse what `run` would be given, and make nothing of it.
+
+    Raises:
+        InputError: a key or class that does not exist, or a value of the wrong type.
+    """
+    _start(_Check, argv)
+
+
+def _start(cli: type[LightningCLI], argv: Sequence[str] | None) -> None:
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    cli(
         pl.LightningModule,
         pl.LightningDataModule,
         subclass_mode_model=True,
@@ -76,7 +96,11 @@ def run(argv: Sequence[str] | None) -> None:
         seed_everything_default=0,
         trainer_defaults={
             "default_root_dir": "runs/default",
-            "callbacks": [TestReport(), MaskWriter(), RegionReport(), BoxWriter(), FlowReport(), FlowWriter()],
+            "callbacks": [
+                *(TestReport(), TestExamples(), MaskWriter()),
+                *(RegionReport(), BoxWriter()),
+                *(FlowReport(), FlowWriter()),
+            ],
         },
         args=None if argv is None else list(argv),
     )
@@ -93,7 +117,7 @@ class _Parser(LightningArgumentParser):
 
 
 class _SaveConfig(SaveConfigCallback):
-    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command.
+    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command, and give it to the loggers.
 
     This is also where what an earlier run left is removed: the data has been read by now, so a misspelled folder costs
     no checkpoint.
@@ -110,6 +134,10 @@ class _SaveConfig(SaveConfigCallback):
         path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         self.parser.save(self.config, str(path), skip_unset=False, overwrite=True, multifile=False)
+        options = as_options(yaml.safe_load(path.read_text()))
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLogger):  # it would write one more file of the same
+                logger.log_hyperparams(options)
 
 
 class _Experiment(LightningCLI):
@@ -192,6 +220,9 @@ class _Experiment(LightningCLI):
         given = trainer["logger"]
         if given is not False and not trainer["fast_dev_run"]:
             loggers = [] if given in (None, True) else given if isinstance(given, list) else [given]
+            for logger in loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.belong_to(self._run, str(self.subcommand))
             own = [self._csv_logger()] if self.subcommand in ("fit", "validate") else []
             kwargs["logger"] = [*loggers, *own] or False
         if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
@@ -199,9 +230,13 @@ class _Experiment(LightningCLI):
             callbacks = trainer["callbacks"] or []
             trainer["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), PlainProgress()]
         try:
-            return super().instantiate_trainer(**kwargs)
+            built = super().instantiate_trainer(**kwargs)
         except MisconfigurationException as error:
             raise InputError(f"trainer: {str(error).splitlines()[0]}") from error
+        if trainer["sync_batchnorm"] and built.world_size > 1 and built.strategy.root_device.type == "cpu":
+            raise InputError("trainer.sync_batchnorm is true on CPUs; torch has it for GPUs only")
+        stop_in_order(built)
+        return built
 
     def _csv_logger(self) -> CSVLogger:
         """Return a logger to `<run>/metrics.csv`, or `<run>/validate/metrics.csv`, keeping a resumed run's rows."""
@@ -222,8 +257,11 @@ class _Experiment(LightningCLI):
         return {**super()._prepare_subcommand_kwargs(subcommand), **own}
 
     def _run_subcommand(self, subcommand: str) -> None:
+        exit_code = 1
         try:
             super()._run_subcommand(subcommand)
+            self.trainer.strategy.barrier()  # else the first process could end the command while others still write
+            exit_code = 0
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
             raise KeyboardInterrupt from error
         except InputError as error:  # from a worker process it comes with that process's traceback before it
@@ -236,6 +274,27 @@ class _Experiment(LightningCLI):
                 raise
             path = self.config[subcommand].ckpt_path
             raise InputError(f"{path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
+        finally:
+            finish(self.trainer.loggers, exit_code)
+
+
+class _Check(_Experiment):
+    """Ends when the command line is parsed."""
+
+    def _parse_ckpt_path(self) -> None:
+        pass
+
+    def _set_seed(self) -> None:
+        pass
+
+    def before_instantiate_classes(self) -> None:
+        pass
+
+    def instantiate_classes(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
 
 
 def _rank() -> int:

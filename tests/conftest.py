@@ -1,11 +1,14 @@
 """Small datasets and runs that the tests share."""
 
+import os
+
 import pytest
 import torch
 from support import fit_options, region_options, write_clip, write_photos
 
 from outpaint_lightning.io import write_manifest
 
+os.environ["WANDB_MODE"] = "offline"  # no test uploads, whatever key the machine has
 torch.set_num_threads(1)  # tiny nets; threads that wait for one another are slower wherever a core is shared
 
 

@@ -11,10 +11,11 @@ LAYERS = (
     {"forge", "augment", "nets"},
     {"losses", "metrics"},
     {"audit"},
-    {"data", "tasks", "callbacks"},
-    {"report", "sweep"},
-    {"parse_errors"},
+    {"data", "tasks", "callbacks", "loggers"},
+    {"report"},
+    {"distributed", "parse_errors"},
     {"experiment"},
+    {"sweep"},  # checks and runs experiments
     {"cli"},
     {"demo", "__main__"},
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 
 from outpaint_lightning.io import write_image
-from outpaint_lightning.io.pictures import strip
+from outpaint_lightning.io.pictures import MarkedPicture, strip
 from outpaint_lightning.types import Batch, InputError
 
 Picture = NDArray[np.uint8]
@@ -24,8 +24,7 @@ Picture = NDArray[np.uint8]
 class ValidationPictures(Callback, ABC):
     """Show pictures of a few samples after each validation of a training.
 
-    They go to `<run>/pictures/epoch_0000.png` and to every logger that takes images (W&B by `log_image`, TensorBoard by
-    `add_image`).
+    They go to `<run>/pictures/epoch_0000.png` and to every logger that takes pictures; see `log_pictures`.
 
     Args:
         count: pictures shown, at most.
@@ -45,19 +44,24 @@ class ValidationPictures(Callback, ABC):
         if count < 1:
             raise InputError(f"{type(self).__name__}.count is {count}: expected at least 1")
         self.count = count
-        self._pictures: dict[str, Picture] = {}
+        self._kept: dict[str, Any] = {}
 
     @abstractmethod
     def is_for(self, pl_module: pl.LightningModule) -> bool:
         """Return whether there is something to show of a task."""
 
     @abstractmethod
-    def draw(self, outputs: Any, batch: Batch, sample: int) -> Picture | None:
-        """Return the picture of one sample of a batch, given what `validation_step` returned; None shows another."""
+    def keep(self, outputs: Any, batch: Batch, sample: int) -> Any | None:
+        """Return what to draw of one sample, given what `validation_step` returned; None shows another."""
+
+    def draw(self, kept: Any, pl_module: pl.LightningModule) -> MarkedPicture:  # noqa: ARG002
+        """Return the picture of what was kept, once the task has ended its validation; what was kept is that here."""
+        picture: MarkedPicture = kept
+        return picture
 
     def on_validation_epoch_start(self, *_: Any) -> None:
         """Start with none."""
-        self._pictures = {}
+        self._kept = {}
 
     def on_validation_batch_end(
         self,
@@ -68,34 +72,54 @@ class ValidationPictures(Callback, ABC):
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
-        """Draw what is not shown yet."""
+        """Keep what is not shown yet."""
         if not self.is_for(pl_module) or not trainer.is_global_zero or is_dry(trainer):
             return
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         for sample, meta in enumerate(batch["meta"]):
             key: str = meta[self.KEY]  # type: ignore[literal-required]
-            if len(self._pictures) == self.count or key in self._pictures:
+            if len(self._kept) == self.count or key in self._kept:
                 continue
-            picture = self.draw(outputs, batch, sample)
-            if picture is not None:
-                self._pictures[key] = picture
+            kept = self.keep(outputs, batch, sample)
+            if kept is not None:
+                self._kept[key] = kept
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Write and log them."""
-        pictures = [*self._pictures.values()]
-        if not pictures:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw, write and log them."""
+        marked = [self.draw(kept, pl_module) for kept in self._kept.values()]
+        if not marked:
             return
+        pictures = [picture.drawn for picture in marked]
         rows = [pictures[i : i + self.COLUMNS] for i in range(0, len(pictures), self.COLUMNS)]
         rows[-1] += [np.full_like(pictures[0], 255)] * (len(rows[0]) - len(rows[-1]))
         whole = strip(rows)
         write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", whole)
-        loggers: Sequence[Any] = trainer.loggers
-        for logger in loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(self.NAME, pictures, step=trainer.global_step)
-            elif hasattr(logger.experiment, "add_image"):
-                logger.experiment.add_image(self.NAME, whole, trainer.global_step, dataformats="HWC")
+        log_pictures(trainer, self.NAME, marked, whole)
+
+
+def log_pictures(trainer: pl.Trainer, name: str, pictures: Sequence[MarkedPicture], whole: Picture) -> None:
+    """Give pictures to each logger in the richest form that it takes.
+
+    Our `WandbLogger` takes frames with masks and boxes as layers (`log_pictures`), Lightning's the drawn pictures
+    (`log_image`), TensorBoard the whole, which has them all (`add_image`).
+    """
+    loggers: Sequence[Any] = trainer.loggers
+    for logger in loggers:
+        if hasattr(logger, "log_pictures"):
+            logger.log_pictures(name, pictures, step=trainer.global_step)
+        elif hasattr(logger, "log_image"):
+            logger.log_image(name, [picture.drawn for picture in pictures], step=trainer.global_step)
+        elif hasattr(logger.experiment, "add_image"):
+            logger.experiment.add_image(name, whole, trainer.global_step, dataformats="HWC")
+
+
+def log_table(trainer: pl.Trainer, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Give rows of equal columns to every logger that takes tables: W&B's."""
+    loggers: Sequence[Any] = trainer.loggers
+    for logger in loggers:
+        if rows and hasattr(logger, "log_table"):
+            logger.log_table(name, columns=list(rows[0]), data=[list(row.values()) for row in rows])
 
 
 def is_dry(trainer: pl.Trainer) -> bool:

@@ -12,9 +12,9 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, number
+from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, log_table, number
 from outpaint_lightning.io import write_csv, write_flow, write_json
-from outpaint_lightning.io.pictures import flow_colours, strip
+from outpaint_lightning.io.pictures import MarkedPicture, flow_colours, strip
 from outpaint_lightning.metrics import REFINED, STRATA
 from outpaint_lightning.types import Batch
 
@@ -38,6 +38,7 @@ class FlowReport(Callback):
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
         write_json(folder / "summary.json", summary)
         write_csv(folder / "per_video.csv", pl_module.per_clip)  # type: ignore[arg-type]
+        log_table(trainer, "test/per_video", pl_module.per_clip)  # type: ignore[arg-type]
         print("\n".join([*flow_table(summary), f"written to {folder}/summary.json and per_video.csv"]))
 
 
@@ -49,7 +50,7 @@ def flow_table(summary: Mapping[str, Any]) -> list[str]:
         + "".join(f"{name.replace('_', ' '):>12}" for name in (*STRATA, "above 1 px")),
     ]
     for name, errors in summary["methods"].items():
-        kind = "bound" if name in summary["bounds"] else "floor"
+        kind = next((kind for kind in ("floor", "bound") if name in summary[f"{kind}s"]), "learned")
         title = f"{summary['steps']} updates" if name == REFINED else f"  {kind} {name}"
         values = [*(errors["epe"][stratum] for stratum in STRATA), errors["above_1px"]["hole"]]
         lines.append(f"{title:32} " + "".join(f"{number(value):>12}" for value in values))
@@ -108,7 +109,7 @@ class FlowPictures(ValidationPictures):
         InputError: the count is below 1.
     """
 
-    NAME, KEY = "val/flow", "clip"
+    NAME, KEY = "media/val/flow", "clip"
 
     def __init__(self, count: int = 4) -> None:
         super().__init__(count)
@@ -117,9 +118,9 @@ class FlowPictures(ValidationPictures):
         """Return whether a task completes flow."""
         return _completes_flow(pl_module)
 
-    def draw(self, outputs: Any, batch: Batch, sample: int) -> NDArray[np.uint8]:
+    def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the updates of a window."""
-        return drawn(outputs["refinement"], batch, sample)
+        return MarkedPicture(drawn(outputs["refinement"], batch, sample), caption=batch["meta"][sample]["clip"])
 
 
 def drawn(refinement: Refinement, batch: Batch, window: int) -> NDArray[np.uint8]:

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, number
+from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, log_pictures, log_table, number
 from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
-from outpaint_lightning.io.pictures import draw_boxes, overlay, strip
+from outpaint_lightning.io.pictures import MarkedPicture, draw_boxes, overlay, strip
 from outpaint_lightning.metrics import BOX_FLOORS, SIDES, BoxScores, in_pixels
 from outpaint_lightning.types import Batch
 
@@ -39,13 +39,16 @@ class RegionReport(Callback):
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
         write_json(folder / "summary.json", summary)
         write_csv(folder / "per_image.csv", pl_module.per_image)  # type: ignore[arg-type]
+        log_table(trainer, "test/per_image", pl_module.per_image)  # type: ignore[arg-type]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
         clips = {
             video["clip"]: clip for video, clip in zip(data.videos("test"), data.datasets["test"].clips, strict=True)
         }
         forged = [row for row in pl_module.per_image if row["iou"] is not None]  # type: ignore[union-attr]
         if forged:
-            write_image(folder / "examples.png", examples(forged, clips))
+            picture = examples(forged, clips)
+            write_image(folder / "examples.png", picture)
+            log_pictures(trainer, "media/test/examples", [MarkedPicture(picture)], picture)
         print("\n".join([*region_table(summary), f"written to {folder}/summary.json, per_image.csv and examples.png"]))
 
 
@@ -224,7 +227,7 @@ class BoxPictures(ValidationPictures):
         InputError: the count is below 1.
     """
 
-    NAME, KEY, COLUMNS = "val/boxes", "source", 4
+    NAME, KEY, COLUMNS = "media/val/boxes", "source", 4
 
     def __init__(self, count: int = 8) -> None:
         super().__init__(count)
@@ -233,7 +236,7 @@ class BoxPictures(ValidationPictures):
         """Return whether a task judges images."""
         return _judges_images(pl_module)
 
-    def draw(self, outputs: Any, batch: Batch, sample: int) -> NDArray[np.uint8] | None:
+    def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture | None:
         """Return a forged image with its boxes, None for an authentic one."""
         if not batch["label"][sample]:
             return None
@@ -242,7 +245,18 @@ class BoxPictures(ValidationPictures):
         image = (batch["image"][sample, 0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
         found, true = outputs["box"][sample] / sides, batch["box"][sample] / sides
         mask = outputs["mask"][sample] if "mask" in outputs else None
-        return drawn(image, outputs["score"][sample].item(), found, mask, true)
+        masks: dict[str, NDArray[np.bool_]] = {}
+        if mask is not None:
+            truth = (batch["mask"][sample, 0, 0] > 0.5).cpu().numpy()
+            masks = {"found": enlarged(mask, height, width), "true": truth}
+        score = outputs["score"][sample].item()
+        return MarkedPicture(
+            drawn(image, score, found, mask, true),
+            image,
+            masks,
+            boxes={"found": (found * sides).tolist(), "true": (true * sides).tolist()},
+            caption=f"{batch['meta'][sample]['clip']} {score:.2f}",
+        )
 
 
 def drawn(

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from outpaint_lightning.callbacks.base import is_dry, number
+from outpaint_lightning.callbacks.base import is_dry, log_table, number
 from outpaint_lightning.callbacks.curves import curve_lines, curve_rows, write_curves
 from outpaint_lightning.io import write_csv, write_json
 
@@ -32,6 +32,7 @@ class TestReport(Callback):
         summary: dict[str, Any] = {**pl_module.summary, "checkpoint": str(trainer.ckpt_path or "")}  # type: ignore[dict-item]
         write_json(folder / "summary.json", summary)
         write_csv(folder / "per_video.csv", pl_module.per_video)  # type: ignore[arg-type]
+        log_table(trainer, "test/per_video", pl_module.per_video)  # type: ignore[arg-type]
         lines = [*result_table(summary), f"written to {folder}/summary.json and per_video.csv"]
         if "robustness" in summary:
             write_csv(folder / "robustness.csv", curve_rows(summary))

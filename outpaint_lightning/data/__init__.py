@@ -5,7 +5,8 @@ from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, r
 from outpaint_lightning.data.estimators import DisFlow, FlowEstimator, RaftFlow
 from outpaint_lightning.data.flows import FlowDataModule
 from outpaint_lightning.data.regions import RegionDataModule
-from outpaint_lightning.data.windows import EpochSampler, WindowDataset, window_indices
+from outpaint_lightning.data.samplers import EpochSampler, OrderedSampler
+from outpaint_lightning.data.windows import WindowDataset, window_indices
 
 __all__ = [
     "ClipDataModule",
@@ -15,6 +16,7 @@ __all__ = [
     "FlowDataModule",
     "FlowEstimator",
     "FrameChange",
+    "OrderedSampler",
     "RaftFlow",
     "RegionDataModule",
     "WindowDataset",

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.augment import DeviceAugmentation
 from outpaint_lightning.data.corruptions import CorruptedDataset, read_curves
-from outpaint_lightning.data.loading import loader, require_one_size
+from outpaint_lightning.data.loading import is_first, loader, require_one_size
 from outpaint_lightning.data.online import ForgeDataset
-from outpaint_lightning.data.windows import EpochSampler, Window, WindowDataset
+from outpaint_lightning.data.windows import Window, WindowDataset
 from outpaint_lightning.forge import MAX_FRAMES
 from outpaint_lightning.forge.material import Material, materials
 from outpaint_lightning.forge.recipe import Recipe
@@ -115,7 +115,7 @@ class ClipDataModule(pl.LightningDataModule):
         """Read the manifest and prepare the splits that `stage` needs; before training, say what looks wrong."""
         if self.window["frames"] < 2:
             raise InputError(f"data.frames is {self.window['frames']}: expected at least 2")
-        if stage == "fit":
+        if stage == "fit" and is_first(self.trainer):
             print_warnings(self.root)
         entries = read_dataset(self.root)
         forgeable = {} if self.recipe is None else self._forgeable(entries, self.recipe)
@@ -183,34 +183,25 @@ class ClipDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Window]:
         """Shuffled random crops."""
-        dataset, trainer = self.datasets["train"], self.trainer
-        ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
-        sampler = EpochSampler(dataset, num_replicas=ranks, rank=rank, shuffle=True, seed=self.seed)
-        return self._loader(
-            dataset,
-            repeated=True,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            drop_last=len(sampler) >= self.batch_size,
-        )
+        return self._loader(self.datasets["train"], self.batch_size, shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[Window]:
         """Whole frames in order."""
-        return self._loader(self.datasets["val"], repeated=True, batch_size=self.eval_batch_size)
+        return self._loader(self.datasets["val"], self.eval_batch_size, repeated=True)
 
     def test_dataloader(self) -> DataLoader[Window] | list[DataLoader[Window]]:
         """Whole frames in order; with corruptions, a list: the clips as they are, then each of `conditions`."""
         clean = self.predict_dataloader()
-        corrupted = [self._loader(dataset, batch_size=self.eval_batch_size) for dataset in self.corrupted]
+        corrupted = [self._loader(dataset, self.eval_batch_size) for dataset in self.corrupted]
         return [clean, *corrupted] if corrupted else clean
 
     def predict_dataloader(self) -> DataLoader[Window]:
         """Whole frames in order."""
-        return self._loader(self.datasets["test"], batch_size=self.eval_batch_size)
+        return self._loader(self.datasets["test"], self.eval_batch_size)
 
-    def _loader(self, dataset: WindowDataset, **options: Any) -> DataLoader[Window]:
+    def _loader(self, dataset: WindowDataset, batch_size: int, **options: Any) -> DataLoader[Window]:
         """Return a loader of windows; see `loading.loader`."""
-        return loader(dataset, self.workers, collate_fn=collate, **options)
+        return loader(dataset, self.trainer, batch_size=batch_size, workers=self.workers, collate=collate, **options)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
         """Make frames and masks float32, augment training batches and derive `label`, all on the device."""

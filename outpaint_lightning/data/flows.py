@@ -34,10 +34,9 @@ from outpaint_lightning.data.holes import (
     motion_gradient,
     sample_hole,
 )
-from outpaint_lightning.data.loading import loader, require_one_size
+from outpaint_lightning.data.loading import is_first, loader, require_one_size
 from outpaint_lightning.data.regions import SPLITS_OF
 from outpaint_lightning.data.synthetic import sample_scene, scene_objects
-from outpaint_lightning.data.windows import EpochSampler
 from outpaint_lightning.forge.masks import MaskSampler
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.sources import deal_splits
@@ -67,12 +66,12 @@ class FlowWindow(TypedDict):
 
 
 class FlowDataset(Dataset[FlowWindow]):
-    """Windows of true flow, each with a hole; the families of holes take turns.
+    """Windows of true flow, each with a hole; the families of holes take turns, and so do setups.
 
     Args:
         source: of the flow.
         holes: the families.
-        setup: which frames have the hole.
+        setups: which frames have the hole: each is that of as many windows in a row as there are families.
         protocol: which vectors it hides.
         stream: seeds of the holes. A hole depends on them, the epoch, the index and the flow only.
     """
@@ -81,11 +80,11 @@ class FlowDataset(Dataset[FlowWindow]):
         self,
         source: FlowSource,
         holes: Sequence[MaskSampler],
-        setup: Setup,
+        setups: Sequence[Setup],
         protocol: Protocol,
         stream: tuple[int, ...],
     ) -> None:
-        self.source, self.holes, self.setup, self.protocol, self.stream = source, holes, setup, protocol, stream
+        self.source, self.holes, self.setups, self.protocol, self.stream = source, holes, setups, protocol, stream
 
     def __len__(self) -> int:
         return len(self.source)
@@ -96,12 +95,13 @@ class FlowDataset(Dataset[FlowWindow]):
         true = self.source.window(epoch, index)
         rng = np.random.default_rng((*self.stream, epoch, index, 1))  # 1: not what the window itself is drawn from
         sampler = self.holes[index % len(self.holes)]
+        setup = self.setups[index // len(self.holes) % len(self.setups)]
         frames, _, height, width = true.forward.shape
         footage = Footage.blank(frames, height, width)
         if "objects" in sampler.needs:
             footage = Footage(footage.frames, objects=silhouette(rng, frames, height, width))
         params = sample_hole(sampler, rng, footage, motion_gradient(true.forward[0].numpy()))
-        mask = torch.from_numpy(hole_mask(sampler, params, footage, self.setup))[:, None]
+        mask = torch.from_numpy(hole_mask(sampler, params, footage, setup))[:, None]
         hidden = hidden_vectors(mask, true.forward, true.backward, self.protocol) | ~true.valid
         window = FlowWindow(
             flow_forward=true.forward,
@@ -148,6 +148,7 @@ class FlowDataModule(pl.LightningDataModule):
         holes: families that take turns: `rectangle`, `strokes`, `polygon`, `object`, or a mask of `forge` by its name
             or as `class_path` and `init_args`; null takes the four.
         setup: frames that have the hole: `mid2` the two in the middle, `all`, `sandwich` all but the first and last.
+        train_setups: setups that take turns in training; null takes `setup` alone.
         protocol: what a hole hides: `source` the vectors that begin in it, `strict` also those that end in it.
         workers: processes that make windows; 0 makes them in the main process.
         seed: of scenes, holes, windows, order and splits.
@@ -174,6 +175,7 @@ class FlowDataModule(pl.LightningDataModule):
         test_scenes: int = 72,
         holes: list[str | dict[str, Any]] | None = None,
         setup: Setup = "all",
+        train_setups: list[Setup] | None = None,
         protocol: Protocol = "strict",
         workers: int = 2,
         seed: int = 0,
@@ -189,7 +191,11 @@ class FlowDataModule(pl.LightningDataModule):
             )
         if size is not None and (len(size) != 2 or min(size) < SMALLEST):
             raise InputError(f"data.size is {list(size)}: expected [height, width], at least {SMALLEST} pixels each")
-        check_setup(setup, protocol, frames)
+        if train_setups is not None and not train_setups:
+            raise InputError("data.train_setups is []: expected one at least, or null")
+        setups = {"train": train_setups or [setup], "val": [setup], "test": [setup]}
+        for some in [setup, *setups["train"]]:
+            check_setup(some, protocol, frames)
         if holes is not None and not holes:
             raise InputError("data.holes is []: expected one family at least")
         self.root = None if root is None else Path(root)
@@ -198,6 +204,7 @@ class FlowDataModule(pl.LightningDataModule):
         self.scenes = {"train": scenes, "val": val_scenes, "test": test_scenes}
         self.holes = [hole_sampler(spec) for spec in holes or list(HOLES)]
         self.hole_setup: Setup = setup
+        self.setups = setups
         self.protocol: Protocol = protocol
         self.images, self.estimator = images, estimator or DisFlow()
         self.conditions: list[tuple[str, float]] = []
@@ -208,7 +215,7 @@ class FlowDataModule(pl.LightningDataModule):
         for split in SPLITS_OF[stage]:
             stream = self.seed, SPLITS.index(split)
             source = self._scenes(split, stream) if self.root is None else self._clips(self.root, split, stream)
-            self.datasets[split] = FlowDataset(source, self.holes, self.hole_setup, self.protocol, stream)
+            self.datasets[split] = FlowDataset(source, self.holes, self.setups[split], self.protocol, stream)
 
     def _scenes(self, split: str, stream: tuple[int, ...]) -> FlowSource:
         size = self.size or SCENE_SIZE
@@ -221,7 +228,7 @@ class FlowDataModule(pl.LightningDataModule):
                 raise InputError(f"{root}: flow files come without frames; expected data.images false")
             return FileSource(self._split(flow_clips(root), split), self.frames, self.size, drawn, stream)
         entries = self._split([entry for entry in read_dataset(root) if entry.masks is None], split)
-        if self.trainer is None or self.trainer.is_global_zero:
+        if is_first(self.trainer):
             print(
                 f"{root}: the flow of {len(entries)} clips ({split}) is estimated by {type(self.estimator).__name__}: "
                 "pseudo ground truth",
@@ -245,10 +252,7 @@ class FlowDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[FlowWindow]:
         """Windows in an order that depends on (seed, epoch) only."""
-        dataset, trainer = self.datasets["train"], self.trainer
-        ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
-        sampler = EpochSampler(dataset, num_replicas=ranks, rank=rank, shuffle=True, seed=self.seed)
-        return self._loader(dataset, repeated=True, sampler=sampler, drop_last=len(sampler) >= self.batch_size)
+        return self._loader(self.datasets["train"], shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[FlowWindow]:
         """Windows in order."""
@@ -264,7 +268,9 @@ class FlowDataModule(pl.LightningDataModule):
 
     def _loader(self, dataset: FlowDataset, **options: Any) -> DataLoader[FlowWindow]:
         """Return a loader of windows; see `loading.loader`."""
-        return loader(dataset, self.workers, batch_size=self.batch_size, collate_fn=collate, **options)
+        return loader(
+            dataset, self.trainer, batch_size=self.batch_size, workers=self.workers, collate=collate, **options
+        )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
         """Make frames float32 in [0, 1] and what is yes or no float32, on the device."""

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
+import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from outpaint_lightning.types import InputError, WindowMeta
+from outpaint_lightning.data.samplers import EpochSampler, OrderedSampler
+from outpaint_lightning.types import Batch, InputError, WindowMeta
 
 
-def loader(dataset: Dataset[Any], workers: int, *, repeated: bool = False, **options: Any) -> DataLoader[Any]:
-    """Return a loader; the workers of one that is `repeated` every epoch stay, those of others end with it.
+def loader(
+    dataset: Dataset[Any],
+    trainer: pl.Trainer | None,
+    *,
+    batch_size: int,
+    workers: int,
+    collate: Callable[[Any], Batch],
+    shuffled: int | None = None,
+    repeated: bool = False,
+) -> DataLoader[Any]:
+    """Return a loader of this process's share of a dataset; see `samplers`.
 
     Args:
         dataset: of windows.
-        workers: processes; 0 loads in the main process.
-        repeated: every epoch.
-        options: further ones of `DataLoader`.
+        trainer: which knows the processes; None for one.
+        batch_size: of one process.
+        workers: processes that load; 0 loads in the main process.
+        collate: makes a batch of windows.
+        shuffled: seed of the order; None takes windows in order.
+        repeated: every epoch: its workers stay, those of others end with it.
     """
+    processes, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
     return DataLoader(
         dataset,
+        batch_size=batch_size,
+        sampler=OrderedSampler(dataset, batch_size, processes, rank)
+        if shuffled is None
+        else EpochSampler(dataset, batch_size, processes, rank, shuffled),
+        collate_fn=collate,
         num_workers=workers,
         persistent_workers=repeated and workers > 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread,
-        **options,
     )
+
+
+def is_first(trainer: pl.Trainer | None) -> bool:
+    """Whether this is the process that prints."""
+    return trainer is None or trainer.is_global_zero
 
 
 def require_one_size(sizes: Sequence[tuple[int, ...]], metas: Sequence[WindowMeta], remedy: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.data.boxes import Box, BoxDataset, read_boxes
 from outpaint_lightning.data.clips import PRIOR_MASKS, ClipDataModule
+from outpaint_lightning.data.loading import is_first
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import Window, WindowDataset
 from outpaint_lightning.forge import MAX_FRAMES
@@ -159,7 +160,7 @@ class RegionDataModule(ClipDataModule):
         if self.is_table:
             entries, self.boxes = read_boxes(self.root)
         else:
-            if stage == "fit":
+            if stage == "fit" and is_first(self.trainer):
                 print_warnings(self.root)
             entries = read_dataset(self.root)
         clean = [entry for entry in entries if entry.clip not in self.boxes]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset
 
 from outpaint_lightning.io import Clip, ClipEntry, frame_files, open_clip, read_mask
 from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
@@ -175,14 +175,3 @@ class WindowDataset(Dataset[Window]):
         rng = np.random.default_rng((self.seed, epoch, index))
         top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
         return top, left
-
-
-class EpochSampler(DistributedSampler[Any]):
-    """Torch's distributed sampler that hands the epoch to the dataset with each index.
-
-    Persistent workers hold a copy of the dataset and never hear of a new epoch otherwise. The order depends on
-    (seed, epoch) only, so a run resumed at an epoch's end goes on exactly.
-    """
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((self.epoch, index) for index in super().__iter__())

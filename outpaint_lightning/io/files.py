@@ -71,14 +71,14 @@ def require_free(path: StrPath, overwrite: bool) -> None:
         raise InputError(f"{path} already exists; pass --overwrite")
 
 
-def shipped_config(name: str) -> Path:
-    """Return a file of the repository's `configs`, which an installed package carries inside.
+def shipped_config(name: str, folder: str = "configs") -> Path:
+    """Return a file of the repository's `configs` (or `sweeps`), which an installed package carries inside.
 
     Raises:
         InputError: it is in neither place.
     """
     package = Path(__file__).parents[1]
-    places = [package / "configs" / name, package.parent / "configs" / name]
+    places = [package / folder / name, package.parent / folder / name]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
         raise InputError(f"{places[1]}: no such config; expected it there or in {places[0].parent}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -19,6 +20,21 @@ GAP = 4  # white pixels between the pictures of a strip
 WHEEL_STEPS = np.cumsum([0, 15, 6, 4, 11, 13, 6])
 WHEEL = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]])
 TOO_LONG_SHADE = 0.75
+
+
+@dataclass(frozen=True)
+class MarkedPicture:
+    """A picture with what is drawn on it, and where they are known apart, the frame and its marks."""
+
+    drawn: NDArray[np.uint8]
+    """`H W 3` RGB, for files and for loggers that show nothing but pictures."""
+    frame: NDArray[np.uint8] | None = None
+    """`H W 3` RGB with nothing on it; None where `drawn` is all there is."""
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Of the frame, `H W` each, by name."""
+    boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Of the frame, by name: `xmin ymin xmax ymax` in pixels, half-open."""
+    caption: str = ""
 
 
 def overlay(frame: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from outpaint_lightning.losses.flow import (
     total_variation,
 )
 from outpaint_lightning.losses.focal import SequenceFocal, focal_loss
+from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import SequenceCriterion, SequenceCrossEntropy, cross_entropy, sequence_weights
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "hole_l1",
     "known_l1",
     "lateral_dependency",
+    "mean_over_processes",
     "min_forward_backward",
     "sequence_weights",
     "total_variation",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from outpaint_lightning.geometry import float32_or_better, generalized_iou
 from outpaint_lightning.losses.dice import dice_loss
+from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import cross_entropy
 from outpaint_lightning.types import InputError
 
@@ -140,10 +141,11 @@ class RegionCriterion(nn.Module):
             gradient.
         """
         logit = float32_or_better(output.logit)
-        terms = {"class": F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype))}
+        classes = F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype), reduction="sum")
+        terms = {"class": mean_over_processes(classes, len(logit))}
         apart: Tensor = self.localization(output.box, box)
         positive = label > 0
-        terms["box"] = torch.where(positive, apart, 0).sum() / positive.sum().clamp(min=1)
+        terms["box"] = mean_over_processes(torch.where(positive, apart, 0).sum(), positive.sum())
         loss = self.alpha * terms["class"] + self.beta * terms["box"]
         if output.mask is not None:
             logits = float32_or_better(torch.cat([torch.zeros_like(output.mask), output.mask], 1))

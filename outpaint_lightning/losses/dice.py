@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import SequenceCriterion, cross_entropy
 from outpaint_lightning.types import InputError
 
@@ -37,7 +38,8 @@ def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
     probability, truth = logits.softmax(1)[:, 1], mask[:, 0]
     overlap = (probability * truth).sum((1, 2))
     total = probability.sum((1, 2)) + truth.sum((1, 2))
-    return (1 - (2 * overlap + SMOOTHING) / (total + SMOOTHING)).mean()
+    losses = 1 - (2 * overlap + SMOOTHING) / (total + SMOOTHING)
+    return mean_over_processes(losses.sum(), len(losses))
 
 
 class SequenceCrossEntropyDice(SequenceCriterion):

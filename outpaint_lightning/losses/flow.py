@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from outpaint_lightning.geometry import float32_or_better, round_trip, stays_inside
+from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
@@ -194,12 +195,14 @@ class RefinementCriterion(nn.Module):
 
     With s the training step, w the weights of `schedule` and, of each update, the terms below::
 
-        decoder D + (1 - exp(-s / ramp)) sum_t w_t (l1 L_t + total_variation V_t + forward_backward C_t + lateral S_t)
+        decoder D + fill F
+            + (1 - exp(-s / ramp)) sum_t w_t (l1 L_t + total_variation V_t + forward_backward C_t + lateral S_t)
 
     - D: `known_l1` of what the decoder makes of the encoded flow before any update.
+    - F: `hole_l1` of the fill, to which no update was made; for a fill that learns.
     - L: `hole_l1` of both directions. V: `total_variation`. C: `min_forward_backward`. S: `lateral_dependency`.
 
-    A term of weight 0 is not computed. The fill, to which no update was made, is not judged.
+    A term of weight 0 is not computed.
 
     Args:
         schedule: of the updates' weights; null takes `SquaredWeights`, the source's.
@@ -208,6 +211,7 @@ class RefinementCriterion(nn.Module):
         forward_backward: weight of C.
         lateral: weight of S.
         decoder: weight of D.
+        fill: weight of F.
         ramp: training steps after which what judges the updates has come up to 63 %; null has it from the start.
         variation_of: V is of the `flow` itself, as in the source's code, or of its `difference` from the true flow, as
             printed.
@@ -226,6 +230,7 @@ class RefinementCriterion(nn.Module):
         forward_backward: float = 0.0,
         lateral: float = 0.0,
         decoder: float = 0.0,
+        fill: float = 0.0,
         ramp: float | None = None,
         variation_of: Literal["flow", "difference"] = "flow",
         region: Literal["frame", "hole"] = "hole",
@@ -237,6 +242,7 @@ class RefinementCriterion(nn.Module):
             "forward_backward": forward_backward,
             "lateral": lateral,
             "decoder": decoder,
+            "fill": fill,
         }
         for name, weight in weights.items():
             if not weight >= 0:
@@ -246,7 +252,7 @@ class RefinementCriterion(nn.Module):
         if ramp is not None and not ramp > 0:
             raise InputError(f"criterion.ramp is {ramp}: expected a positive number of training steps, or null")
         self.schedule = SquaredWeights() if schedule is None else schedule
-        self.decoder = weights.pop("decoder")
+        self.decoder, self.fill = weights.pop("decoder"), weights.pop("fill")
         self.weights = {name: weight for name, weight in weights.items() if weight}
         self.ramp, self.variation_of, self.region = ramp, variation_of, region
 
@@ -279,12 +285,17 @@ class RefinementCriterion(nn.Module):
             "lateral": lambda flow: lateral_dependency(flow, true, region, valid),
         }
         loss, terms = true.new_zeros(()), dict[str, Tensor]()
-        updates = list(zip(refinement.forward, refinement.backward, strict=True))[1:]
+        fill, *updates = (
+            float32_or_better(torch.stack(pair, 2))
+            for pair in zip(refinement.forward, refinement.backward, strict=True)
+        )
         rise = 1.0 if self.ramp is None else -torch.expm1(torch.tensor(-step / self.ramp)).item()
-        for share, (forward, backward) in zip(self.schedule(len(updates), step).tolist(), updates, strict=True):
-            flow = float32_or_better(torch.stack([forward, backward], 2))
+        for share, flow in zip(self.schedule(len(updates), step).tolist(), updates, strict=True):
             terms = {name: judges[name](flow) for name in self.weights}
             loss = loss + rise * share * sum(self.weights[name] * term for name, term in terms.items())
+        if self.fill:
+            terms["fill"] = hole_l1(fill, true, hidden, valid)
+            loss = loss + self.fill * terms["fill"]
         if self.decoder:
             decoded = float32_or_better(refinement.decoded).reshape(true.shape)
             terms["decoder"] = known_l1(decoded, true, hidden, valid)
@@ -300,7 +311,7 @@ def _length(vectors: Tensor) -> Tensor:
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
     """Return the mean of `values` `... C H W` over the pixels of a bool mask `... 1 H W`; 0 where it has none."""
-    return torch.where(where, values, 0).sum() / (where.sum() * values.shape[-3]).clamp(min=1)
+    return mean_over_processes(torch.where(where, values, 0).sum(), where.sum() * values.shape[-3])
 
 
 def _neighbours(values: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
+from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import SequenceCriterion
 from outpaint_lightning.types import InputError
 
@@ -43,10 +45,8 @@ def focal_loss(
     target = mask.long()
     right, wrong = log_probability.gather(1, target), log_probability.gather(1, 1 - target)
     terms: Tensor = -(alpha**focal_gamma) * (focal_gamma * wrong).exp() * right
-    if class_weight is None:
-        return terms.mean()
-    weight = class_weight.to(logits.dtype)[target]
-    return (weight * terms).sum() / weight.sum()
+    weight = torch.ones_like(terms) if class_weight is None else class_weight.to(logits.dtype)[target]
+    return mean_over_processes((weight * terms).sum(), weight.sum())
 
 
 class SequenceFocal(SequenceCriterion):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.types import InputError
 
 
@@ -19,7 +20,7 @@ def sequence_weights(updates: int, gamma: float) -> list[float]:
 
 
 def cross_entropy(logits: Tensor, mask: Tensor, class_weight: Tensor | None = None) -> Tensor:
-    """Softmax cross-entropy of two classes, mean over pixels.
+    """Softmax cross-entropy of two classes, mean over pixels, those of all processes while training.
 
     Args:
         logits: `B 2 H W`; channel 0 scores authentic, channel 1 forged.
@@ -29,7 +30,9 @@ def cross_entropy(logits: Tensor, mask: Tensor, class_weight: Tensor | None = No
     Returns:
         A scalar.
     """
-    return F.cross_entropy(logits, mask[:, 0].long(), None if class_weight is None else class_weight.to(logits.dtype))
+    target = mask[:, 0].long()
+    weight = torch.ones_like(logits[0, :, 0, 0]) if class_weight is None else class_weight.to(logits.dtype)
+    return mean_over_processes(F.cross_entropy(logits, target, weight, reduction="sum"), weight[target].sum())
 
 
 class SequenceCriterion(nn.Module, ABC):

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from outpaint_lightning.types import InputError
+from outpaint_lightning.types import Batch, InputError
 
 
 class TrainedTask(pl.LightningModule):
@@ -41,18 +42,27 @@ class TrainedTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def log_training(self, terms: Mapping[str, Tensor], batch_idx: int) -> Tensor:
-        """Log the terms of a training batch, and return its loss.
+        """Log the terms of a training batch, means over processes, and return this process's loss.
 
         Raises:
             InputError: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
         """
-        if not self.trainer.strategy.reduce_boolean_decision(bool(terms["loss"].isfinite()), all=True):
+        values = self.trainer.strategy.reduce(torch.stack([value.detach() for value in terms.values()]))
+        shared = dict(zip(terms, values, strict=True))
+        if not shared["loss"].isfinite():
             raise InputError(
-                f"loss is {terms['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
+                f"loss is {shared['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
                 f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
             )
-        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        self.log_dict({f"train/{name}": value for name, value in shared.items()}, prog_bar=True)
         return terms["loss"]
+
+    def log_validation(self, terms: Mapping[str, Tensor], batch: Batch) -> None:
+        """Log the terms of a validation batch: means over the samples of all batches and processes."""
+        # Lightning divides the sum of all sizes by the number of processes in whole numbers: 3 samples on 2 are 1.
+        size = len(batch["meta"]) * self.trainer.world_size
+        values = {f"val/{name}": value for name, value in terms.items()}
+        self.log_dict(values, on_epoch=True, batch_size=size, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         """Stop before a checkpoint is written of weights that are not finite.

@@ -117,9 +117,7 @@ class FlowRefinementTask(TrainedTask):
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Refinement]:  # noqa: ARG002 (Lightning's hook)
         """Log the loss and enter the batch; returns what the net says, `refinement`, for callbacks."""
         refinement: Refinement = self(batch["flow_forward"], batch["flow_backward"], batch["hidden"])
-        terms = self.criterion(refinement, batch, self.global_step)
-        logged = {f"val/{name}": value for name, value in terms.items()}
-        self.log_dict(logged, on_epoch=True, batch_size=len(batch["meta"]), sync_dist=True)
+        self.log_validation(self.criterion(refinement, batch, self.global_step), batch)
         self._enter(batch, refinement, [])
         return {"refinement": refinement}
 
@@ -172,7 +170,8 @@ class FlowRefinementTask(TrainedTask):
     def _finish(self, split: str) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
         bounds = [name for name in BOUNDS if name in self._methods]
-        summary, self.per_clip = summarize_refinement(self._errors, self._videos, self._methods, bounds)
+        learned = any(True for _ in getattr(self.net, "fill", nn.Identity()).parameters())
+        summary, self.per_clip = summarize_refinement(self._errors, self._videos, self._methods, bounds, learned)
         self.summary = {**summary, "steps": self._steps, "protocol": data.protocol, "setup": data.hole_setup}
         epe = summary["epe"]
         values = {

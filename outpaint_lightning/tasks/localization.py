@@ -129,12 +129,17 @@ class LocalizationTask(TrainedTask):
         """Start counting."""
         self._evaluations = [Evaluation(self._data().videos("val"), self.device, self.threshold)]
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Log the loss of the last update, as the frames are judged in a test, and count pixels."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
+        """Log the loss of the last update, as the frames are judged in a test, and count pixels.
+
+        Returns `probability`, `B H W`, for callbacks.
+        """
         logits = self._judge(batch["image"])
         loss = self.criterion([logits], batch["mask"][:, 0])["loss"]
-        self.log("val/loss", loss, on_epoch=True, batch_size=len(batch["meta"]), sync_dist=True)
-        self._evaluate(self._evaluations[0], batch, logits.softmax(1)[:, 1])
+        self.log_validation({"loss": loss}, batch)
+        probability = logits.softmax(1)[:, 1]
+        self._evaluate(self._evaluations[0], batch, probability)
+        return {"probability": probability}
 
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold where that is asked for, and log F1 and its companions over the validation videos."""

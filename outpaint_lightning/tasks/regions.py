@@ -108,8 +108,7 @@ class RegionTask(TrainedTask):
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
         """Log the loss and enter the batch; returns `answers`, for callbacks."""
         output = self.net(batch["image"])
-        terms = {f"val/{name}": value for name, value in self._judge(output, batch).items()}
-        self.log_dict(terms, on_epoch=True, batch_size=len(batch["meta"]), sync_dist=True)
+        self.log_validation(self._judge(output, batch), batch)
         return self._enter(batch, self.answers(output))
 
     def on_validation_epoch_end(self) -> None:

@@ -106,6 +106,10 @@ def test_the_table_names_floors_and_bounds():
         assert words in text
 
 
+def test_the_table_says_that_a_fill_has_learned():
+    assert flow_table({**SUMMARY, "floors": {"zero": 1.5}})[2].split()[:2] == ["learned", "fill"]
+
+
 def test_a_test_writes_its_result(tmp_path, capsys):
     FlowReport().on_test_end(state(tmp_path), SimpleNamespace(per_clip=TASK.per_clip, summary=SUMMARY))
     assert "\n".join(flow_table(SUMMARY)) in capsys.readouterr().out
@@ -127,14 +131,14 @@ def shown(path, task=TASK, count=1, **options):
     callback.on_validation_epoch_start(trainer, task)
     for _ in range(2):  # the second batch shows videos seen already
         callback.on_validation_batch_end(trainer, task, {"refinement": refined}, batch, 0)
-    callback.on_validation_epoch_end(trainer, task)
+    callback.on_validation_end(trainer, task)
     return calls
 
 
 def test_loggers_that_take_images_get_them(tmp_path):
     """Two rows, of four pictures each: the true flow and three answers, the hole and three confidences."""
     size = (2 * HEIGHT + GAP, 4 * WIDTH + 3 * GAP, 3)
-    assert shown(tmp_path) == [("wandb", "val/flow", 1, 7), ("val/flow", size, 7, {"dataformats": "HWC"})]
+    assert shown(tmp_path) == [("wandb", "media/val/flow", 1, 7), ("media/val/flow", size, 7, {"dataformats": "HWC"})]
     assert read_image(tmp_path / "pictures" / "epoch_0003.png").shape == size
 
 

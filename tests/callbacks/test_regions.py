@@ -136,22 +136,22 @@ def shown(path, batch_size=3, count=2, **state):
         "image": torch.zeros(batch_size, 1, 3, 40, 60),
         "label": torch.arange(batch_size).clamp(max=1),
         "box": torch.tensor([[10.0, 5, 30, 25]]).expand(batch_size, 4),
-        "meta": [{"source": f"s{i}"} for i in range(batch_size)],
+        "meta": [{"clip": f"c{i}", "source": f"s{i}"} for i in range(batch_size)],
     }
     callback = BoxPictures(count)
     callback.on_validation_epoch_start()
     outputs = {"score": torch.full((batch_size,), 0.5), "box": torch.tensor([[0.0, 0, 60, 40]]).expand(batch_size, 4)}
     for _ in range(2):  # the second batch shows sources seen already
         callback.on_validation_batch_end(trainer, task, outputs, batch, 0)
-    callback.on_validation_epoch_end(trainer, task)
+    callback.on_validation_end(trainer, task)
     return calls
 
 
 def test_loggers_that_take_images_get_them(tmp_path):
     """Two of three, as the first is authentic; a logger of numbers is passed over."""
     assert shown(tmp_path) == [
-        ("wandb", "val/boxes", 2, 7),
-        ("val/boxes", (40, 60 + 4 + 60, 3), 7, {"dataformats": "HWC"}),
+        ("wandb", "media/val/boxes", 2, 7),
+        ("media/val/boxes", (40, 60 + 4 + 60, 3), 7, {"dataformats": "HWC"}),
     ]
     picture = read_image(tmp_path / "pictures" / "epoch_0003.png")
     assert picture[39, 30].tolist() == [*CONTOUR]

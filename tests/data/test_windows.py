@@ -154,7 +154,7 @@ def test_a_mask_of_another_size_is_named(tmp_path):
 
 def test_sampler_gives_each_process_its_own_windows():
     dataset = list(range(10))
-    ranks = [EpochSampler(dataset, num_replicas=2, rank=rank, seed=5) for rank in range(2)]
+    ranks = [EpochSampler(dataset, 5, processes=2, rank=rank, seed=5) for rank in range(2)]
     for sampler in ranks:
         sampler.set_epoch(7)
     keys = [list(sampler) for sampler in ranks]

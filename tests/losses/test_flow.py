@@ -223,6 +223,19 @@ def test_ramp():
     torch.testing.assert_close(decoder["loss"], 3 * expected)
 
 
+def test_a_fill_that_learns_is_judged_before_any_update():
+    """Twice the fill's mean difference in the hole, from the first step on, and nothing of the updates: rise is 0."""
+    batch, refined = case()
+    terms = RefinementCriterion(fill=2.0, ramp=1000.0)(refined, batch, 0)
+    true = torch.stack([batch["flow_forward"], batch["flow_backward"]], 2)
+    fill = torch.stack([refined.forward[0], refined.backward[0]], 2)
+    expected = hole_l1(fill, true, batch["hidden"][:, :, :, None], batch["valid"][:, :, :, None])
+    torch.testing.assert_close(terms["loss/fill"], expected)
+    torch.testing.assert_close(terms["loss"], 2 * expected)
+    alone = RefinementCriterion(fill=2.0)(Refined(refined.forward[:1], refined.backward[:1], []), batch, 0)
+    torch.testing.assert_close(alone["loss"], 2 * expected)  # a net of no steps
+
+
 def test_variation_of_the_flow_or_of_its_difference():
     batch, refined = case(updates=1)
     exact = Refined([refined.forward[0], batch["flow_forward"]], [refined.backward[0], batch["flow_backward"]], [])

@@ -1,0 +1,70 @@
+"""Show the masks that are found while a localizer trains."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.callbacks.base import Picture, ValidationPictures
+from outpaint_lightning.io.pictures import MarkedPicture, overlay, strip
+from outpaint_lightning.types import Batch
+
+WIDTH = 384  # of each of the three pictures in a row, whatever the frame's
+
+
+class _Frame(NamedTuple):
+    """What a frame's picture needs: uint8 `H W 3` RGB, the forged probability and the true mask, `H W` each."""
+
+    clip: str
+    image: Picture
+    probability: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+
+
+class MaskPictures(ValidationPictures):
+    """Show a few forged validation frames, the mask found and the true one, after each validation of a training.
+
+    One frame of each of the first sources, scaled to a common width; see `ValidationPictures`. The threshold is the
+    one that the validation's F1 belongs to. Does so for tasks that judge videos.
+
+    Args:
+        count: frames shown, at most.
+
+    Raises:
+        InputError: the count is below 1.
+    """
+
+    NAME, KEY = "media/val/masks", "source"
+
+    def __init__(self, count: int = 4) -> None:
+        super().__init__(count)
+
+    def is_for(self, pl_module: pl.LightningModule) -> bool:
+        """Return whether a task judges videos."""
+        return hasattr(pl_module, "per_video")
+
+    def keep(self, outputs: Any, batch: Batch, sample: int) -> _Frame | None:
+        """Return a forged frame and what the net says of it, None for an authentic one."""
+        truth = batch["mask"][sample, 0, 0] > 0.5
+        if not truth.any():
+            return None
+        image = (batch["image"][sample, 0].permute(1, 2, 0) * 255).round().byte()
+        probability = outputs["probability"][sample].float()
+        return _Frame(batch["meta"][sample]["clip"], *(part.cpu().numpy() for part in (image, probability, truth)))
+
+    def draw(self, kept: _Frame, pl_module: pl.LightningModule) -> MarkedPicture:
+        """Return the frame, with the mask found, and with the true one, side by side."""
+        height, width = kept.truth.shape
+        size = WIDTH, round(height * WIDTH / width)
+        frame = cv2.resize(kept.image, size, interpolation=cv2.INTER_AREA)
+        threshold: Any = pl_module.threshold  # chosen by now, where it is: there is a forged frame
+        masks: dict[str, NDArray[np.bool_]] = {
+            name: cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
+            for name, mask in (("found", kept.probability >= threshold), ("true", kept.truth))
+        }
+        drawn = strip([[frame, *(overlay(frame, mask) for mask in masks.values())]])
+        return MarkedPicture(drawn, frame, masks, caption=kept.clip)

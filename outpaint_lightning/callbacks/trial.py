@@ -1,0 +1,79 @@
+"""What a trial of a sweep tells the worker that started it, through files in its run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from outpaint_lightning.io import write_json
+from outpaint_lightning.types import InputError, did_you_mean
+
+
+class TrialReporter(Callback):
+    """Report each validation of a fit, and end the fit early when a file `STOP` lies in the run folder.
+
+    Knows nothing of Optuna. In the run folder it writes
+
+    - `reports.jsonl`: one line a validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
+      validation ends;
+    - `result.json`: `{"state": "complete" | "pruned" | "failed", "error": null | "one line"}` when the fit ends. A
+      fit without it has crashed, whatever its exit code;
+    - `error.<rank>.json`: what went wrong in a process, and when; the first one is the cause of the others'.
+
+    Args:
+        metrics: names of logged metrics, as `val/f1`.
+
+    Raises:
+        InputError: no such metric was logged when a validation ends.
+    """
+
+    def __init__(self, metrics: list[str]) -> None:
+        self.metrics = metrics
+        self._pruned = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Report, and stop all processes if asked to."""
+        if trainer.sanity_checking:
+            return
+        logged = trainer.callback_metrics
+        for name in self.metrics:
+            if name not in logged:
+                there_are = ", ".join(sorted(logged))
+                raise InputError(f"metric {name!r} was not logged{did_you_mean(name, logged)} (logged: {there_are})")
+        stop = False
+        if trainer.is_global_zero:
+            metrics = {name: float(logged[name]) for name in self.metrics}
+            report = {"epoch": trainer.current_epoch, "step": trainer.global_step, "metrics": metrics}
+            with (_run(trainer) / "reports.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(report) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            stop = (_run(trainer) / "STOP").exists()
+        if trainer.strategy.broadcast(stop):
+            self._pruned = trainer.should_stop = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Say how it ended."""
+        if trainer.is_global_zero:
+            _write_result(trainer, "pruned" if self._pruned else "complete", None)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        """Say what went wrong in this process."""
+        line = next(iter(str(exception).splitlines()), "")
+        error = f"{type(exception).__name__}: {line}" if line else type(exception).__name__
+        write_json(_run(trainer) / f"error.{trainer.global_rank}.json", {"error": error, "time": time.time()})
+        if trainer.is_global_zero:
+            _write_result(trainer, "failed", error)
+
+
+def _run(trainer: pl.Trainer) -> Path:
+    return Path(trainer.default_root_dir)
+
+
+def _write_result(trainer: pl.Trainer, state: str, error: str | None) -> None:
+    write_json(_run(trainer) / "result.json", {"state": state, "error": error})

@@ -1,0 +1,159 @@
+"""What a sweep leaves: lines and tables, `trials.csv`, `best.yaml`, plots."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from outpaint_lightning.io.files import atomic, write_csv
+from outpaint_lightning.sweep.spec import REPORTER, Sweep
+from outpaint_lightning.sweep.study import retried
+
+Row = Mapping[str, Any]
+
+
+def line(study: optuna.Study, sweep: Sweep, trial: FrozenTrial) -> str:
+    """Return what is said of a trial that ended."""
+    title, reason = sweep.space.title(sweep.space.values(trial.params)), trial.user_attrs.get("reason")
+    took = f"{trial.duration.total_seconds():.0f} s" if trial.duration else "no time"
+    if trial.state == TrialState.FAIL:
+        log = f"{trial.user_attrs['folder']}/log.txt"
+        return f"trial {trial.number}: failed, {title}, {took}: {reason or 'its value is not a number'} (see {log})"
+    values = ", ".join(f"{name} {value:.4f}" for name, value in zip(sweep.metrics, trial.values or (), strict=False))
+    if trial.state == TrialState.PRUNED:
+        return f"trial {trial.number}: pruned at {values}, {title}, {took}"
+    best = f" (best {study.best_value:.4f} of trial {study.best_trial.number})" if len(sweep.metrics) == 1 else ""
+    return f"trial {trial.number}: {values}{best} {title}, {took}"
+
+
+def rows(study: optuna.Study, sweep: Sweep) -> list[dict[str, Any]]:
+    """Return a row for each trial, by number: the columns of `trials.csv`."""
+    trials = study.get_trials(deepcopy=False)
+    again = retried(trials)
+    return [_row(sweep, trial, lost=trial.number in again) for trial in trials]
+
+
+def _row(sweep: Sweep, trial: FrozenTrial, lost: bool) -> dict[str, Any]:
+    names = sweep.metrics if len(sweep.metrics) > 1 else ["value"]
+    worth = trial.values or [None] * len(names)
+    values = sweep.space.values(trial.params)
+    reason = trial.user_attrs.get("reason") if trial.state == TrialState.FAIL else None
+    if trial.state == TrialState.FAIL and not reason:
+        reason = "its worker was lost"
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        **dict(zip(names, worth, strict=True)),
+        **{parameter.key: values.get(parameter.key) for parameter in sweep.space},
+        "epochs": trial.user_attrs.get("epochs"),
+        "seconds": round(trial.duration.total_seconds(), 1) if trial.duration else None,
+        "reason": f"{reason}; tried again" if lost else reason,
+        "folder": trial.user_attrs.get("folder"),
+    }
+
+
+def best(study: optuna.Study, sweep: Sweep) -> list[FrozenTrial]:
+    """Return the completed trials, best first: by the metric, or the Pareto front by the first of several."""
+    sign = -1 if sweep.directions[0] == "maximize" else 1
+    several = len(sweep.metrics) > 1
+    found = study.best_trials if several else study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return sorted(found, key=lambda trial: (sign * (trial.values or [0])[0], trial.number))
+
+
+def table(sweep: Sweep, rows: Sequence[Row]) -> str:
+    """Return rows as text, columns side by side, keys by their short names."""
+    titles = {key: key for key in (rows[0] if rows else {}) if key != "folder"} | sweep.space.names()
+    order = [key for key in (rows[0] if rows else {}) if key != "folder"]
+    lines = [[titles[key] for key in order], *([_cell(row[key]) for key in order] for row in rows)]
+    widths = [max(len(one[i]) for one in lines) for i in range(len(order))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip() for one in lines
+    )
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def write_trials(study: optuna.Study, sweep: Sweep, out: Path) -> list[dict[str, Any]]:
+    """Write `trials.csv`, and return its rows."""
+    found = rows(study, sweep)
+    write_csv(out / "trials.csv", found)
+    return found
+
+
+def write_best(trial: FrozenTrial, sweep: Sweep, out: Path) -> bool:
+    """Write `best.yaml`: the resolved experiment of a trial, in a run folder of its own, reporting to nobody.
+
+    Returns whether that was possible: a trial on another host may have left its files there.
+    """
+    folder = out / trial.user_attrs["folder"]
+    config = folder / "config.fit.yaml"
+    if not config.exists():
+        return False
+    experiment = _moved(yaml.safe_load(config.read_text(encoding="utf-8")), str(folder), f"runs/{sweep.name}_best")
+    experiment.pop("overwrite", None)
+    trainer = experiment["trainer"]
+    trainer["callbacks"] = [one for one in trainer["callbacks"] if one["class_path"] != REPORTER]
+    worth = ", ".join(f"{name} {value:.4f}" for name, value in zip(sweep.metrics, trial.values or (), strict=True))
+    with atomic(out / "best.yaml") as temporary:
+        head = f"# Trial {trial.number} of the sweep {sweep.name}: {worth}.\n"
+        temporary.write_text(head + yaml.safe_dump(experiment, sort_keys=False), encoding="utf-8")
+    return True
+
+
+def _moved(part: Any, old: str, new: str) -> Any:
+    """Return a config with every path in one folder moved to another."""
+    if isinstance(part, dict):
+        return {key: _moved(value, old, new) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_moved(value, old, new) for value in part]
+    inside = isinstance(part, str) and (part == old or part.startswith(old + os.sep))
+    return new + part.removeprefix(old) if inside else part
+
+
+def write_plots(study: optuna.Study, sweep: Sweep, out: Path) -> list[str]:
+    """Draw what there are enough trials for, and return the names of the files."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+    from optuna.importance import PedAnovaImportanceEvaluator
+    from optuna.visualization import matplotlib as plots
+
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    varied = {
+        key for trial in done for key in trial.params if any(t.params.get(key) != trial.params[key] for t in done)
+    }
+    several = len(sweep.metrics) > 1
+    target: dict[str, Any] = {"target": lambda trial: trial.values[0]} if several else {}
+    named = {**target, "target_name": sweep.metrics[0]}
+    drawings: dict[str, tuple[bool, Callable[[], Any]]] = {
+        "history.png": (bool(done), lambda: plots.plot_optimization_history(study, **named)),
+        "importances.png": (
+            len(done) > 1 and bool(varied),
+            lambda: plots.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), **named),
+        ),
+        "pareto.png": (
+            1 < len(sweep.metrics) < 4 and bool(done),
+            lambda: plots.plot_pareto_front(study, target_names=[*sweep.metrics]),
+        ),
+    }
+    drawn = []
+    for name, (possible, draw) in drawings.items():
+        if not possible:
+            continue
+        with warnings.catch_warnings(action="ignore"):  # these plots are called experimental
+            axes = draw()
+        with atomic(out / name) as temporary:
+            axes.figure.savefig(temporary, dpi=120, bbox_inches="tight")
+        pyplot.close(axes.figure)
+        drawn.append(name)
+    return drawn

@@ -1,0 +1,249 @@
+"""The study behind a sweep: where it is stored, who creates it, and which of its trials count."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
+
+from outpaint_lightning.sweep.spec import Part, Sweep
+from outpaint_lightning.types import InputError
+
+LOST_AFTER = 3
+"""Heartbeats without a sign of life after which a worker counts as lost."""
+_RETRIES_OF_LOST = 2
+_PATIENCE = 60  # seconds that a study may take to be created by someone else
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class Turn:
+    """A lock that one process of a host has at a time, left by `release` or at the end of the block.
+
+    Args:
+        path: of a file that all agree on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Turn:
+        self._file = self._path.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return self
+
+    def release(self) -> None:
+        """Let the next one in; a second time does nothing."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class SeededSampler(BaseSampler):
+    """A sampler made anew for each trial, its seed drawn from the sweep's and the trial's number.
+
+    A sampler with a seed of its own in each of several workers, or in a study that goes on, would propose the same
+    random values once more.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._sampler: BaseSampler = part.make(**part.options)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Make the trial's sampler."""
+        seed = self._part.options.get("seed")
+        if seed is not None:
+            own = int(np.random.SeedSequence((seed, trial.number)).generate_state(1)[0])
+            self._sampler = self._part.make(**{**self._part.options, "seed": own})
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Ask it."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Ask it."""
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Ask it."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Tell it."""
+        self._sampler.after_trial(study, trial, state, values)
+
+
+def masked(url: str) -> str:
+    """Return the URL of a storage without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn what a storage raises into an InputError that names it, without its password."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        line = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        password = make_url(url).password
+        line = line.replace(str(password), "***") if password else line
+        raise InputError(f"storage {masked(url)}: {line}; the same command goes on once it can be used") from error
+
+
+def open_storage(url: str, heartbeat: int) -> RDBStorage:
+    """Open a database, with signs of life every `heartbeat` seconds; what is lost is tried again twice.
+
+    Raises:
+        InputError: it cannot be reached or used.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would tell of each trial in its own words
+    try:
+        backend = make_url(url).get_backend_name()
+    except ArgumentError as error:
+        raise InputError("storage: expected a URL such as postgresql+psycopg://user@host/database") from error
+    options: dict[str, Any] = {"pool_pre_ping": True}  # a connection may have been closed during a long trial
+    if backend == "sqlite":
+        options["connect_args"] = {"timeout": 60}  # seconds to wait while another worker writes
+    with storage_errors(url), warnings.catch_warnings(action="ignore"):  # heartbeats are called experimental
+        try:
+            return _connect(url, options, heartbeat)
+        except (IntegrityError, ProgrammingError):  # another host was making the same tables
+            time.sleep(1)
+            return _connect(url, options, heartbeat)
+        except (ImportError, RuntimeError) as error:  # no driver, or tables of another Optuna
+            hint = ": pip install 'outpaint_lightning[postgres]'" if backend == "postgresql" else ""
+            raise InputError(f"storage {masked(url)}: {str(error).splitlines()[0]}{hint}") from error
+
+
+def _connect(url: str, options: dict[str, Any], heartbeat: int) -> RDBStorage:
+    return RDBStorage(
+        url,
+        options,
+        heartbeat_interval=heartbeat,
+        grace_period=LOST_AFTER * heartbeat,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(_RETRIES_OF_LOST),
+    )
+
+
+def create_or_join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
+    """Return the sweep's study; who is first creates it, with what is to be tried first.
+
+    Raises:
+        InputError: a study of that name has another metric, space, base or overrides; or was never completed.
+    """
+    with storage_errors(url):
+        try:
+            study = optuna.create_study(storage=storage, study_name=sweep.name, directions=[*sweep.directions])
+        except DuplicatedStudyError:
+            return _join(sweep, storage, url)
+        for name, value in sweep.record().items():
+            study.set_user_attr(name, value)
+        rows = sweep.space.combinations("trials: all") if sweep.grid else sweep.first
+        with warnings.catch_warnings(action="ignore"):  # fixed parameters are called experimental
+            for row in rows:
+                study.enqueue_trial(sweep.space.stored(row))
+        study.set_user_attr("ready", True)
+        return study
+
+
+def _join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
+    study = optuna.load_study(study_name=sweep.name, storage=storage)
+    patience = time.monotonic() + _PATIENCE
+    while not study.user_attrs.get("ready"):
+        if time.monotonic() > patience:
+            raise InputError(
+                f"study {sweep.name!r} in {masked(url)} was never completed by who created it; "
+                "expected another name, or that it is deleted"
+            )
+        time.sleep(0.2)
+    there = study.user_attrs
+    differ = [name for name, value in sweep.record().items() if there.get(name) != value]
+    if differ:
+        name = differ[0]
+        raise InputError(
+            f"study {sweep.name!r} in {masked(url)} has another {name}: {there.get(name)}, not {sweep.record()[name]}; "
+            "expected another name or --out for another study"
+        )
+    return study
+
+
+def load(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
+    """Return a study that exists.
+
+    Raises:
+        InputError: there is none.
+    """
+    with storage_errors(url):
+        try:
+            return optuna.load_study(study_name=sweep.name, storage=storage)
+        except KeyError as error:
+            raise InputError(
+                f"no study {sweep.name!r} in {masked(url)}; expected that the sweep was started"
+            ) from error
+
+
+def retried(trials: Sequence[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that others have tried again, or will."""
+    return {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+
+
+def try_again(study: optuna.Study, number: int) -> None:
+    """Queue a trial that failed through no fault of its own."""
+    with warnings.catch_warnings(action="ignore"):  # called experimental
+        RetryHeartbeatStaleTrialCallback()(study, study.trials[number])
+
+
+def fail_lost(study: optuna.Study, heartbeat: int) -> None:
+    """Mark as failed what is running at a worker that gives no sign of life, and queue it again.
+
+    Optuna sees to trials whose heart has beaten once. A worker killed before that leaves one that has not even told
+    its folder.
+    """
+    with warnings.catch_warnings(action="ignore"):  # called experimental
+        optuna.storages.fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        started = trial.datetime_start or datetime.now()
+        if "folder" not in trial.user_attrs and datetime.now() - started > timedelta(seconds=LOST_AFTER * heartbeat):
+            with suppress(UpdateFinishedTrialError, ValueError):  # another worker was faster
+                study.tell(trial.number, state=TrialState.FAIL)
+                try_again(study, trial.number)
+
+
+def tally(study: optuna.Study) -> Counter[str]:
+    """Count trials: `finished` ones (but for those that are tried again), `good`, `running` and `waiting`."""
+    trials = study.get_trials(deepcopy=False)
+    again = retried(trials)
+    return Counter(
+        finished=sum(trial.state in _ENDED and trial.number not in again for trial in trials),
+        good=sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials),
+        running=sum(trial.state == TrialState.RUNNING for trial in trials),
+        waiting=sum(trial.state == TrialState.WAITING for trial in trials),
+    )

@@ -1,0 +1,32 @@
+"""What a real fit tells its worker."""
+
+import json
+
+import pytest
+from support import fit_options
+
+from outpaint_lightning.cli import main
+from outpaint_lightning.sweep.spec import REPORTER
+
+
+def fit(dataset, run, metric, *options):
+    reporter = [f"--trainer.callbacks+={REPORTER}", f"--trainer.callbacks.metrics={json.dumps([metric])}"]
+    return main(["fit", *fit_options(dataset, run, updates=1), *reporter, *options])
+
+
+def test_stop_file_prunes_after_the_next_validation(dataset, tmp_path):
+    (tmp_path / "STOP").touch()
+    assert fit(dataset, tmp_path, "val/f1", "--trainer.max_epochs=3") == 0
+    assert json.loads((tmp_path / "result.json").read_text()) == {"state": "pruned", "error": None}
+    (report,) = map(json.loads, (tmp_path / "reports.jsonl").read_text().splitlines())
+    assert report["epoch"] == 0
+    assert 0 <= report["metrics"]["val/f1"] <= 1
+
+
+@pytest.mark.parametrize(("metric", "near"), [("val/f2", "val/f1"), ("vall/f1", "val/f1")])
+def test_metric_never_logged_is_named(dataset, tmp_path, capsys, metric, near):
+    assert fit(dataset, tmp_path, metric) == 2
+    said = f"metric '{metric}' was not logged; did you mean '{near}'?"
+    assert said in capsys.readouterr().err
+    assert said in json.loads((tmp_path / "error.0.json").read_text())["error"]
+    assert json.loads((tmp_path / "result.json").read_text())["state"] == "failed"

@@ -1,0 +1,188 @@
+"""Whole sweeps on fake trials: what counts, what is left behind, what is said."""
+
+import csv
+import json
+import sqlite3
+import subprocess
+import sys
+
+import optuna
+import pytest
+import yaml
+from sqlalchemy.exc import OperationalError
+
+from outpaint_lightning.cli import main
+from outpaint_lightning.sweep.run import share_out
+from outpaint_lightning.sweep.spec import Part
+from outpaint_lightning.sweep.study import SeededSampler, storage_errors
+from outpaint_lightning.types import InputError
+
+
+def test_good_and_bad_trials(folder, capfd, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    modes = ["ok", "crash", "silent", "nan", "hang"]
+    code = folder.sweep(
+        space={"x": {"low": 0.0, "high": 1.0}, "mode": {"choices": modes}},
+        first=[{"x": 0.3 + i / 10, "mode": mode} for i, mode in enumerate(modes)],
+        trials=len(modes),
+        timeout=0.02,
+    )
+    assert code == 0
+    ok, *bad = folder.trials()
+    assert ok.state.name == "COMPLETE"
+    assert ok.value == pytest.approx(1.1)  # its best validation, not 1.0, its last
+    assert [trial.state.name for trial in bad] == ["FAIL"] * 4
+    reasons = [trial.user_attrs["reason"] for trial in bad]
+    assert reasons[0] == "ValueError: the cause"  # of rank 1, not what rank 0 noticed of it later
+    assert reasons[1] == "said nothing"  # exit code 0 is not success
+    assert reasons[2] == "val/f1 was not a number in any validation"
+    assert reasons[3] == "took longer than 0.02 minutes (timeout)"
+
+    rows = [*csv.DictReader((folder.out / "trials.csv").open())]
+    assert [*rows[0]] == ["number", "state", "value", "x", "mode", "epochs", "seconds", "reason", "folder"]
+    assert rows[0]["epochs"] == "3"
+    assert rows[0]["folder"] == "trials/00000"
+    best = yaml.safe_load((folder.out / "best.yaml").read_text())
+    assert best == {"trainer": {"default_root_dir": "runs/fake_best", "callbacks": []}}
+    assert (folder.out / "history.png").stat().st_size > 5000
+    assert json.loads((folder.out / "sweep.json").read_text())["space"] == ["x", "mode"]
+
+    environment = json.loads(folder.of_trial(0, "environment.json"))
+    assert not {"LOCAL_RANK", "SLURM_NTASKS"} & set(environment)
+    assert environment["WANDB_NAME"] == "x=0.3 mode=ok"
+    assert environment["WANDB_RUN_GROUP"] == "fake"
+    assert int(environment["OMP_NUM_THREADS"]) >= 1
+
+    said = capfd.readouterr().out
+    assert "trial 0: val/f1 1.1000 (best 1.1000 of trial 0) x=0.3 mode=ok, " in said
+    assert "trial 1: failed, x=0.4 mode=crash" in said
+    assert not [*(folder.out / "workers").iterdir()]
+
+
+def test_going_on(folder, capfd):
+    assert folder.sweep(trials=2) == 0
+    assert folder.sweep(trials=2) == 0
+    assert len(folder.trials()) == 2  # enough is enough
+    assert folder.sweep("--trials", "3") == 0
+    values = [trial.params["x"] for trial in folder.trials()]
+    assert len({*values}) == 3  # the seed does not start over
+    capfd.readouterr()
+
+    assert folder.sweep(space={"x": {"low": 0.0, "high": 2.0}}) == 2
+    assert "study 'fake'" in (said := capfd.readouterr().err)
+    assert "has another space" in said
+    assert folder.sweep("--epochs.of", "2") == 2
+    assert "has another overrides" in capfd.readouterr().err
+
+    assert folder.sweep("--list") == 0
+    assert capfd.readouterr().out.count("COMPLETE") == 3
+    assert len(folder.trials()) == 3
+
+
+def test_pruning(folder):
+    folder.sweep(
+        trials=2,
+        first=[{"x": 0.3}, {"x": 1.0}],
+        overrides={"epochs": 12, "pause": 0.2},
+        pruner={"class_path": "ThresholdPruner", "init_args": {"lower": 0.9}},
+    )
+    assert folder.states() == ["COMPLETE", "PRUNED"]
+    assert len(folder.of_trial(0, "reports.jsonl").splitlines()) == 12
+    assert len(folder.of_trial(1, "reports.jsonl").splitlines()) < 6  # 0.51 at once
+
+
+def test_grid_with_two_workers_tries_everything_once(folder):
+    space = {"config": {"choices": ["localizer/small.yaml", "localizer/plain.yaml"]}, "x": {"choices": [1, 2]}}
+    assert folder.sweep("--workers", "2", trials="all", space=space) == 0
+    tried = sorted(tuple(trial.params.values()) for trial in folder.trials())
+    assert tried == [(f"localizer/{name}.yaml", x) for name in ("plain", "small") for x in ("1", "2")]
+    words = json.loads(folder.of_trial(0, "words.json"))
+    assert [words[i + 1].rpartition("/")[2] for i, word in enumerate(words) if word == "--config"] == ["small.yaml"] * 2
+
+
+def test_several_metrics(folder):
+    first = [{"x": 0.2}, {"x": 0.3}, {"x": 0.9}]
+    assert folder.sweep(metric=["val/f1", "cost"], direction=["maximize", "minimize"], first=first, trials=3) == 0
+    assert [trial.values for trial in folder.trials()] == [
+        pytest.approx(v) for v in ([1.09, 0.2], [1.1, 0.3], [0.74, 0.9])
+    ]
+    rows = [*csv.DictReader((folder.out / "trials.csv").open())]
+    assert {"val/f1", "cost"} < set(rows[0])
+    assert (folder.out / "pareto.png").exists()
+    assert "Trial 1 of" in (folder.out / "best.yaml").read_text()  # best in the first metric; the front is 0 and 1
+
+
+def test_a_sweep_at_fault_ends_at_once_and_can_be_corrected(folder, capfd):
+    assert folder.sweep(overrides={"mode": "bad"}, trials=4) == 2
+    said = capfd.readouterr()
+    assert "trial 0: data.root: nowhere: no such folder" in said.err
+    assert not (folder.out / "trials" / "00001").exists()
+    assert folder.sweep(trials=1) == 0  # other overrides, and yet not refused
+
+
+def test_a_storage_that_cannot_be_used_is_named_without_its_password(folder, capfd):
+    assert folder.sweep("--storage", "postgresql+psycopg://me:hush@127.0.0.1:1/studies") == 2
+    said = capfd.readouterr().err
+    assert "storage postgresql+psycopg://me:***@127.0.0.1:1/studies: " in said
+    assert "hush" not in said
+    assert folder.sweep("--storage", "studies.db") == 2
+    assert "expected a URL" in capfd.readouterr().err
+    full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+    refused = pytest.raises(InputError, match=r"sqlite:///x\.db: database or disk is full; the same command")
+    with refused, storage_errors("sqlite:///x.db"):
+        raise full
+
+
+def test_listing_what_was_never_started(folder, capfd):
+    assert folder.sweep("--list") == 2
+    assert "study.db: no such file" in capfd.readouterr().err
+    assert not folder.out.exists()
+
+
+def test_gpus_are_shared_out():
+    of = lambda *args: [one.get("CUDA_VISIBLE_DEVICES") for one in share_out(*args)]  # noqa: E731
+    assert of(1, None, ["0", "1", "5"]) == ["0", "1", "5"]
+    assert of(2, None, ["0", "1", "2", "3", "4"]) == ["0,1", "2,3"]
+    assert of(2, 1, ["0", "1", "2", "3"]) == ["0,1"]
+    assert of(1, None, []) == [None]
+    assert of(2, 3, []) == [None] * 3
+    with pytest.raises(InputError, match="expected 1 to 2: 5 GPUs, 2 for a trial"):
+        share_out(2, 3, ["0", "1", "2", "3", "4"])
+    with pytest.raises(InputError, match="expected at most the 1 GPUs here"):
+        share_out(2, None, ["0"])
+    with pytest.raises(InputError, match="--workers 0: expected 1 or more"):
+        share_out(1, 0, [])
+
+
+def test_a_seed_gives_each_trial_values_of_its_own_whoever_asks():
+    def ask(number_of_workers):
+        study = optuna.create_study()
+        found = []
+        for i in range(6):
+            if i % number_of_workers == 0:  # a new worker
+                study.sampler = SeededSampler(Part(optuna.samplers.TPESampler, {"seed": 0}))
+            found.append(study.ask().suggest_float("x", 0, 1))
+        return found
+
+    assert ask(1) == ask(6)
+    assert len({*ask(1)}) == 6
+
+
+def test_worker_imports_nothing_heavy():
+    code = "import sys, outpaint_lightning.sweep.worker; print({'torch', 'lightning', 'matplotlib'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--worker", "2"], "no option '--worker'; did you mean '--workers'?"),
+        (["--data.root"], "--data.root: expected a value"),
+        (["--trials", "0"], "--trials 0: expected a number above 0"),
+    ],
+)
+def test_bad_words(folder, capsys, words, said):
+    assert main(["sweep", folder.write(), *words]) == 2
+    assert said in capsys.readouterr().err

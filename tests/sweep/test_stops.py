@@ -1,0 +1,131 @@
+"""What is killed, stopped or started twice: no trial is lost, no process stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import DRIVER
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes that die with their parent: Linux alone")
+
+
+def start(folder, *options, **changes):
+    command = [*DRIVER, folder.write(**changes), "--out", str(folder.out), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(what, seconds=60):
+    """Return what is true at last."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("waited in vain")
+
+
+def pids(folder, count, name="pid"):
+    """Return the process of each trial, when so many have started."""
+
+    def read():
+        files = sorted((folder.out / "trials").glob(f"*/{name}"))
+        found = [int(text) for file in files if (text := file.read_text())]
+        return len(found) >= count and found
+
+    return wait_for(read)
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def alive(pid):
+    """Whether it runs: one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+LONG = {"epochs": 6, "pause": 0.5}
+
+
+def test_killed_worker_loses_no_trial(folder):
+    main = start(folder, "--workers", "2", overrides=LONG, trials=3)
+    trial = pids(folder, 2)[0]
+    os.kill(parent(trial), signal.SIGKILL)
+    wait_for(lambda: not alive(trial), 5)
+    said, _ = main.communicate(timeout=90)
+    assert main.returncode == 0, said
+    assert "was killed (SIGKILL); its trial is tried again" in said
+    trials = folder.trials()
+    assert sorted(folder.states()) == ["COMPLETE"] * 3 + ["FAIL"]
+    lost = next(trial for trial in trials if trial.state.name == "FAIL")
+    again = next(trial for trial in trials if trial.system_attrs.get("failed_trial") == lost.number)
+    assert again.params == lost.params
+    assert "its worker was lost; tried again" in (folder.out / "trials.csv").read_text()
+
+
+def test_last_worker_killed(folder):
+    main = start(folder, overrides=LONG, trials=2)
+    os.kill(parent(pids(folder, 1)[0]), signal.SIGKILL)
+    said, _ = main.communicate(timeout=60)
+    assert main.returncode == 1
+    assert "2 trials are missing and no worker is left; the same command goes on" in said
+    again = start(folder, overrides=LONG, trials=2)
+    said, _ = again.communicate(timeout=90)
+    assert again.returncode == 0, said
+    assert sorted(folder.states()) == ["COMPLETE", "COMPLETE", "FAIL"]
+
+
+def test_worker_that_slept_too_long(folder):
+    """Its trial was taken for lost and ran elsewhere; it must not break off when it finds out."""
+    main = start(folder, "--workers", "2", overrides=LONG, trials=2)
+    worker = parent(pids(folder, 2)[0])
+    os.kill(worker, signal.SIGSTOP)
+    wait_for(lambda: "FAIL" in folder.states())
+    os.kill(worker, signal.SIGCONT)
+    said, _ = main.communicate(timeout=90)
+    assert main.returncode == 0, said
+    assert "taken for lost while this worker slept" in said
+    assert "broke off" not in said
+    assert sorted(folder.states()) == ["COMPLETE", "COMPLETE", "FAIL"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop(folder, number):
+    main = start(folder, overrides={**LONG, "mode": "child"}, trials=2)
+    trial, child = pids(folder, 1)[0], pids(folder, 1, "child")[0]
+    worker = parent(trial)
+    main.send_signal(number)
+    said, _ = main.communicate(timeout=60)
+    assert main.returncode == 130, said
+    assert said.endswith("outpaint-lightning: interrupted\n")
+    assert not any(alive(pid) for pid in (trial, child, worker))
+    assert folder.states() == ["FAIL", "WAITING"]  # it does not count, and comes again
+    assert folder.trials()[0].user_attrs["reason"] == "interrupted"
+    assert folder.sweep("--trials", "2", overrides={**LONG, "mode": "child"}) == 0
+    assert sorted(folder.states()) == ["COMPLETE", "COMPLETE", "FAIL"]
+
+
+def test_killed_main_leaves_no_process(folder):
+    main = start(folder, overrides=LONG, trials=2)
+    trial = pids(folder, 1)[0]
+    worker = parent(trial)
+    main.kill()
+    wait_for(lambda: not alive(trial) and not alive(worker), 5)
+    main.communicate()
+
+
+def test_two_sweeps_at_once_in_one_folder(folder):
+    both = [start(folder, trials=6) for _ in range(2)]
+    for main in both:
+        said, _ = main.communicate(timeout=90)
+        assert main.returncode == 0, said
+    assert folder.states() == ["COMPLETE"] * 6
+    assert len({trial.params["x"] for trial in folder.trials()}) == 6
