@@ -162,8 +162,9 @@ def summarize_refinement(
           `high` of the first over sources; `videos` with a hole. `above_1px`: share of vectors that err by more than
           `FAR`.
         - `methods`: the same two of every method.
-        - `floors`: the error in the hole of every method that learned nothing and is no bound; `gain` over the best of them,
-          (floor - error) / floor. `gain_over_fill`: the same over `FILL`. `bounds`: the error in the hole of these.
+        - `floors`: the error in the hole of every method that learned nothing and is no bound; `gain` over the best of
+          them, (floor - error) / floor. `gain_over_fill`: the same over `FILL`. `bounds`: the error in the hole of
+          these.
         - `worse_than_fill`: number of `videos` whose error exceeds that of the fill, `of` how many, and the `largest`
           excess, in pixels.
         - `confidence`: mean error of each decile of the net's confidence, `deciles`, least confident first; `ause` and
