@@ -14,6 +14,8 @@ the scenes, too. The table is printed and goes to OUT/refiner.csv, one row a run
     epsilon_floor           steep, every confidence at least 1e-5, as the source's code has it
     moving                  polynomial_add, the loss moving from the first update to the last (the source's equation 3)
     sigma_500               moving, the width of 500 that is printed: all updates weigh the same
+    trust                   polynomial_add, updates see the fill in the hole
+    blend                   trust, and the fill learns to weigh four others
 """
 
 from __future__ import annotations
@@ -105,6 +107,8 @@ class Row:
     rule: str | Mapping[str, Any] = f"{NETS}.PolynomialRule"
     architecture: str = "add"
     net: str = f"{NETS}.FlowRefiner"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further ones of the net."""
     criterion: Mapping[str, Any] = field(default_factory=dict)
     width: float | None = None
     """Of the bell of `MovingWeights`, in updates; None keeps small.yaml's weights."""
@@ -112,6 +116,7 @@ class Row:
 
 RULES = {name: f"{NETS}.{name.capitalize()}Rule" for name in ("binary", "mean", "power", "polynomial")}
 STEEP = {"class_path": RULES["polynomial"], "init_args": {"first": 0.77, "second": 0.9}}
+BLEND = {"class_path": f"{NETS}.BlendFill", "init_args": {"width": 8}}
 AS_SOURCE = {"variation_of": "flow", "region": "frame"}
 ROWS = {
     **{f"{name}_{how}": Row(rule, how) for name, rule in RULES.items() for how in ARCHITECTURES},
@@ -122,6 +127,8 @@ ROWS = {
     "epsilon_floor": Row(STEEP, net="refiner_ablation.EpsilonFloor"),
     "moving": Row(width=0.5),
     "sigma_500": Row(width=500.0),
+    "trust": Row(options={"trust": 0.5}),
+    "blend": Row(options={"trust": 0.5, "fill": BLEND}, criterion={"fill": 1.0}),
 }
 ERRORS = ("epe_hole", "fill_hole", "epe_near_edges", "fill_near_edges", "above_1px")
 COLUMNS = (
@@ -153,7 +160,7 @@ def planned(out: Path, names: Sequence[str], scale: Scale, seeds: int) -> list[R
 
 def overlay(row: Row, scale: Scale) -> dict[str, Any]:
     """Return a row's options of the task, to be laid over those of small.yaml."""
-    net = {"rule": row.rule, "architecture": row.architecture, **scale.net}
+    net = {"rule": row.rule, "architecture": row.architecture, **row.options, **scale.net}
     criterion = dict(row.criterion)
     if row.width is not None:
         schedule = {"every": scale.every, "width": row.width}
