@@ -98,6 +98,12 @@ class ValidationPictures(Callback, ABC):
         log_pictures(trainer, self.NAME, marked, whole)
 
 
+def first_frame(batch: Batch, sample: int) -> Picture:
+    """Return the first frame of one sample."""
+    image = (batch["image"][sample, 0].permute(1, 2, 0) * 255).round().byte()
+    return np.asarray(image.cpu().numpy())
+
+
 def log_pictures(trainer: pl.Trainer, name: str, pictures: Sequence[MarkedPicture], whole: Picture) -> None:
     """Give pictures to each logger in the richest form that it takes.
 

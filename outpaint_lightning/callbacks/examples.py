@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outpaint_lightning.callbacks.base import is_dry
+from outpaint_lightning.callbacks.base import first_frame, is_dry
 from outpaint_lightning.io import write_image, write_json
 from outpaint_lightning.io.pictures import overlay, strip
 from outpaint_lightning.metrics import pixel_counts, scores
@@ -88,9 +88,8 @@ class TestExamples(Callback):
         for i, (meta, value) in enumerate(zip(batch["meta"], f1, strict=True)):
             for end in self._ends:
                 if not math.isnan(value) and end.takes(value, meta["clip"], meta["frames"][0]):
-                    image = (batch["image"][i, 0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
                     masks = (mask[i].cpu().numpy() for mask in (found, truth))
-                    end.add(Example(value, meta["clip"], meta["frames"][0], image, *masks))
+                    end.add(Example(value, meta["clip"], meta["frames"][0], first_frame(batch, i), *masks))
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Bring those of all processes together, and write them in the first."""

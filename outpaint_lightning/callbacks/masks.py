@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.callbacks.base import Picture, ValidationPictures
+from outpaint_lightning.callbacks.base import Picture, ValidationPictures, first_frame
 from outpaint_lightning.io.pictures import MarkedPicture, overlay, strip
 from outpaint_lightning.types import Batch
 
@@ -52,9 +52,8 @@ class MaskPictures(ValidationPictures):
         truth = batch["mask"][sample, 0, 0] > 0.5
         if not truth.any():
             return None
-        image = (batch["image"][sample, 0].permute(1, 2, 0) * 255).round().byte()
-        probability = outputs["probability"][sample].float()
-        return _Frame(batch["meta"][sample]["clip"], *(part.cpu().numpy() for part in (image, probability, truth)))
+        masks = (mask.cpu().numpy() for mask in (outputs["probability"][sample].float(), truth))
+        return _Frame(batch["meta"][sample]["clip"], first_frame(batch, sample), *masks)
 
     def draw(self, kept: _Frame, pl_module: pl.LightningModule) -> MarkedPicture:
         """Return the frame, with the mask found, and with the true one, side by side."""

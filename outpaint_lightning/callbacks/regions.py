@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, log_pictures, log_table, number
+from outpaint_lightning.callbacks.base import ValidationPictures, first_frame, is_dry, log_pictures, log_table, number
 from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
 from outpaint_lightning.io.pictures import MarkedPicture, draw_boxes, overlay, strip
 from outpaint_lightning.metrics import BOX_FLOORS, SIDES, BoxScores, in_pixels
@@ -242,7 +242,7 @@ class BoxPictures(ValidationPictures):
             return None
         height, width = batch["image"].shape[-2:]
         sides = batch["box"].new_tensor([width, height, width, height])
-        image = (batch["image"][sample, 0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+        image = first_frame(batch, sample)
         found, true = outputs["box"][sample] / sides, batch["box"][sample] / sides
         mask = outputs["mask"][sample] if "mask" in outputs else None
         masks: dict[str, NDArray[np.bool_]] = {}

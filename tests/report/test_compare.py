@@ -4,7 +4,9 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote, urljoin, urlsplit
 
 import numpy as np
 import pytest
@@ -80,7 +82,9 @@ def test_only_seeds_join_runs(tmp_path):
     """Runs of one config and one seed stay apart, as do those whose test judged other data."""
     for name in "abc":
         write_run(tmp_path / "runs" / name, seed=int(name == "c"))
-    assert [each.name for each in group(find([tmp_path / "runs"])[0])] == ["a", "b", "c"]
+    write_run(tmp_path / "runs" / "between", gamma=0.9)
+    assert [each.name for each in group(find([tmp_path / "runs"])[0])] == ["a", "b", "between", "c"]
+    shutil.rmtree(tmp_path / "runs" / "between")
     shutil.rmtree(tmp_path / "runs" / "b")
     assert [len(each.runs) for each in group(find([tmp_path / "runs"])[0])] == [2]
     config = yaml.safe_load((tmp_path / "runs/c/config.fit.yaml").read_text())
@@ -90,6 +94,16 @@ def test_only_seeds_join_runs(tmp_path):
     assert [change[:] for change in changes(first.first.config, second.first.config) if "root" in change.key] == [
         ("test: data.root", None, "elsewhere")
     ]
+
+
+def test_a_config_of_a_test_alone_is_told(tmp_path):
+    """Its training may have had other options: what looks the same need not be."""
+    for name in "ab":
+        write_run(tmp_path / "runs" / name)
+    (tmp_path / "runs/b/config.fit.yaml").rename(tmp_path / "runs/b/config.test.yaml")
+    page = compared_page(tmp_path, ["runs"])
+    assert f"No config.fit.yaml: {tmp_path}/runs/b." in page
+    assert "<li>nothing</li>" in page  # not even seeds
 
 
 def test_a_difference_is_paired(runs):
@@ -186,6 +200,48 @@ def test_words_of_others_are_no_markup(tmp_path):
     assert page.count("<script>") == 1
 
 
+def test_a_task_of_another_is_no_markup(tmp_path):
+    """Its name is a part of the page's anchors."""
+    write_run(tmp_path / "run")
+    (tmp_path / "run/config.fit.yaml").write_text("model: '\"><img src=x>'\n")
+    assert "<img" not in compared_page(tmp_path, ["run"])
+
+
+def test_links_lead_to_folders_of_any_name(tmp_path):
+    """In a URL, what follows `#` or `?` is no part of the path, and `%41` is an A."""
+    run = write_run(tmp_path / "a#b?c%41")
+    (run / "found/ä").mkdir(parents=True)
+    (run / "found/ä/overlay.mp4").write_bytes(b"")
+    target = re.search(r'<li>.*?<a href="([^"]+)">ä</a>', compared_page(tmp_path, [run.name]))[1]
+    url = urlsplit(urljoin((tmp_path / "page/index.html").as_uri(), target))
+    assert Path(unquote(url.path)) == run / "found/ä/overlay.mp4"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1" + 400 * "0", "null", '"0.5"'])
+def test_what_is_no_number_is_a_dash(tmp_path, value):
+    """Python's JSON holds NaN and integers too large for a float: charts would lose their scale, or the page fail."""
+    write_run(tmp_path / "runs/plain")
+    summary = tmp_path / "runs/plain/test/summary.json"
+    f1 = f'"f1": {{"mean": {value}, "interval": {{"low": {value}, "high": 1}}}}'
+    rest = f'"curve": {{"thresholds": 5, "f1": null}}, "iou": {{"mean": 0.25}}, "floors": {{"all_forged": {value}}}'
+    summary.write_text(f"{{{f1}, {rest}}}")
+    write_run(tmp_path / "runs/other", gamma=0.9)
+    page = compared_page(tmp_path, ["runs/plain", "runs"])
+    assert "The baseline <b>plain</b> has no result" in page
+    assert ">0.250<" in page
+    assert not re.search(r"\b(nan|inf)\b", page)
+
+
+def test_a_refiner_without_error(tmp_path):
+    """The axes of the chart end at 1 where the largest value is 0."""
+    for name in ("first", "second"):
+        folder = tmp_path / "runs" / name / "test"
+        folder.mkdir(parents=True)
+        (folder / "summary.json").write_text('{"epe": {"hole": 0}}')
+        (folder / "per_video.csv").write_text("clip,epe_hole\na,0\nb,0\n")
+    assert "better in 0 of 2 videos" in compared_page(tmp_path, ["runs"])
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -194,9 +250,12 @@ def test_words_of_others_are_no_markup(tmp_path):
         (lambda runs: (runs / "high/config.fit.yaml").write_text("a: [1\nb: 2"), "config.fit.yaml, line 2: not YAML"),
         (lambda runs: (runs / "high/test/per_video.csv").write_text("clip,F1\na,1\n"), "per_video.csv: no column 'f1'"),
         (lambda runs: (runs.parent / "out").write_text("x"), "out: is a file"),
+        (lambda runs: spoilt_sweep(runs, "trials.csv", "number,value\n0,1\n"), "trials.csv: no column 'state'"),
+        (lambda runs: spoilt_sweep(runs, "trials.csv", "number,state\nx,FAIL\n"), "trials.csv: number is 'x'"),
+        (lambda runs: spoilt_sweep(runs, "sweep.json", '{"metrics": 5}'), "sweep.json: metrics is 5; expected a list"),
         (lambda runs: write_run(runs.parent / "out"), "out already exists; pass --overwrite"),
     ],
-    ids=["torn", "list", "yaml", "column", "file", "taken"],
+    ids=["torn", "list", "yaml", "column", "file", "state", "number", "metrics", "taken"],
 )
 def test_bad_input_is_one_line(runs, capsys, spoil, words):
     spoil(runs)
@@ -206,10 +265,16 @@ def test_bad_input_is_one_line(runs, capsys, spoil, words):
     assert error.count("\n") == 1
 
 
+def spoilt_sweep(runs, file, text):
+    (write_sweep(runs / "sweep") / file).write_text(text)
+
+
 def test_folders_that_are_no_runs(runs, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: no run; expected a run folder"):
         compare([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(InputError, match=r"metrics.csv: is a file; expected a run folder"):
+        compare([runs / "high/metrics.csv"], tmp_path / "out")
     with pytest.raises(InputError, match="no such folder; did you mean 'plain'"):
         compare([runs / "plane"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -251,12 +316,28 @@ def test_ranks_and_axes():
     assert Axis(["1", "2", "3"]).share("2") == 0.5
     assert Axis(["b", "a", "c"]).share("a") == 0
     assert Axis(["1", "2"]).share("") is None
+    assert Axis(["3"]).share("3") == Axis(["a"]).share("a") == 0.5  # where its word stands
+
+
+def test_words_of_an_axis():
+    """As short as tells them apart: classes without modules, files without folders, as many digits as it takes."""
+    losses = [f"outpaint_lightning.losses.Sequence{name}" for name in ("CrossEntropy", "Focal")]
+    assert Axis(losses).words == ["SequenceCrossEntr…", "SequenceFocal"]
+    assert Axis(["localizer/small.yaml", "localizer/unet.yaml"]).words == ["small.yaml", "unet.yaml"]
+    assert Axis(["a/small.yaml", "b/small.yaml"]).words == ["a/small.yaml", "b/small.yaml"]
+    assert Axis(["[1.0, 1.0]", "balanced"]).words == ["[1.0, 1.0]", "balanced"]
+    assert Axis(["0.49247", "0.49339"]).words == ["0.4925", "0.4929", "0.4934"]
+    assert Axis(["4"]).words == ["4"]
+    assert Axis(["1", "1.0000000000000002"]).words == ["1"]  # there is no float between
 
 
 def test_ticks_are_round():
     assert ticks((0, 1)) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
     assert ticks((0.37, 0.96)) == pytest.approx([0.4, 0.6, 0.8])
     assert ticks((-3, 17)) == [0, 5, 10, 15]
+    assert ticks((0, 1.03), whole=True) == [0, 1]  # there is no trial 0.25
+    assert ticks((0, 11), whole=True) == [0, 5, 10]  # nor 2.5
+    assert ticks((0, 110), whole=True) == [0, 25, 50, 75, 100]
 
 
 def test_thinned_lines_keep_their_mean():

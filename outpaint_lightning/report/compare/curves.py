@@ -9,7 +9,7 @@ from outpaint_lightning.report.compare import svg
 from outpaint_lightning.report.compare.comparison import Comparison
 from outpaint_lightning.report.compare.groups import Group
 from outpaint_lightning.report.compare.html import figure, note
-from outpaint_lightning.report.compare.kinds import is_number
+from outpaint_lightning.report.compare.kinds import is_number, part
 
 POINTS = 150  # of a drawn line
 LOGARITHMIC = 20  # a chart whose values span more has a logarithmic axis
@@ -44,10 +44,11 @@ def _thresholds(comparison: Comparison) -> Iterator[str]:
 
 def _mean_curve(group: Group) -> list[tuple[float, float]]:
     """Return the threshold curve of an experiment, where all its tests have a value."""
-    found = [run.summary["curve"] for run in group.runs if isinstance(run.summary.get("curve"), dict)]
+    found = [curve for run in group.runs if (curve := part(run.summary, "curve"))]
     values: dict[float, list[float]] = {}
     for curve in found:
-        for threshold, f1 in zip(curve.get("thresholds", ()), curve.get("f1", ()), strict=False):
+        columns = (curve.get(name) for name in ("thresholds", "f1"))
+        for threshold, f1 in zip(*(c if isinstance(c, list) else [] for c in columns), strict=False):
             if is_number(threshold) and is_number(f1):
                 values.setdefault(threshold, []).append(f1)
     return [(threshold, sum(f1) / len(f1)) for threshold, f1 in values.items() if len(f1) == len(found)]

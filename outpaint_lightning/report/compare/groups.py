@@ -124,6 +124,8 @@ def group(runs: Sequence[Run]) -> list[Group]:
         config = sorted((key, as_text(value)) for key, value in without_seeds(run.config).items())
         alike.setdefault(repr((run.kind.name, config)) if config else str(run.folder), []).append(run)
     members = [each for same in alike.values() for each in ([same] if _seeds_differ(same) else [[run] for run in same])]
+    place = {run.folder: i for i, run in enumerate(runs)}
+    members.sort(key=lambda each: place[each[0].folder])
     return [Group(name, tuple(each)) for name, each in zip(_names(members), members, strict=True)]
 
 

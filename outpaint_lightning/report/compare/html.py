@@ -55,8 +55,7 @@ def spread(mean: float | None, deviation: float | None, form: str = ".3f") -> Ce
 
 def key(name: str) -> str:
     """Return a dotted key as code that may break after its dots."""
-    breaking = re.sub(r"([._/])", r"\1<wbr>", escape(name))
-    return f"<code>{breaking}</code>"
+    return f"<code>{_breaking(name)}</code>"
 
 
 def table(heads: Sequence[Head], rows: Iterable[Sequence[Cell]], caption: str = "", css: str = "") -> str:
@@ -79,7 +78,7 @@ def table(heads: Sequence[Head], rows: Iterable[Sequence[Cell]], caption: str = 
 def section(anchor: str, title: str, *parts: str) -> str:
     """Return a titled section; none where there is nothing in it."""
     content = "\n".join(filter(None, parts))
-    return f'<section id="{anchor}">\n<h2>{escape(title)}</h2>\n{content}\n</section>\n' if content else ""
+    return f'<section id="{escape(anchor)}">\n<h2>{escape(title)}</h2>\n{content}\n</section>\n' if content else ""
 
 
 def figure(content: str, caption: str, css: str = "") -> str:
@@ -92,13 +91,18 @@ def note(html: str) -> str:
     return f'<p class="note">{html}</p>'
 
 
+def _breaking(name: str) -> str:
+    """Return a name as HTML that may break after its dots, slashes and underscores."""
+    return re.sub(r"([._/])", r"\1<wbr>", escape(name))
+
+
 def _head(head: Head) -> str:
     hint = f' title="{escape(head.hint)}"' if head.hint else ""
     if head.css == "p":
         return f'<th scope="col" class="p"{hint}>{escape(head.title)}</th>'
     return (
-        f'<th scope="col" class="{head.css}" aria-sort="none"{hint}><button type="button">{escape(head.title)}'
-        "</button></th>"
+        f'<th scope="col" class="{head.css}" aria-sort="none"{hint}><button type="button">'
+        f"{_breaking(head.title)}</button></th>"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -164,8 +165,8 @@ def part(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value of JSON is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Return whether a value of JSON is a finite number: Python's JSON may hold NaN, Infinity and larger integers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _leaves(summary: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import cv2
 
@@ -47,7 +48,7 @@ def links(groups: Sequence[Group], out: Path) -> str:
         for run in group.runs:
             found = [*_overlays(run), *(path for path in (run.folder / "predict",) if path.is_dir())]
             for path in found:
-                target = escape(Path(os.path.relpath(path, out)).as_posix())
+                target = quote(Path(os.path.relpath(path, out)).as_posix())
                 name = path.parent.name if path.suffix else "predicted masks"
                 lines.append(f'<li>{escape(group.name)}: <a href="{target}">{escape(name)}</a></li>')
     return f'<h3>Overlays and masks</h3><ul class="links">{"".join(lines)}</ul>' if lines else ""

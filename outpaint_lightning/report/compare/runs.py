@@ -98,6 +98,7 @@ def read_run(folder: Path) -> Run:
     )
     missing = {
         "no config": not config,
+        "no config.fit.yaml": bool(config and not (folder / "config.fit.yaml").exists()),
         "no test yet": not summary,
         f"no test/{kind.table}": bool(summary and kind.value and not table.exists()),
         "no metrics.csv": not metrics.exists(),
@@ -106,7 +107,7 @@ def read_run(folder: Path) -> Run:
         folder,
         config,
         summary,
-        rows=_rows(table, kind) if summary and table.exists() else [],
+        rows=_rows(table, "clip", kind.value) if summary and table.exists() else [],
         curves=_curves(metrics) if metrics.exists() else {},
         examples=_examples(examples) if examples.exists() else [],
         missing=[words for words, is_missing in missing.items() if is_missing],
@@ -119,17 +120,23 @@ def read_sweep(folder: Path) -> Sweep:
     Raises:
         InputError: a file in it cannot be read.
     """
-    record, trials = folder / "sweep.json", folder / "trials.csv"
-    return Sweep(
-        folder,
-        record=_json(record, dict) if record.exists() else {},
-        trials=read_table(trials) if trials.exists() else [],
-    )
+    file, table = folder / "sweep.json", folder / "trials.csv"
+    record = _json(file, dict) if file.exists() else {}
+    for key in ("metrics", "directions"):
+        if not isinstance(record.get(key, []), list):
+            raise InputError(f"{file}: {key} is {record[key]!r}; expected a list")
+    trials = _rows(table, "number", "state") if table.exists() else []
+    for row in trials:
+        if not row["number"].isdecimal():
+            raise InputError(f"{table}: number is {row['number']!r}; expected that of a trial")
+    return Sweep(folder, record, trials)
 
 
 def _folders(path: Path, depth: int = DEPTH) -> list[Path]:
     """Return the runs and sweeps at or below a folder, in natural order."""
     if not path.is_dir():
+        if path.exists():
+            raise InputError(f"{path}: is a file; expected a run folder, a folder of runs or a sweep")
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such folder{did_you_mean(path.name, near)}")
     if _is_sweep(path) or _is_run(path):
@@ -177,9 +184,10 @@ def _json(path: Path, expected: type) -> Any:
     return content
 
 
-def _rows(path: Path, kind: Kind) -> list[Row]:
+def _rows(path: Path, *columns: str) -> list[Row]:
+    """Return the rows of a table that has some columns; an empty name is none."""
     rows = read_table(path)
-    for column in filter(None, ("clip", kind.value)):
+    for column in filter(None, columns):
         if rows and column not in rows[0]:
             raise InputError(f"{path}: no column {column!r}{did_you_mean(column, rows[0])}")
     return rows

@@ -7,7 +7,7 @@ from html import escape
 
 from outpaint_lightning.report.compare import svg
 from outpaint_lightning.report.compare.comparison import Comparison
-from outpaint_lightning.report.compare.config import Change, changes, without_seeds
+from outpaint_lightning.report.compare.config import Change, changes, seeds, without_seeds
 from outpaint_lightning.report.compare.groups import Group, Interval, seed_of
 from outpaint_lightning.report.compare.html import (
     DASH,
@@ -41,8 +41,8 @@ def lead(comparison: Comparison) -> str:
     told = f", {digits(gain.mean, '+.3f')} {_bounds(gain)}".rstrip() if gain else ""
     verdicts = [comparison.verdict(group) for group in comparison.others]
     others = (
-        f" By the 95 % interval of the difference, better than the baseline: {verdicts.count(1)} of {len(verdicts)} "
-        f"others; worse: {verdicts.count(-1)}."
+        " By the 95&nbsp;% interval of the difference, better than the baseline: "
+        f"{verdicts.count(1)} of {len(verdicts)} others; worse: {verdicts.count(-1)}."
     )
     return (
         f"<p>{start} Best of the others is <b>{escape(best.name)}</b> with {digits(best.score)}{told}."
@@ -92,7 +92,8 @@ def differences(comparison: Comparison) -> str:
     for group in comparison.others:
         config = group.first.config
         found = changes(without_seeds(base), without_seeds(config))
-        nothing = "nothing but seeds" if base and config else "no config to compare"
+        same = "nothing" if seeds(base) == seeds(config) else "nothing but seeds"
+        nothing = same if base and config else "no config to compare"
         said = "".join(map(_change, found)) or f"<li>{nothing}</li>"
         rows.append([comparison.name(group), Cell(f'<ul class="changes">{said}</ul>', len(found), "t")])
     if not rows:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 34
+RIGHT, TOP, BOTTOM = 8, 8, 34
+TITLE, DIGIT = 20, 6
+"""Widths left of an axis: of its title, and of each digit of its ticks."""
 STRIP = (150, 14)
 """Width and height of a small chart within a row of a table."""
 FEW = 3  # points of a line that are dots as well
@@ -52,7 +54,8 @@ def lines(
         log: whether the vertical axis is logarithmic.
     """
     heights = [v for s in series for _, v in s.points] + ([level[1]] if level else [])
-    frame = _Frame(_range([u for s in series for u, _ in s.points]), _range(heights, log), log)
+    across = [u for s in series for u, _ in s.points]
+    frame = _Frame(_range(across), _range(heights, log), log=log, whole=all(u.is_integer() for u in across))
     line, label = _level(frame, *level) if level else ("", "")
     drawn = [line]
     for each in reversed(series):
@@ -80,7 +83,7 @@ def parallel(axes: Sequence[tuple[str, Sequence[str]]], threads: Iterable[Thread
     """Return parallel coordinates, the best threads on top.
 
     Args:
-        axes: title of each, and the words at its ticks, spread evenly from its foot to its top.
+        axes: title of each, and the words at its ticks, spread evenly from its foot to its top; one in the middle.
         threads: the lines across them.
     """
     width, height, top, bottom = max(1.5 * WIDTH, 110 * len(axes)), 250, 26, 16
@@ -101,7 +104,7 @@ def parallel(axes: Sequence[tuple[str, Sequence[str]]], threads: Iterable[Thread
             f'<text class="name" x="{u:.1f}" y="12" text-anchor="middle">{escape(_short(title))}{_title(title)}</text>'
         )
         for i, word in enumerate(words):
-            v = up(i / max(1, len(words) - 1)) + 3
+            v = up(i / (len(words) - 1) if len(words) > 1 else 0.5) + 3
             drawn.append(f'<text class="tick halo" x="{u + 4:.1f}" y="{v:.1f}">{escape(word)}</text>')
     return (
         f'<svg viewBox="0 0 {width:g} {height}" class="fixed" width="{width:g}" height="{height}" role="img" '
@@ -151,11 +154,12 @@ def bar(value: float) -> str:
     )
 
 
-def ticks(span: Range, count: int = 5) -> list[float]:
-    """Return round numbers within a range, about `count` of them."""
-    rough = (span[1] - span[0]) / count
+def ticks(span: Range, count: int = 5, whole: bool = False) -> list[float]:
+    """Return round numbers within a range, about `count` of them; `whole` ones where there is nothing between."""
+    rough = max((span[1] - span[0]) / count, int(whole))
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= rough * 0.999)
+    steps = (s * power for s in (1, 2, 2.5, 5, 10))
+    step = next(step for step in steps if step >= rough * 0.999 and not (whole and step % 1))
     first, last = math.ceil(span[0] / step - 1e-9), math.floor(span[1] / step + 1e-9)
     return [i * step for i in range(first, last + 1)]
 
@@ -163,30 +167,31 @@ def ticks(span: Range, count: int = 5) -> list[float]:
 class _Frame:
     """Axes with their grid."""
 
-    def __init__(self, x: Range, y: Range, log: bool = False, side: int = 0) -> None:
-        self.x, self.y, self.log = x, y, log
+    def __init__(self, x: Range, y: Range, *, log: bool = False, whole: bool = False, side: int = 0) -> None:
+        self.x, self.y, self.log, self.whole = x, y, log, whole
         self.width, self.height = (side, side) if side else (WIDTH, HEIGHT)
+        self.left = TITLE + DIGIT * max(len(f"{value:g}") for value in self._levels())
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point lies."""
         low, high, y = (math.log10(v) for v in (*self.y, y)) if self.log else (*self.y, y)
-        u = LEFT + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - LEFT - RIGHT)
+        u = self.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.width - self.left - RIGHT)
         v = TOP + (high - y) / (high - low) * (self.height - TOP - BOTTOM)
         return u, v
 
     def svg(self, drawn: Sequence[str], x: str, y: str, label: str) -> str:
         """Return the whole chart."""
-        bottom, right, parts = self.height - BOTTOM, self.width - RIGHT, []
+        bottom, left, right, parts = self.height - BOTTOM, self.left, self.width - RIGHT, []
         for value in self._levels():
             v = self.place(self.x[0], value)[1]
-            parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{v:.1f}" y2="{v:.1f}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 4}" y="{v + 3:.1f}" text-anchor="end">{value:g}</text>')
-        for value in ticks(self.x):
+            parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{v:.1f}" y2="{v:.1f}"/>')
+            parts.append(f'<text class="tick" x="{left - 4}" y="{v + 3:.1f}" text-anchor="end">{value:g}</text>')
+        for value in ticks(self.x, whole=self.whole):
             u = self.place(value, self.y[0])[0]
             parts.append(f'<text class="tick" x="{u:.1f}" y="{bottom + 12}" text-anchor="middle">{value:g}</text>')
-        parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
+        parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
         parts.append(
-            f'<text class="name" x="{(LEFT + right) / 2}" y="{self.height - 6}" text-anchor="middle">{escape(x)}</text>'
+            f'<text class="name" x="{(left + right) / 2}" y="{self.height - 6}" text-anchor="middle">{escape(x)}</text>'
             f'<text class="name" transform="translate(9 {(TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">'
             f"{escape(y)}</text>"
         )
@@ -229,8 +234,8 @@ def _level(frame: _Frame, name: str, value: float) -> tuple[str, str]:
     v = frame.place(frame.x[0], value)[1]
     right = frame.width - RIGHT
     return (
-        f'<line class="level" x1="{LEFT}" x2="{right}" y1="{v:.1f}" y2="{v:.1f}"/>',
-        f'<text class="tick halo" x="{LEFT + 4}" y="{v + 11:.1f}">{escape(name)}</text>',
+        f'<line class="level" x1="{frame.left}" x2="{right}" y1="{v:.1f}" y2="{v:.1f}"/>',
+        f'<text class="tick halo" x="{frame.left + 4}" y="{v + 11:.1f}">{escape(name)}</text>',
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -20,6 +21,7 @@ ENOUGH = 4  # trials that a correlation is told of
 LOGARITHMIC = 30  # a key whose values span more has a logarithmic axis
 WORDS = 8  # most choices written at an axis
 SHORT = 80  # letters of a cell
+TICK = 18  # letters at an axis, as fit between two
 
 
 class Study:
@@ -164,7 +166,7 @@ class Axis:
         if not word:
             return None
         if self.choices:
-            return self.choices.index(word) / max(1, len(self.choices) - 1)
+            return self.choices.index(word) / (len(self.choices) - 1) if len(self.choices) > 1 else 0.5
         ends = np.array([self.low, self.high, float(word)])
         low, high, value = np.log(ends) if self.log else ends
         return float((value - low) / (high - low)) if high > low else 0.5
@@ -173,12 +175,14 @@ class Axis:
     def words(self) -> list[str]:
         """What stands at its ticks, from the foot up."""
         if self.choices:
-            shown = [_short(choice.rpartition("/")[2], 14) for choice in self.choices]
+            names = [_short(choice) for choice in self.choices]
+            files = [name.rpartition("/")[2] for name in names]
+            shown = [_short(name, TICK) for name in (files if len({*files}) == len(files) else names)]
             return shown if len(shown) <= WORDS else [shown[0], shown[-1]]
         middle = (self.low * self.high) ** 0.5 if self.log else (self.low + self.high) / 2
-        return (
-            [f"{value:.3g}" for value in (self.low, middle, self.high)] if self.high > self.low else [f"{self.low:g}"]
-        )
+        values = (self.low, middle, self.high) if self.high > self.low else (self.low,)
+        written = ([f"{value:.{precision}g}" for value in values] for precision in range(3, 18))
+        return next((words for words in written if len({*words}) == len(words)), [f"{self.low:g}"])
 
 
 def ranks(values: Sequence[float]) -> NDArray[np.float64]:
@@ -195,7 +199,7 @@ def sweep_sections(sweeps: Sequence[Sweep]) -> Iterator[str]:
 
 def _content(sweep: Sweep) -> Iterator[str]:
     if not sweep.trials:
-        yield note(f"No trials yet in {key(str(sweep.folder))}.")
+        yield note(f"No trials in {key(f'{sweep.folder}/trials.csv')} yet; <code>sweep --list</code> refreshes it.")
         return
     study = Study(sweep)
     states = [row["state"] for row in sweep.trials]
@@ -207,7 +211,9 @@ def _content(sweep: Sweep) -> Iterator[str]:
 
 
 def _short(words: str, longest: int = SHORT) -> str:
+    """Return the value of a key as one reads it: numbers rounded, classes without their modules, long ones cut."""
     value = to_number(words)
     if value is not None:
         return f"{value:.4g}"
-    return words if len(words) <= longest else f"{words[: longest - 1]}…"
+    named = re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])", "", words)
+    return named if len(named) <= longest else f"{named[: longest - 1]}…"

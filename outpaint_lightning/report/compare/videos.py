@@ -26,7 +26,7 @@ def videos(comparison: Comparison) -> Iterator[str]:
         yield note(f"The experiments were not tested on the same {unit}s: differences are over those in common.")
     if pairs:
         pairs.sort(key=lambda pair: -comparison.better(pair[1].value - pair[0].value))
-        top = comparison.kind.top or max(side.value for pair in pairs for side in pair) * 1.03
+        top = comparison.kind.top or max(side.value for pair in pairs for side in pair) * 1.03 or 1
         yield _sentence(comparison, best, pairs)
         shown = (draw(comparison, best, pairs, top) for draw in (_scatter, _table))
         yield f'<div class="beside">{"".join(shown)}</div>'
