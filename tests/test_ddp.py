@@ -39,11 +39,11 @@ def regions(folders, run):
 
 
 def refiner(_folders, run):
-    """5 training windows, which do not divide by two, 3 of validation and of the test."""
+    """5 training windows, which do not divide by two; 5 of validation, so that one of two has a batch more; 3 tests."""
     return [
         *("--config", str(REPOSITORY / "configs" / "refiner" / "small.yaml")),
         *("--data.size", "[40,48]", "--data.frames", "4", "--data.workers", "0", "--model.net.channels", "4"),
-        *("--data.scenes", "5", "--data.val_scenes", "3", "--data.test_scenes", "3"),
+        *("--data.scenes", "5", "--data.val_scenes", "5", "--data.test_scenes", "3"),
         *("--trainer.default_root_dir", str(run)),
         *COMMON,
     ]

@@ -21,8 +21,8 @@ class TrialReporter(Callback):
 
     - `reports.jsonl`: one line a validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
       validation ends;
-    - `result.json`: `{"state": "complete" | "pruned" | "failed", "error": null | "one line"}` when the fit ends. A
-      fit without it has crashed, whatever its exit code;
+    - `result.json`: `{"state": "complete" | "pruned" | "failed", "error": null | "Class: line"}` when the fit ends.
+      A fit without it has crashed, whatever its exit code;
     - `error.<rank>.json`: what went wrong in a process, and when; the first one is the cause of the others'.
 
     Args:

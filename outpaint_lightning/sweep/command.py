@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from outpaint_lightning.types import InputError, did_you_mean
 
@@ -30,15 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
     """Return the options, with those of the trials as `overrides` and `configs`."""
-    import yaml
-
     args, rest = parser.parse_known_args(words)
     args.overrides, args.configs = {}, []
     for key, value in _pairs(rest):
         if key in ("config", "c"):
             args.configs.append(value)
         elif "." in key or key in _OF_TRIALS:
-            args.overrides[key] = yaml.safe_load(value)
+            args.overrides[key] = _value(value)
         else:
             raise InputError(
                 f"no option '--{key}'{did_you_mean('--' + key, parser._option_string_actions)} (see --help)"
@@ -55,6 +55,14 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         return list_trials(told, args.out, args.storage)
     return sweep(told, args.out, args.storage, args.workers)
+
+
+def _value(word: str) -> Any:
+    """Return a number, list or the like as a sweep's file has it, and any other word as it is: `fit` reads it."""
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -21,11 +21,11 @@ Row = Mapping[str, Any]
 
 def line(study: optuna.Study, sweep: Sweep, trial: FrozenTrial) -> str:
     """Return what is said of a trial that ended."""
-    title, reason = sweep.space.title(sweep.space.values(trial.params)), trial.user_attrs.get("reason")
+    title = sweep.space.title(sweep.space.values(trial.params))
     took = f"{trial.duration.total_seconds():.0f} s" if trial.duration else "no time"
     if trial.state == TrialState.FAIL:
         log = f"{trial.user_attrs['folder']}/log.txt"
-        return f"trial {trial.number}: failed, {title}, {took}: {reason or 'its value is not a number'} (see {log})"
+        return f"trial {trial.number}: failed, {title}, {took}: {trial.user_attrs['reason']} (see {log})"
     values = ", ".join(f"{name} {value:.4f}" for name, value in zip(sweep.metrics, trial.values or (), strict=False))
     if trial.state == TrialState.PRUNED:
         return f"trial {trial.number}: pruned at {values}, {title}, {took}"
@@ -69,9 +69,8 @@ def best(study: optuna.Study, sweep: Sweep) -> list[FrozenTrial]:
 
 def table(sweep: Sweep, rows: Sequence[Row]) -> str:
     """Return rows as text, columns side by side, keys by their short names."""
-    titles = {key: key for key in (rows[0] if rows else {}) if key != "folder"} | sweep.space.names()
-    order = [key for key in (rows[0] if rows else {}) if key != "folder"]
-    lines = [[titles[key] for key in order], *([_cell(row[key]) for key in order] for row in rows)]
+    order, titles = [key for key in (rows[0] if rows else {}) if key != "folder"], sweep.space.names()
+    lines = [[titles.get(key, key) for key in order], *([_cell(row[key]) for key in order] for row in rows)]
     widths = [max(len(one[i]) for one in lines) for i in range(len(order))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip() for one in lines
@@ -94,11 +93,11 @@ def write_best(trial: FrozenTrial, sweep: Sweep, out: Path) -> bool:
 
     Returns whether that was possible: a trial on another host may have left its files there.
     """
-    folder = out / trial.user_attrs["folder"]
-    config = folder / "config.fit.yaml"
+    config = out / trial.user_attrs["folder"] / "config.fit.yaml"
     if not config.exists():
         return False
-    experiment = _moved(yaml.safe_load(config.read_text(encoding="utf-8")), str(folder), f"runs/{sweep.name}_best")
+    experiment = yaml.safe_load(config.read_text(encoding="utf-8"))
+    experiment = _moved(experiment, experiment["trainer"]["default_root_dir"], f"runs/{sweep.name}_best")
     experiment.pop("overwrite", None)
     trainer = experiment["trainer"]
     trainer["callbacks"] = [one for one in trainer["callbacks"] if one["class_path"] != REPORTER]

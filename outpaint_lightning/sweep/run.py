@@ -19,7 +19,7 @@ import optuna
 from outpaint_lightning.io.files import write_json
 from outpaint_lightning.io.parallel import cores
 from outpaint_lightning.io.processes import die_with_parent
-from outpaint_lightning.sweep.results import best, rows, table, write_best, write_plots, write_trials
+from outpaint_lightning.sweep.results import best, table, write_best, write_plots, write_trials
 from outpaint_lightning.sweep.spec import Sweep
 from outpaint_lightning.sweep.study import (
     LOST_AFTER,
@@ -27,6 +27,7 @@ from outpaint_lightning.sweep.study import (
     create_or_join,
     load,
     masked,
+    only_refused,
     open_storage,
     storage_errors,
     tally,
@@ -62,6 +63,11 @@ def sweep(told: Sweep, out: str | None, storage: str | None, workers: int | None
             store = open_storage(url, told.heartbeat)
             study = create_or_join(told, store, url)
         before = tally(study)
+        if told.grid and before["finished"] + before["running"] + before["waiting"] < told.trials:
+            raise InputError(
+                f"{told.file}: trials: study {told.name!r} in {masked(url)} was not started with all; "
+                "expected a number, or another name or --out for another study"
+            )
         write_json(folder / "sweep.json", _plain_record(told, url))
         print(f"{told.name}: {before['finished']} of {told.trials} trials done, in {folder}", flush=True)
         tasks = [
@@ -72,7 +78,7 @@ def sweep(told: Sweep, out: str | None, storage: str | None, workers: int | None
             bad = _wait([_start(task, i) for i, task in enumerate(tasks)], asked, LOST_AFTER * told.heartbeat)
         count = tally(study)
         if bad:
-            if count["finished"] and not count["good"] and not count["running"]:
+            if only_refused(study):
                 optuna.delete_study(study_name=told.name, storage=store)  # else the corrected one would be refused
             raise InputError(bad)
         _report(study, told, folder)
@@ -212,7 +218,7 @@ def _wait(crew: Sequence[tuple[subprocess.Popen[bytes], Path]], asked: Sequence[
                 continue
             del working[index]
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            if code in (0, 130):
+            if code in (0, 130, -signal.SIGTERM):  # the last: it had not begun
                 log.unlink()
             elif code == 2:
                 bad = bad or (said[-1] if said else "a worker refused the sweep")
@@ -237,7 +243,7 @@ def _report(study: optuna.Study, told: Sweep, folder: Path) -> None:
     ranked = best(study, told)
     files = ["trials.csv", *write_plots(study, told, folder)]
     if ranked:
-        by_number = {row["number"]: row for row in rows(study, told)}
+        by_number = {row["number"]: row for row in found}
         shown = [by_number[trial.number] for trial in ranked[:_SHOWN]]
         print(table(told, [{k: v for k, v in row.items() if k not in ("state", "reason")} for row in shown]))
         if write_best(ranked[0], told, folder):

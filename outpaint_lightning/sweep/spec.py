@@ -172,13 +172,13 @@ class Sweep:
         return [*files, *(f"--{key}={text(value)}" for key, value in (*options.items(), *own)), "--overwrite"]
 
     def find(self, name: str) -> Path:
-        """Return an experiment: beside the sweep's file, or else a shipped one.
+        """Return an experiment: beside the sweep's file, from the working directory, or else a shipped one.
 
         Raises:
-            InputError: it is in neither place.
+            InputError: it is in none of these places.
         """
-        beside = self.file.parent / name
-        return beside if beside.is_file() else shipped_config(name)
+        own = next((path for path in (self.file.parent / name, Path(name)) if path.is_file()), None)
+        return own or shipped_config(name)
 
 
 def read_sweep(

@@ -16,8 +16,8 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
-from optuna.samplers import BaseSampler
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
@@ -30,6 +30,7 @@ LOST_AFTER = 3
 _RETRIES_OF_LOST = 2
 _PATIENCE = 60  # seconds that a study may take to be created by someone else
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+_OF_ONE_SEED = (GridSampler, QMCSampler)  # whose trials deal out one sequence
 
 
 class Turn:
@@ -62,7 +63,7 @@ class SeededSampler(BaseSampler):
     """A sampler made anew for each trial, its seed drawn from the sweep's and the trial's number.
 
     A sampler with a seed of its own in each of several workers, or in a study that goes on, would propose the same
-    random values once more.
+    random values once more. One that deals out a sequence keeps the sweep's seed, of which it takes what no trial has.
     """
 
     def __init__(self, part: Part) -> None:
@@ -72,7 +73,7 @@ class SeededSampler(BaseSampler):
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Make the trial's sampler."""
         seed = self._part.options.get("seed")
-        if seed is not None:
+        if seed is not None and not isinstance(self._sampler, _OF_ONE_SEED):
             own = int(np.random.SeedSequence((seed, trial.number)).generate_state(1)[0])
             self._sampler = self._part.make(**{**self._part.options, "seed": own})
         self._sampler.before_trial(study, trial)
@@ -122,7 +123,7 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
     """Open a database, with signs of life every `heartbeat` seconds; what is lost is tried again twice.
 
     Raises:
-        InputError: it cannot be reached or used.
+        InputError: it is no URL, or its driver or tables are not there or not ours.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would tell of each trial in its own words
     try:
@@ -132,7 +133,7 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
     options: dict[str, Any] = {"pool_pre_ping": True}  # a connection may have been closed during a long trial
     if backend == "sqlite":
         options["connect_args"] = {"timeout": 60}  # seconds to wait while another worker writes
-    with storage_errors(url), warnings.catch_warnings(action="ignore"):  # heartbeats are called experimental
+    with warnings.catch_warnings(action="ignore"):  # heartbeats are called experimental
         try:
             return _connect(url, options, heartbeat)
         except (IntegrityError, ProgrammingError):  # another host was making the same tables
@@ -149,7 +150,7 @@ def _connect(url: str, options: dict[str, Any], heartbeat: int) -> RDBStorage:
         options,
         heartbeat_interval=heartbeat,
         grace_period=LOST_AFTER * heartbeat,
-        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(_RETRIES_OF_LOST),
+        heartbeat_stale_trial_callback=_try_lost_again,
     )
 
 
@@ -159,19 +160,18 @@ def create_or_join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
     Raises:
         InputError: a study of that name has another metric, space, base or overrides; or was never completed.
     """
-    with storage_errors(url):
-        try:
-            study = optuna.create_study(storage=storage, study_name=sweep.name, directions=[*sweep.directions])
-        except DuplicatedStudyError:
-            return _join(sweep, storage, url)
-        for name, value in sweep.record().items():
-            study.set_user_attr(name, value)
-        rows = sweep.space.combinations("trials: all") if sweep.grid else sweep.first
-        with warnings.catch_warnings(action="ignore"):  # fixed parameters are called experimental
-            for row in rows:
-                study.enqueue_trial(sweep.space.stored(row))
-        study.set_user_attr("ready", True)
-        return study
+    try:
+        study = optuna.create_study(storage=storage, study_name=sweep.name, directions=[*sweep.directions])
+    except DuplicatedStudyError:
+        return _join(sweep, storage, url)
+    for name, value in sweep.record().items():
+        study.set_user_attr(name, value)
+    rows = sweep.space.combinations("trials: all") if sweep.grid else sweep.first
+    with warnings.catch_warnings(action="ignore"):  # fixed parameters are called experimental
+        for row in rows:
+            study.enqueue_trial(sweep.space.stored(row))
+    study.set_user_attr("ready", True)
+    return study
 
 
 def _join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
@@ -201,13 +201,10 @@ def load(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
     Raises:
         InputError: there is none.
     """
-    with storage_errors(url):
-        try:
-            return optuna.load_study(study_name=sweep.name, storage=storage)
-        except KeyError as error:
-            raise InputError(
-                f"no study {sweep.name!r} in {masked(url)}; expected that the sweep was started"
-            ) from error
+    try:
+        return optuna.load_study(study_name=sweep.name, storage=storage)
+    except KeyError as error:
+        raise InputError(f"no study {sweep.name!r} in {masked(url)}; expected that the sweep was started") from error
 
 
 def retried(trials: Sequence[FrozenTrial]) -> set[int]:
@@ -215,10 +212,24 @@ def retried(trials: Sequence[FrozenTrial]) -> set[int]:
     return {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
 
 
-def try_again(study: optuna.Study, number: int) -> None:
-    """Queue a trial that failed through no fault of its own."""
-    with warnings.catch_warnings(action="ignore"):  # called experimental
-        RetryHeartbeatStaleTrialCallback()(study, study.trials[number])
+def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial that failed through no fault of its own, with its values and nothing of what became of it."""
+    history = [*trial.system_attrs.get("retry_history", ()), trial.number]
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING,
+            params=trial.params,
+            distributions=trial.distributions,
+            system_attrs={"failed_trial": trial.number, **trial.system_attrs, "retry_history": history},
+        )
+    )
+
+
+def _try_lost_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial whose worker was lost, but not for ever; one that was stopped has a reason, and does not count."""
+    history = (*trial.system_attrs.get("retry_history", ()), trial.number)
+    if sum(study.trials[number].user_attrs.get("reason") is None for number in history) <= _RETRIES_OF_LOST:
+        try_again(study, trial)
 
 
 def fail_lost(study: optuna.Study, heartbeat: int) -> None:
@@ -234,7 +245,7 @@ def fail_lost(study: optuna.Study, heartbeat: int) -> None:
         if "folder" not in trial.user_attrs and datetime.now() - started > timedelta(seconds=LOST_AFTER * heartbeat):
             with suppress(UpdateFinishedTrialError, ValueError):  # another worker was faster
                 study.tell(trial.number, state=TrialState.FAIL)
-                try_again(study, trial.number)
+                _try_lost_again(study, trial)
 
 
 def tally(study: optuna.Study) -> Counter[str]:
@@ -247,3 +258,11 @@ def tally(study: optuna.Study) -> Counter[str]:
         running=sum(trial.state == TrialState.RUNNING for trial in trials),
         waiting=sum(trial.state == TrialState.WAITING for trial in trials),
     )
+
+
+def only_refused(study: optuna.Study) -> bool:
+    """Return whether all that came of a study is that command lines of its trials were refused."""
+    trials = study.get_trials(deepcopy=False, states=(*_ENDED, TrialState.RUNNING))
+    again = retried(study.get_trials(deepcopy=False))
+    told = [trial.user_attrs.get("refused", False) for trial in trials if trial.number not in again]
+    return bool(told) and all(told)

@@ -93,7 +93,9 @@ class Job:
                 time.sleep(POLL)
         result = _read(self.folder / "result.json")
         if process.returncode or result.get("state") not in ("complete", "pruned"):
-            raise TrialFailed(self._reason(process.returncode, result), bad_input=process.returncode == 2)
+            kind = str(result.get("error") or "InputError").partition(":")[0]  # not its kinds, such as Diverged
+            refused = process.returncode == 2 and kind == "InputError"
+            raise TrialFailed(self._reason(process.returncode, result), bad_input=refused)
         return str(result["state"])
 
     @contextmanager

@@ -18,10 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from outpaint_lightning.io.processes import die_with_parent
 from outpaint_lightning.sweep.results import line
 from outpaint_lightning.sweep.spec import Sweep
 from outpaint_lightning.sweep.study import (
@@ -98,7 +96,7 @@ class Worker:
                     if count["finished"] >= sweep.trials:
                         return
                     room = count["finished"] + count["running"] < sweep.trials
-                    if room and (count["waiting"] or not sweep.grid):
+                    if room and (count["waiting"] or not sweep.grid) and not self.stopping:
                         self._next(study)
                         continue
                 time.sleep(_WAIT)  # a running trial may yet be lost
@@ -113,21 +111,27 @@ class Worker:
             numbers.append(trial.number)
             try:
                 return self._objective(trial)
-            except TrialFailed as failed:
-                trial.set_user_attr("reason", str(failed))
-                ended.append(failed)
+            except (TrialFailed, OSError) as error:
+                trial.set_user_attr("reason", str(error))
+                if isinstance(error, TrialFailed):
+                    trial.set_user_attr("refused", error.bad_input)
+                    ended.append(error)
                 raise
 
         try:
             study.optimize(objective, n_trials=1, catch=(TrialFailed,))
-        except (UpdateFinishedTrialError, ValueError):  # also what Optuna raises when told of a trial that has ended
-            if not {*numbers} & retried(study.trials):
-                raise
-            print(f"trial {numbers[0]}: taken for lost while this worker slept, and tried again", flush=True)
-            return
+        except Exception:
+            trials = study.trials
+            if {*numbers} & retried(trials):  # Optuna will not be told of a trial that has ended
+                print(f"trial {numbers[0]}: taken for lost while this worker slept, and tried again", flush=True)
+                return
+            for number in numbers:
+                if trials[number].state == TrialState.FAIL:  # of a full disk, or a storage that was away
+                    try_again(study, trials[number])
+            raise
         trial = study.trials[numbers[0]]
         if trial.state == TrialState.FAIL and any(isinstance(failed, Interrupted) for failed in ended):
-            try_again(study, trial.number)
+            try_again(study, trial)
         print(line(study, self.sweep, trial), flush=True)
         if any(failed.bad_input for failed in ended) and not tally(study)["good"]:
             raise InputError(f"{self.task.file}: trial {trial.number}: {ended[0]}")
@@ -135,8 +139,8 @@ class Worker:
     def _objective(self, trial: optuna.Trial) -> float | list[float]:
         sweep = self.sweep
         folder = Path("trials") / f"{trial.number:05d}"
-        for key, value in (("folder", str(folder)), ("host", socket.gethostname()), ("reason", None), ("epochs", None)):
-            trial.set_user_attr(key, value)
+        trial.set_user_attr("folder", str(folder))
+        trial.set_user_attr("host", socket.gethostname())
         values = sweep.space.suggest(trial)
         reports: list[Report] = []
 
@@ -180,13 +184,15 @@ class Worker:
 
 def main() -> int:
     """Run the worker whose task is on stdin; return 0, 2 for bad input, or 130 when it was stopped."""
-    die_with_parent()
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     worker = Worker(Task(**json.load(sys.stdin)))
     try:
         worker.run()
     except InputError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk
+        print(f"{error.filename or error}: {error.strerror or ''}; the same command goes on", file=sys.stderr)
         return 2
     return 130 if worker.stopping else 0
 

@@ -16,6 +16,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from outpaint_lightning.types import Batch, InputError
 
 
+class Diverged(InputError):
+    """A loss or a weight is not finite: the experiment can be run, but not with these values."""
+
+
 class TrainedTask(pl.LightningModule):
     """A task that trains with an optimizer of the config on a criterion's `{"loss": ..., "loss/<term>": ...}`.
 
@@ -45,12 +49,12 @@ class TrainedTask(pl.LightningModule):
         """Log the terms of a training batch, means over processes, and return this process's loss.
 
         Raises:
-            InputError: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
+            Diverged: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
         """
         values = self.trainer.strategy.reduce(torch.stack([value.detach() for value in terms.values()]))
         shared = dict(zip(terms, values, strict=True))
         if not shared["loss"].isfinite():
-            raise InputError(
+            raise Diverged(
                 f"loss is {shared['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
                 f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
             )
@@ -68,11 +72,11 @@ class TrainedTask(pl.LightningModule):
         """Stop before a checkpoint is written of weights that are not finite.
 
         Raises:
-            InputError: naming the first such parameter.
+            Diverged: naming the first such parameter.
         """
         for name, parameter in self.named_parameters():
             if not parameter.isfinite().all():
-                raise InputError(
+                raise Diverged(
                     f"{name} is not finite after step {self.global_step} (epoch {self.current_epoch}): training "
                     "stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
                 )

@@ -9,6 +9,7 @@ import pytest
 
 from outpaint_lightning.cli import main
 from outpaint_lightning.sweep import run
+from outpaint_lightning.sweep.results import write_plots
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_fit.py")))
 DRIVER = (sys.executable, str(Path(__file__).with_name("driver.py")))
@@ -57,4 +58,12 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "COMMAND", FAKE)
     monkeypatch.setattr(run, "check", lambda *_: None)
     monkeypatch.setattr(run, "visible_gpus", list)
+    monkeypatch.setattr(run, "write_plots", lambda *_: [])  # a second or two each
     return Folder(tmp_path)
+
+
+@pytest.fixture
+def plots(folder, monkeypatch):
+    """Have the sweep draw its plots."""
+    monkeypatch.setattr(run, "write_plots", write_plots)
+    return folder.out

@@ -1,6 +1,7 @@
 """Stands in for `outpaint-lightning fit` in the tests of sweeps: the same files, no training.
 
-Options: `--x` is the metric's peak distance, `--mode` what goes wrong, `--epochs`, `--pause` seconds an epoch.
+Options: `--x` is what the metric depends on, `--mode` what goes wrong, `--epochs`, `--pause` seconds an epoch,
+`--hold` a file that is waited for before the first.
 """
 
 import json
@@ -23,11 +24,17 @@ reporter = {"class_path": "outpaint_lightning.callbacks.TrialReporter", "init_ar
 if mode == "bad":
     print("usage: ...\noutpaint-lightning: error: data.root: nowhere: no such folder")
     sys.exit(2)
+if mode == "diverged":
+    (folder / "result.json").write_text(json.dumps({"state": "failed", "error": "Diverged: loss is nan at step 7"}))
+    print("outpaint-lightning: error: loss is nan at step 7")
+    sys.exit(2)
 if mode == "child":  # as a further rank, which outlives the first if nobody sees to it
     child = os.fork()
     if not child:
         time.sleep(600)
     (folder / "child").write_text(str(child))
+while "hold" in options and not Path(options["hold"]).exists():
+    time.sleep(0.05)
 state = "complete"
 for epoch in range(epochs):
     time.sleep(float(options.get("pause", 0)))

@@ -30,3 +30,9 @@ def test_metric_never_logged_is_named(dataset, tmp_path, capsys, metric, near):
     assert said in capsys.readouterr().err
     assert said in json.loads((tmp_path / "error.0.json").read_text())["error"]
     assert json.loads((tmp_path / "result.json").read_text())["state"] == "failed"
+
+
+def test_a_loss_that_is_not_finite_is_told_from_bad_input(dataset, tmp_path):
+    """Both leave with exit code 2, but a sweep ends at the one alone."""
+    assert fit(dataset, tmp_path, "val/f1", "--model.optimizer.lr=1.0e+38", "--trainer.max_epochs=2") == 2
+    assert json.loads((tmp_path / "result.json").read_text())["error"].startswith("Diverged: ")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,13 +13,13 @@ import yaml
 from sqlalchemy.exc import OperationalError
 
 from outpaint_lightning.cli import main
-from outpaint_lightning.sweep.run import share_out
+from outpaint_lightning.sweep.run import _wait, share_out
 from outpaint_lightning.sweep.spec import Part
-from outpaint_lightning.sweep.study import SeededSampler, storage_errors
+from outpaint_lightning.sweep.study import SeededSampler, open_storage, storage_errors, try_again
 from outpaint_lightning.types import InputError
 
 
-def test_good_and_bad_trials(folder, capfd, monkeypatch):
+def test_good_and_bad_trials(folder, plots, capfd, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("SLURM_NTASKS", "2")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -46,7 +47,7 @@ def test_good_and_bad_trials(folder, capfd, monkeypatch):
     assert rows[0]["folder"] == "trials/00000"
     best = yaml.safe_load((folder.out / "best.yaml").read_text())
     assert best == {"trainer": {"default_root_dir": "runs/fake_best", "callbacks": []}}
-    assert (folder.out / "history.png").stat().st_size > 5000
+    assert (plots / "history.png").stat().st_size > 5000
     assert json.loads((folder.out / "sweep.json").read_text())["space"] == ["x", "mode"]
 
     environment = json.loads(folder.of_trial(0, "environment.json"))
@@ -61,10 +62,14 @@ def test_good_and_bad_trials(folder, capfd, monkeypatch):
     assert not [*(folder.out / "workers").iterdir()]
 
 
-def test_going_on(folder, capfd):
+def test_going_on(folder, capfd, monkeypatch):
     assert folder.sweep(trials=2) == 0
+    monkeypatch.chdir(folder.path)
+    folder.out = folder.out.relative_to(folder.path)
     assert folder.sweep(trials=2) == 0
     assert len(folder.trials()) == 2  # enough is enough
+    best = yaml.safe_load((folder.out / "best.yaml").read_text())
+    assert best["trainer"]["default_root_dir"] == "runs/fake_best"  # the trial knows its folder by another path
     assert folder.sweep("--trials", "3") == 0
     values = [trial.params["x"] for trial in folder.trials()]
     assert len({*values}) == 3  # the seed does not start over
@@ -73,8 +78,10 @@ def test_going_on(folder, capfd):
     assert folder.sweep(space={"x": {"low": 0.0, "high": 2.0}}) == 2
     assert "study 'fake'" in (said := capfd.readouterr().err)
     assert "has another space" in said
-    assert folder.sweep("--epochs.of", "2") == 2
-    assert "has another overrides" in capfd.readouterr().err
+    assert folder.sweep("--epochs.of", "2024-05-01", "--epochs.to", "@here: [", "--epochs.by", "[0.5]") == 2
+    said = capfd.readouterr().err
+    assert '"epochs.by": [0.5], "epochs.of": "2024-05-01", "epochs.to": "@here: ["' in said  # as fit is to read them
+    assert "has another overrides" in said
 
     assert folder.sweep("--list") == 0
     assert capfd.readouterr().out.count("COMPLETE") == 3
@@ -102,7 +109,7 @@ def test_grid_with_two_workers_tries_everything_once(folder):
     assert [words[i + 1].rpartition("/")[2] for i, word in enumerate(words) if word == "--config"] == ["small.yaml"] * 2
 
 
-def test_several_metrics(folder):
+def test_several_metrics(folder, plots):
     first = [{"x": 0.2}, {"x": 0.3}, {"x": 0.9}]
     assert folder.sweep(metric=["val/f1", "cost"], direction=["maximize", "minimize"], first=first, trials=3) == 0
     assert [trial.values for trial in folder.trials()] == [
@@ -110,7 +117,7 @@ def test_several_metrics(folder):
     ]
     rows = [*csv.DictReader((folder.out / "trials.csv").open())]
     assert {"val/f1", "cost"} < set(rows[0])
-    assert (folder.out / "pareto.png").exists()
+    assert (plots / "pareto.png").exists()
     assert "Trial 1 of" in (folder.out / "best.yaml").read_text()  # best in the first metric; the front is 0 and 1
 
 
@@ -120,6 +127,46 @@ def test_a_sweep_at_fault_ends_at_once_and_can_be_corrected(folder, capfd):
     assert "trial 0: data.root: nowhere: no such folder" in said.err
     assert not (folder.out / "trials" / "00001").exists()
     assert folder.sweep(trials=1) == 0  # other overrides, and yet not refused
+
+
+def test_a_trial_that_diverges_is_not_the_sweeps_fault(folder):
+    """It ends with the exit code of bad input, as the first of all."""
+    space = {"x": {"low": 0.0, "high": 1.0}, "mode": {"choices": ["diverged", "ok"]}}
+    assert folder.sweep(space=space, first=[{"mode": "diverged"}, {"mode": "ok"}], trials=2) == 0
+    assert folder.states() == ["FAIL", "COMPLETE"]
+
+
+def test_a_trial_without_room_for_its_files_is_not_lost(folder, capfd):
+    (folder.out / "trials").mkdir(parents=True)
+    (folder.out / "trials" / "00000").touch()  # as a full disk, which root does not meet in a test
+    assert folder.sweep(trials=1) == 2
+    assert "trials/00000: File exists; the same command goes on" in capfd.readouterr().err
+    assert folder.states() == ["FAIL", "WAITING"]
+
+
+def test_a_grid_wants_a_study_of_its_own(folder, capfd):
+    """Its workers would wait for ever for combinations that nobody has queued."""
+    space = {"x": {"choices": [0.1, 0.2, 0.3]}}
+    assert folder.sweep(space=space, trials=1) == 0
+    assert folder.sweep(space=space, trials="all") == 2
+    assert "s.yaml: trials: study 'fake'" in capfd.readouterr().err
+
+
+def test_what_is_lost_is_tried_again_twice_and_what_is_stopped_always(tmp_path):
+    store = open_storage(f"sqlite:///{tmp_path / 'study.db'}", 1)
+    study = optuna.create_study(storage=store)
+    study.enqueue_trial({"x": 0.5})
+    lose = store.get_heartbeat_stale_trial_callback()
+    reasons = [None, "interrupted", "interrupted", None, None]
+    for number, reason in enumerate(reasons):
+        trial = study.ask()
+        assert trial.number == number
+        assert trial.suggest_float("x", 0, 1) == 0.5
+        if reason:
+            trial.set_user_attr("reason", reason)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        (try_again if reason else lose)(study, study.trials[number])
+    assert len(study.trials) == len(reasons)  # not one more
 
 
 def test_a_storage_that_cannot_be_used_is_named_without_its_password(folder, capfd):
@@ -133,6 +180,13 @@ def test_a_storage_that_cannot_be_used_is_named_without_its_password(folder, cap
     refused = pytest.raises(InputError, match=r"sqlite:///x\.db: database or disk is full; the same command")
     with refused, storage_errors("sqlite:///x.db"):
         raise full
+
+
+def test_a_worker_told_to_stop_before_it_began_is_not_called_killed(tmp_path, capsys):
+    log = tmp_path / "0.log"
+    log.touch()
+    assert _wait([(subprocess.Popen(["sleep", "60"]), log)], [signal.SIGINT], 3) is None
+    assert capsys.readouterr().out == ""
 
 
 def test_listing_what_was_never_started(folder, capfd):
@@ -168,6 +222,13 @@ def test_a_seed_gives_each_trial_values_of_its_own_whoever_asks():
 
     assert ask(1) == ask(6)
     assert len({*ask(1)}) == 6
+
+
+def test_a_sampler_that_deals_out_a_sequence_keeps_its_seed():
+    study = optuna.create_study()
+    options = {"search_space": {"x": [*range(8)]}, "seed": 0}
+    study.sampler = SeededSampler(Part(optuna.samplers.GridSampler, options))
+    assert sorted(study.ask().suggest_int("x", 0, 7) for _ in range(8)) == [*range(8)]
 
 
 def test_worker_imports_nothing_heavy():

@@ -73,6 +73,18 @@ def test_files_that_are_no_sweeps(tmp_path, content, said):
         read_sweep("nowhere.yaml")
 
 
+def test_a_config_is_looked_for_beside_the_sweep_then_from_here_then_among_the_shipped(tmp_path, monkeypatch):
+    (tmp_path / "here" / "localizer").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    told = read(tmp_path)
+    assert told.find("localizer/small.yaml").is_relative_to(Path(__file__).parents[2])
+    Path("localizer/small.yaml").touch()
+    assert told.find("localizer/small.yaml") == Path("localizer/small.yaml")
+    (tmp_path / "localizer").mkdir()
+    (tmp_path / "localizer" / "small.yaml").touch()
+    assert told.find("localizer/small.yaml") == tmp_path / "localizer" / "small.yaml"
+
+
 def test_command_line_of_a_trial(tmp_path):
     """The config of the space comes after the fixed ones, values after overrides, the reporter last."""
     (tmp_path / "own.yaml").write_text("")

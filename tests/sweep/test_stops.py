@@ -52,14 +52,22 @@ def alive(pid):
         return False
 
 
-LONG = {"epochs": 6, "pause": 0.5}
+@pytest.fixture
+def held(folder):
+    """Overrides of trials that wait for `let_go`."""
+    return {"hold": str(folder.path / "go")}
 
 
-def test_killed_worker_loses_no_trial(folder):
-    main = start(folder, "--workers", "2", overrides=LONG, trials=3)
+def let_go(held):
+    Path(held["hold"]).touch()
+
+
+def test_killed_worker_loses_no_trial(folder, held):
+    main = start(folder, "--workers", "2", overrides=held, trials=3)
     trial = pids(folder, 2)[0]
     os.kill(parent(trial), signal.SIGKILL)
     wait_for(lambda: not alive(trial), 5)
+    let_go(held)
     said, _ = main.communicate(timeout=90)
     assert main.returncode == 0, said
     assert "was killed (SIGKILL); its trial is tried again" in said
@@ -71,23 +79,25 @@ def test_killed_worker_loses_no_trial(folder):
     assert "its worker was lost; tried again" in (folder.out / "trials.csv").read_text()
 
 
-def test_last_worker_killed(folder):
-    main = start(folder, overrides=LONG, trials=2)
+def test_last_worker_killed(folder, held):
+    main = start(folder, overrides=held, trials=2)
     os.kill(parent(pids(folder, 1)[0]), signal.SIGKILL)
     said, _ = main.communicate(timeout=60)
     assert main.returncode == 1
     assert "2 trials are missing and no worker is left; the same command goes on" in said
-    again = start(folder, overrides=LONG, trials=2)
+    let_go(held)
+    again = start(folder, overrides=held, trials=2)
     said, _ = again.communicate(timeout=90)
     assert again.returncode == 0, said
     assert sorted(folder.states()) == ["COMPLETE", "COMPLETE", "FAIL"]
 
 
-def test_worker_that_slept_too_long(folder):
+def test_worker_that_slept_too_long(folder, held):
     """Its trial was taken for lost and ran elsewhere; it must not break off when it finds out."""
-    main = start(folder, "--workers", "2", overrides=LONG, trials=2)
+    main = start(folder, "--workers", "2", overrides=held, trials=2)
     worker = parent(pids(folder, 2)[0])
     os.kill(worker, signal.SIGSTOP)
+    let_go(held)
     wait_for(lambda: "FAIL" in folder.states())
     os.kill(worker, signal.SIGCONT)
     said, _ = main.communicate(timeout=90)
@@ -98,8 +108,9 @@ def test_worker_that_slept_too_long(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop(folder, number):
-    main = start(folder, overrides={**LONG, "mode": "child"}, trials=2)
+def test_asked_to_stop(folder, held, number):
+    held["mode"] = "child"
+    main = start(folder, overrides=held, trials=2)
     trial, child = pids(folder, 1)[0], pids(folder, 1, "child")[0]
     worker = parent(trial)
     main.send_signal(number)
@@ -108,13 +119,16 @@ def test_asked_to_stop(folder, number):
     assert said.endswith("outpaint-lightning: interrupted\n")
     assert not any(alive(pid) for pid in (trial, child, worker))
     assert folder.states() == ["FAIL", "WAITING"]  # it does not count, and comes again
-    assert folder.trials()[0].user_attrs["reason"] == "interrupted"
-    assert folder.sweep("--trials", "2", overrides={**LONG, "mode": "child"}) == 0
+    stopped, queued = folder.trials()
+    assert stopped.user_attrs["reason"] == "interrupted"
+    assert queued.user_attrs == {}  # the folder in trials.csv would be another trial's
+    let_go(held)
+    assert folder.sweep("--trials", "2", overrides=held) == 0
     assert sorted(folder.states()) == ["COMPLETE", "COMPLETE", "FAIL"]
 
 
-def test_killed_main_leaves_no_process(folder):
-    main = start(folder, overrides=LONG, trials=2)
+def test_killed_main_leaves_no_process(folder, held):
+    main = start(folder, overrides=held, trials=2)
     trial = pids(folder, 1)[0]
     worker = parent(trial)
     main.kill()
