@@ -150,6 +150,7 @@ class Sweep:
         parts = {
             "metric": self.metrics,
             "direction": self.directions,
+            "value": "last" if self.last else "best",
             "space": [[key, options] for key, options in self.mapping["space"].items()],  # their order counts
             "configs": self.configs,
             "overrides": self.overrides,

@@ -78,6 +78,8 @@ def test_going_on(folder, capfd, monkeypatch):
     assert folder.sweep(space={"x": {"low": 0.0, "high": 2.0}}) == 2
     assert "study 'fake'" in (said := capfd.readouterr().err)
     assert "has another space" in said
+    assert folder.sweep(value="last") == 2  # two meanings in one ranking
+    assert "has another value" in capfd.readouterr().err
     assert folder.sweep("--epochs.of", "2024-05-01", "--epochs.to", "@here: [", "--epochs.by", "[0.5]") == 2
     said = capfd.readouterr().err
     assert '"epochs.by": [0.5], "epochs.of": "2024-05-01", "epochs.to": "@here: ["' in said  # as fit is to read them
