@@ -65,7 +65,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             id=id,
             project=project or os.environ.get("WANDB_PROJECT", "outpaint_lightning"),
             log_model=log_model,
-            group=group,
+            group=group or os.environ.get("WANDB_RUN_GROUP"),  # W&B reads it once a process, maybe too early
             job_type=job_type,
             tags=tags,
             notes=notes,

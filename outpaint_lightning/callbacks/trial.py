@@ -6,12 +6,13 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from outpaint_lightning.io import write_json
-from outpaint_lightning.types import InputError, did_you_mean
+from outpaint_lightning.types import Batch, InputError, did_you_mean
 
 
 class TrialReporter(Callback):
@@ -45,7 +46,6 @@ class TrialReporter(Callback):
             if name not in logged:
                 there_are = ", ".join(sorted(logged))
                 raise InputError(f"metric {name!r} was not logged{did_you_mean(name, logged)} (logged: {there_are})")
-        stop = False
         if trainer.is_global_zero:
             metrics = {name: float(logged[name]) for name in self.metrics}
             report = {"epoch": trainer.current_epoch, "step": trainer.global_step, "metrics": metrics}
@@ -53,8 +53,24 @@ class TrialReporter(Callback):
                 file.write(json.dumps(report) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            stop = (_run(trainer) / "STOP").exists()
-        if trainer.strategy.broadcast(stop):
+        self._obey(trainer)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002 (Lightning's hook)
+        outputs: Any,  # noqa: ARG002
+        batch: Batch,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Stop if asked to; looked up after batches 1, 2, 4, 8 ... of an epoch, as all processes meet for it."""
+        if (batch_idx + 1).bit_count() == 1:
+            self._obey(trainer)
+
+    def _obey(self, trainer: pl.Trainer) -> None:
+        """Have all processes stop once a file `STOP` is there."""
+        asked = trainer.is_global_zero and (_run(trainer) / "STOP").exists()
+        if trainer.strategy.broadcast(asked):
             self._pruned = trainer.should_stop = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from support import fit_options
 
 from outpaint_lightning.cli import main
@@ -14,13 +15,20 @@ def fit(dataset, run, metric, *options):
     return main(["fit", *fit_options(dataset, run, updates=1), *reporter, *options])
 
 
-def test_stop_file_prunes_after_the_next_validation(dataset, tmp_path):
-    (tmp_path / "STOP").touch()
-    assert fit(dataset, tmp_path, "val/f1", "--trainer.max_epochs=3") == 0
-    assert json.loads((tmp_path / "result.json").read_text()) == {"state": "pruned", "error": None}
+def test_validations_are_reported(dataset, tmp_path):
+    assert fit(dataset, tmp_path, "val/f1") == 0
+    assert json.loads((tmp_path / "result.json").read_text()) == {"state": "complete", "error": None}
     (report,) = map(json.loads, (tmp_path / "reports.jsonl").read_text().splitlines())
     assert report["epoch"] == 0
     assert 0 <= report["metrics"]["val/f1"] <= 1
+
+
+def test_stop_file_prunes_within_an_epoch(dataset, tmp_path):
+    """Kills one that looks for it after validations alone, of which a short trial has few."""
+    (tmp_path / "STOP").touch()
+    assert fit(dataset, tmp_path, "val/f1", "--trainer.max_epochs=3", "--data.batch_size=1") == 0
+    assert json.loads((tmp_path / "result.json").read_text()) == {"state": "pruned", "error": None}
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 1
 
 
 @pytest.mark.parametrize(("metric", "near"), [("val/f2", "val/f1"), ("vall/f1", "val/f1")])
