@@ -10,9 +10,11 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import lightning.pytorch.loggers
+import numpy as np
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 
 from outpaint_lightning.io.pictures import MarkedPicture
 from outpaint_lightning.types import InputError
@@ -123,13 +125,18 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
 
     @rank_zero_only
     def log_pictures(self, name: str, pictures: Sequence[MarkedPicture], step: int | None = None) -> None:
-        """Log frames with their masks and boxes as layers that the dashboard switches on and off."""
+        """Log frames with their masks and boxes as layers that the dashboard switches on and off.
+
+        W&B shows pictures of one name at one size, so smaller ones get a white border on the right and below.
+        """
+        frames = [picture.drawn if picture.frame is None else picture.frame for picture in pictures]
+        height, width = (max(frame.shape[side] for frame in frames) for side in range(2))
         self.log_image(
             name,
-            [picture.drawn if picture.frame is None else picture.frame for picture in pictures],
+            [_bordered(frame, height, width, 255) for frame in frames],
             step,
             caption=[picture.caption or None for picture in pictures],
-            masks=[_masks(picture) or None for picture in pictures],
+            masks=[_masks(picture, height, width) or None for picture in pictures],
             boxes=[_boxes(picture) or None for picture in pictures],
         )
 
@@ -172,10 +179,19 @@ def finish(loggers: Iterable[Any], exit_code: int) -> None:
             logger.finish(exit_code)
 
 
-def _masks(picture: MarkedPicture) -> dict[str, Any]:
+def _bordered(picture: NDArray[np.uint8], height: int, width: int, value: int) -> NDArray[np.uint8]:
+    """Return a picture `h w ...` as part of one `height width ...`."""
+    edges = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)][: picture.ndim]
+    return np.pad(picture, edges, constant_values=value)
+
+
+def _masks(picture: MarkedPicture, height: int, width: int) -> dict[str, Any]:
     """Return masks in W&B's format; each has a class of its own, and so a colour."""
     return {
-        name: {"mask_data": mask.astype("uint8") * number, "class_labels": {number: name}}
+        name: {
+            "mask_data": _bordered(mask.astype(np.uint8) * np.uint8(number), height, width, 0),
+            "class_labels": {number: name},
+        }
         for number, (name, mask) in enumerate(picture.masks.items(), 1)
     }
 

@@ -150,6 +150,18 @@ def test_offline_is_said_once_with_the_way_out(logged):
 
 
 @pytest.mark.usefixtures("quiet")
+def test_pictures_of_two_sizes_get_a_border():
+    """W&B shows those of one name at the size of the first."""
+    logged = {}
+    logger = WandbLogger(offline=True)
+    logger.log_image = lambda name, pictures, step, **layers: logged.update(layers, pictures=pictures)
+    wide, high = ((np.zeros((*size, 3), np.uint8), np.ones(size, bool)) for size in ((2, 4), (3, 1)))
+    logger.log_pictures("x", [MarkedPicture(*[frame] * 2, masks={"found": mask}) for frame, mask in (wide, high)])
+    assert [picture.shape for picture in logged["pictures"]] == [(3, 4, 3)] * 2
+    assert logged["pictures"][1][:, :, 0].tolist() == [[0, 255, 255, 255]] * 3
+    assert logged["masks"][0]["found"]["mask_data"].tolist() == [[1] * 4, [1] * 4, [0] * 4]
+
+
 def test_a_failure_is_a_failed_run(dataset, tmp_path, capsys):
     """Ended as others are, it would look finished."""
     words = [*fit_options(dataset, tmp_path / "run"), *WANDB, *OFTEN]
