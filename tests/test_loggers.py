@@ -154,7 +154,7 @@ def test_pictures_of_two_sizes_get_a_border():
     """W&B shows those of one name at the size of the first."""
     logged = {}
     logger = WandbLogger(offline=True)
-    logger.log_image = lambda name, pictures, step, **layers: logged.update(layers, pictures=pictures)
+    logger.log_image = lambda _, pictures, __, **layers: logged.update(layers, pictures=pictures)
     wide, high = ((np.zeros((*size, 3), np.uint8), np.ones(size, bool)) for size in ((2, 4), (3, 1)))
     logger.log_pictures("x", [MarkedPicture(*[frame] * 2, masks={"found": mask}) for frame, mask in (wide, high)])
     assert [picture.shape for picture in logged["pictures"]] == [(3, 4, 3)] * 2
