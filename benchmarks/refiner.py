@@ -24,7 +24,7 @@ from timing import ratio, seconds
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from outpaint_lightning.nets import FlowRefiner
+from outpaint_lightning.nets import BlendFill, FlowRefiner
 from outpaint_lightning.nets.fills import harmonic_with_edges
 from outpaint_lightning.nets.partial_conv import BinaryRule, PartialConv2d
 from outpaint_lightning.nets.solvers import harmonic
@@ -184,6 +184,7 @@ def _count_work(size: tuple[int, int], device: torch.device) -> None:
         )
 
 
+@torch.no_grad()
 def _time_fills(size: tuple[int, int], rounds: int, device: torch.device) -> None:
     """Print milliseconds a frame, forward and backward flow together."""
     sides = size[0] // 2, size[1] * 35 // 72
@@ -191,6 +192,7 @@ def _time_fills(size: tuple[int, int], rounds: int, device: torch.device) -> Non
     fills: dict[str, Callable[..., object]] = {
         **default_baselines(),
         "harmonic_true_edges": partial(harmonic_with_edges, guide=torch.cat(window[:2], 2)),
+        "blend": BlendFill(width=8).to(device).eval(),
     }
     for name, fill in fills.items():
         median = statistics.median(seconds(partial(fill, *window)) for _ in range(rounds))
