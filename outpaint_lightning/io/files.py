@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from outpaint_lightning.types import InputError
+from outpaint_lightning.types import InputError, did_you_mean
 
 StrPath = str | os.PathLike[str]
 
@@ -78,10 +78,12 @@ def shipped_config(name: str, folder: str = "configs") -> Path:
         InputError: it is in neither place.
     """
     package = Path(__file__).parents[1]
-    places = [package / folder / name, package.parent / folder / name]
-    found = next((path for path in places if path.is_file()), None)
+    roots = [package / folder, package.parent / folder]
+    found = next((root / name for root in roots if (root / name).is_file()), None)
     if found is None:
-        raise InputError(f"{places[1]}: no such config; expected it there or in {places[0].parent}")
+        known = [str(path.relative_to(root)) for root in roots for path in root.rglob("*.yaml")]
+        near = did_you_mean(name, known)
+        raise InputError(f"{roots[1] / name}: no such config{near} (expected it there or in {roots[0]})")
     return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 

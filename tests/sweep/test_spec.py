@@ -69,8 +69,8 @@ def test_files_that_are_no_sweeps(tmp_path, content, said):
     (tmp_path / "s.yaml").write_text(content)
     with pytest.raises(InputError, match=said):
         read_sweep(str(tmp_path / "s.yaml"))
-    with pytest.raises(InputError, match=r"nowhere\.yaml: no such config"):
-        read_sweep("nowhere.yaml")
+    with pytest.raises(InputError, match=r"_gama\.yaml: no such config; did you mean 'localizer_gamma\.yaml'\?"):
+        read_sweep("localizer_gama.yaml")
 
 
 def test_a_config_is_looked_for_beside_the_sweep_then_from_here_then_among_the_shipped(tmp_path, monkeypatch):
