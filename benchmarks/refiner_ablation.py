@@ -7,12 +7,12 @@ OUT/<row>/<seed>, with its output in log.txt there; the same command goes on whe
 the scenes, too. The table is printed and goes to OUT/refiner.csv, one row a run. Exit code 1: a run failed.
 
     <rule>_<architecture>   the rule for confidences and how new features meet old ones, with the L1 loss
-    total_variation         polynomial_add, its loss plus the total variation of the flow
-    forward_backward        polynomial_add, its loss plus the shorter of the two cycles
-    half_pixel              polynomial_add, neighbours sampled half a pixel off, as the source's code does
-    steep                   polynomial_add, its cubic started from where the source's ended (its figure 18)
+    total_variation         polynomial_replace, its loss plus the total variation of the flow
+    forward_backward        polynomial_replace, its loss plus the shorter of the two cycles
+    half_pixel              polynomial_replace, neighbours sampled half a pixel off, as the source's code does
+    steep                   polynomial_replace, its cubic started from where the source's ended (its figure 18)
     epsilon_floor           steep, every confidence at least 1e-5, as the source's code has it
-    moving                  polynomial_add, the loss moving from the first update to the last (the source's equation 3)
+    moving                  polynomial_replace, the loss moves from the first update to the last (equation 3)
     sigma_500               moving, the width of 500 that is printed: all updates weigh the same
     trust                   polynomial_add, updates see the fill in the hole
     blend                   trust, and the fill learns to weigh four others
@@ -117,16 +117,17 @@ class Row:
 RULES = {name: f"{NETS}.{name.capitalize()}Rule" for name in ("binary", "mean", "power", "polynomial")}
 STEEP = {"class_path": RULES["polynomial"], "init_args": {"first": 0.77, "second": 0.9}}
 BLEND = {"class_path": f"{NETS}.BlendFill", "init_args": {"width": 8}}
+SWITCHED = "replace"  # the updates of `add` change so little in a short training that a switch could not show
 AS_SOURCE = {"variation_of": "flow", "region": "frame"}
 ROWS = {
     **{f"{name}_{how}": Row(rule, how) for name, rule in RULES.items() for how in ARCHITECTURES},
-    "total_variation": Row(criterion={"total_variation": 1.0, **AS_SOURCE}),
-    "forward_backward": Row(criterion={"forward_backward": 1.0, **AS_SOURCE}),
-    "half_pixel": Row(net="refiner_ablation.HalfPixel"),
-    "steep": Row(STEEP),
-    "epsilon_floor": Row(STEEP, net="refiner_ablation.EpsilonFloor"),
-    "moving": Row(width=0.5),
-    "sigma_500": Row(width=500.0),
+    "total_variation": Row(architecture=SWITCHED, criterion={"total_variation": 1.0, **AS_SOURCE}),
+    "forward_backward": Row(architecture=SWITCHED, criterion={"forward_backward": 1.0, **AS_SOURCE}),
+    "half_pixel": Row(architecture=SWITCHED, net="refiner_ablation.HalfPixel"),
+    "steep": Row(STEEP, SWITCHED),
+    "epsilon_floor": Row(STEEP, SWITCHED, net="refiner_ablation.EpsilonFloor"),
+    "moving": Row(architecture=SWITCHED, width=0.5),
+    "sigma_500": Row(architecture=SWITCHED, width=500.0),
     "trust": Row(options={"trust": 0.5}),
     "blend": Row(options={"trust": 0.5, "fill": BLEND}, criterion={"fill": 1.0}),
 }
