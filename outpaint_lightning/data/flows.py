@@ -194,8 +194,8 @@ class FlowDataModule(pl.LightningDataModule):
         if train_setups is not None and not train_setups:
             raise InputError("data.train_setups is []: expected one at least, or null")
         setups = {"train": train_setups or [setup], "val": [setup], "test": [setup]}
-        for some in [setup, *setups["train"]]:
-            check_setup(some, protocol, frames)
+        for key, some in (("setup", setup), *(("train_setups", some) for some in setups["train"])):
+            check_setup(some, protocol, frames, key)
         if holes is not None and not holes:
             raise InputError("data.holes is []: expected one family at least")
         self.root = None if root is None else Path(root)

@@ -190,13 +190,13 @@ def hidden_vectors(mask: Tensor, forward: Tensor, backward: Tensor, protocol: Pr
     return hidden
 
 
-def check_setup(setup: str, protocol: str, frames: int) -> None:
+def check_setup(setup: str, protocol: str, frames: int, key_of_setup: str = "setup") -> None:
     """Raise `InputError` unless there are such a setup and protocol, and a window is long enough for the setup."""
-    for key, value, choices in (("setup", setup, SETUPS), ("protocol", protocol, PROTOCOLS)):
+    for key, value, choices in ((key_of_setup, setup, SETUPS), ("protocol", protocol, PROTOCOLS)):
         if value not in choices:
             raise InputError(
                 f"data.{key} is {value!r}: expected one of {', '.join(choices)}{did_you_mean(value, choices)}"
             )
     needed = {"mid2": 2, "all": 1, "sandwich": 3}[setup]
     if frames < needed:
-        raise InputError(f"data.frames is {frames}: expected at least {needed} for data.setup {setup}")
+        raise InputError(f"data.frames is {frames}: expected at least {needed} for data.{key_of_setup} {setup}")
