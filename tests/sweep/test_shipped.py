@@ -26,7 +26,7 @@ def tiny(request):
             return {**TINY, **sizes, "data.batch_size": 2, "model.net.channels": 4}
         if name.startswith("regions"):
             return {**TINY, "data.root": str(request.getfixturevalue("photos")), "data.size": [64, 96]}
-        return {**LOCALIZER, "data.root": str(request.getfixturevalue("dataset"))}
+        return {**LOCALIZER, "data.root": str(request.getfixturevalue("longer_dataset"))}  # carry looks at 6 frames
 
     return of
 
