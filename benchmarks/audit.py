@@ -20,7 +20,7 @@ import numpy as np
 
 from outpaint_lightning.audit.run import audit
 from outpaint_lightning.io import ClipEntry, write_manifest
-from outpaint_lightning.io.parallel import cores
+from outpaint_lightning.processes.pool import cores
 
 SPLITS = ("train", "train", "train", "val", "test")
 

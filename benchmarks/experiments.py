@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from outpaint_lightning.io import ClipEntry, write_json, write_manifest
-from outpaint_lightning.io.parallel import cores
+from outpaint_lightning.processes.pool import cores
 from outpaint_lightning.types import InputError
 
 PATIENCE = 10  # seconds that a child has to end by itself

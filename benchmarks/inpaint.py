@@ -21,11 +21,11 @@ from experiments import grid, score, start
 from numpy.typing import NDArray
 
 from outpaint_lightning.forge.fills import Telea
-from outpaint_lightning.forge.motion import estimate_flow
 from outpaint_lightning.forge.parts import Footage
+from outpaint_lightning.inpaint.propagation import RADIUS
+from outpaint_lightning.inpaint.run import inpaint
 from outpaint_lightning.io import open_clip, read_image, write_csv, write_image, write_mask
-from outpaint_lightning.report.inpaint import inpaint
-from outpaint_lightning.report.propagation import RADIUS
+from outpaint_lightning.motion.classical import estimate_flow
 from outpaint_lightning.types import InputError
 
 FRAMES = 16

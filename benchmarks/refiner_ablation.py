@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from outpaint_lightning.io import atomic, write_csv
 from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.nets import FlowRefiner
-from outpaint_lightning.nets.refiner import ARCHITECTURES, _Fixed
+from outpaint_lightning.nets.flow.refiner import ARCHITECTURES, _Fixed
 from outpaint_lightning.types import InputError
 
 FLOOR = 1e-5

@@ -24,10 +24,10 @@ COMMANDS = {
     "validate": ("judge a net on the validation split", "outpaint_lightning.experiment"),
     "test": ("judge a net on the test split: F1 per video beside its floors", "outpaint_lightning.experiment"),
     "predict": ("write the masks that a net finds in a dataset", "outpaint_lightning.experiment"),
-    "localize": ("find forged regions in any video files or frame folders", "outpaint_lightning.report.command"),
+    "localize": ("find forged regions in any video files or frame folders", "outpaint_lightning.localize.command"),
     "inpaint": (
         "fill masked regions of a video with what its other frames show",
-        "outpaint_lightning.report.inpaint_command",
+        "outpaint_lightning.inpaint.command",
     ),
     "sweep": (
         "search options for the best, each trial a fit, on all GPUs and hosts",
@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "compare": (
         "put runs side by side: one page that needs nothing else, and a table",
-        "outpaint_lightning.report.compare.command",
+        "outpaint_lightning.compare.command",
     ),
 }
 EXPERIMENT_HELP = """\
@@ -132,7 +132,7 @@ def _experiment(command: str, words: Sequence[str], from_console: bool) -> int:
         default = "" if command == "fit" else " (default: the run's own best)"
         print(EXPERIMENT_HELP.format(command=command, summary=COMMANDS[command][0], default=default))
         return 0
-    from outpaint_lightning import experiment
+    from outpaint_lightning.experiment import run as experiment
 
     line = [command, *("--help" if word == "--help-all" else word for word in words)]
     if not from_console:

@@ -7,13 +7,13 @@ from support import REPOSITORY
 PACKAGE = REPOSITORY / "outpaint_lightning"
 LAYERS = (
     {"types", "geometry"},
-    {"io"},
+    {"io", "processes", "pages"},
+    {"results", "pictures", "motion", "checkpoints"},
     {"forge", "augment", "nets"},
     {"losses", "metrics"},
     {"audit"},
     {"data", "tasks", "callbacks", "loggers"},
-    {"report"},
-    {"distributed", "parse_errors"},
+    {"localize", "inpaint", "compare"},
     {"experiment"},
     {"sweep"},  # checks and runs experiments
     {"cli"},

@@ -9,10 +9,10 @@ from support import REPOSITORY
 
 from outpaint_lightning.cli import main
 from outpaint_lightning.nets import FlowRefiner, PolynomialRule
-from outpaint_lightning.nets.partial_conv import BinaryRule, PartialConv2d
-from outpaint_lightning.nets.refiner import _Fixed
-from outpaint_lightning.nets.solvers import harmonic
-from outpaint_lightning.nets.windows import Windows
+from outpaint_lightning.nets.flow.refiner import _Fixed
+from outpaint_lightning.nets.flow.solvers import harmonic
+from outpaint_lightning.nets.flow.windows import Windows
+from outpaint_lightning.nets.layers.partial_conv import BinaryRule, PartialConv2d
 from outpaint_lightning.types import InputError
 
 with pytest.MonkeyPatch.context() as patch:

@@ -26,7 +26,7 @@ from outpaint_lightning.augment import (
 from outpaint_lightning.augment.elastic import displacement_field
 from outpaint_lightning.data.synthetic import render, sample_scene
 from outpaint_lightning.io import write_image
-from outpaint_lightning.io.pictures import overlay, strip
+from outpaint_lightning.pictures import overlay, strip
 from outpaint_lightning.types import Batch
 
 HEIGHT, WIDTH = 96, 128  # of the pictures

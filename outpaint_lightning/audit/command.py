@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Audit and print the report; return 1 when there are findings, else 0."""
     from outpaint_lightning.audit.report import as_json, as_text
     from outpaint_lightning.audit.run import audit
-    from outpaint_lightning.io.parallel import cores
+    from outpaint_lightning.processes.pool import cores
 
     report = audit(args.root, quick=args.quick, workers=cores() if args.workers is None else args.workers)
     text = as_json(report) if args.json else as_text(report)

@@ -19,7 +19,7 @@ from outpaint_lightning.audit.statistics import statistics
 from outpaint_lightning.audit.survey import Survey
 from outpaint_lightning.io import ClipEntry, read_dataset
 from outpaint_lightning.io.dataset import ProblemKind
-from outpaint_lightning.io.parallel import each_clip
+from outpaint_lightning.processes.pool import each_clip
 from outpaint_lightning.types import InputError
 
 CHECKS: tuple[Callable[[Survey], Iterable[Finding]], ...] = (

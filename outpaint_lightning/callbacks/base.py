@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 
 from outpaint_lightning.io import write_image
-from outpaint_lightning.io.pictures import MarkedPicture, strip
+from outpaint_lightning.pictures import MarkedPicture, strip
 from outpaint_lightning.types import Batch, InputError
 
 Picture = NDArray[np.uint8]

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from outpaint_lightning.callbacks.base import first_frame, is_dry
 from outpaint_lightning.io import write_image, write_json
-from outpaint_lightning.io.pictures import overlay, strip
 from outpaint_lightning.metrics import pixel_counts, scores
+from outpaint_lightning.pictures import overlay, strip
 from outpaint_lightning.types import Batch, InputError
 
 WIDEST = 480  # pixels of a frame

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, log_table, number
 from outpaint_lightning.io import write_csv, write_flow, write_json
-from outpaint_lightning.io.pictures import MarkedPicture, flow_colours, strip
 from outpaint_lightning.metrics import REFINED, STRATA
+from outpaint_lightning.pictures import MarkedPicture, flow_colours, strip
 from outpaint_lightning.types import Batch
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.refiner import Refinement
+    from outpaint_lightning.nets.flow.refiner import Refinement
 
 DIRECTIONS = ("forward", "backward")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.callbacks.base import Picture, ValidationPictures, first_frame
-from outpaint_lightning.io.pictures import MarkedPicture, overlay, strip
+from outpaint_lightning.pictures import MarkedPicture, overlay, strip
 from outpaint_lightning.types import Batch
 
 WIDTH = 384  # of each of the three pictures in a row, whatever the frame's

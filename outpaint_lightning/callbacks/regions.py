@@ -16,8 +16,8 @@ from torch import Tensor
 
 from outpaint_lightning.callbacks.base import ValidationPictures, first_frame, is_dry, log_pictures, log_table, number
 from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
-from outpaint_lightning.io.pictures import MarkedPicture, draw_boxes, overlay, strip
 from outpaint_lightning.metrics import BOX_FLOORS, SIDES, BoxScores, in_pixels
+from outpaint_lightning.pictures import MarkedPicture, draw_boxes, overlay, strip
 from outpaint_lightning.types import Batch
 
 EXAMPLES = 4  # pictures in a row of `examples`

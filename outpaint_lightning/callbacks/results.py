@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from outpaint_lightning.callbacks.base import is_dry, log_table, number
-from outpaint_lightning.callbacks.curves import curve_lines, curve_rows, write_curves
 from outpaint_lightning.io import write_csv, write_json
+from outpaint_lightning.pictures.curves import curve_lines, curve_rows, write_curves
 
 
 class TestReport(Callback):

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models import get_model
 
-from outpaint_lightning.forge.motion import estimate_flow
 from outpaint_lightning.geometry import pad, padding_to, unpad
-from outpaint_lightning.nets.raft import MINIMUM_SIDE, load_flow_weights
+from outpaint_lightning.motion.classical import estimate_flow
+from outpaint_lightning.nets.localizers.raft import MINIMUM_SIDE, load_flow_weights
 from outpaint_lightning.types import InputError
 
 RAFT_STRIDE = 8

@@ -28,7 +28,7 @@ from outpaint_lightning.io import (
 )
 from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.io.pictures import overlay, strip
+from outpaint_lightning.pictures import overlay, strip
 
 Run = Callable[[list[str]], int]
 

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from outpaint_lightning.forge.recipe import Recipe
     from outpaint_lightning.forge.run import forge
     from outpaint_lightning.forge.sheet import summary
-    from outpaint_lightning.io.parallel import cores
+    from outpaint_lightning.processes.pool import cores
 
     recipe = Recipe.read(
         args.recipe,

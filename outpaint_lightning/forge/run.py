@@ -34,7 +34,7 @@ from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sheet import write_contact_sheet
 from outpaint_lightning.forge.sources import clean_clips
 from outpaint_lightning.io import open_clip, write_json, write_manifest
-from outpaint_lightning.io.parallel import each_clip
+from outpaint_lightning.processes.pool import each_clip
 from outpaint_lightning.types import InputError
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.forger import Record
 from outpaint_lightning.io import frame_files, open_clip, read_mask, write_image
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.io.pictures import overlay, strip
+from outpaint_lightning.pictures import overlay, strip
 
 ROWS, COLUMNS = 10, 3  # forgeries on the contact sheet
 WIDTH, HEIGHT = 220, 140  # pixels of each of its pictures, white where the frame has another shape

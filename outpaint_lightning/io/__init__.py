@@ -1,6 +1,6 @@
 """Reading and writing: clips (frame folders and video files), images, masks, flow, and the dataset on disk."""
 
-from outpaint_lightning.io.clips import VIDEO_SUFFIXES, Clip, FrameFolder, frame_files, open_clip
+from outpaint_lightning.io.clips import VIDEO_SUFFIXES, Clip, FrameFolder, frame_files, open_clip, until_broken
 from outpaint_lightning.io.dataset import OnProblem, ProblemKind, read_dataset
 from outpaint_lightning.io.files import atomic, natural_key, require_free, write_csv, write_json
 from outpaint_lightning.io.flow import FLOW_SUFFIXES, FlowFile, read_flow, write_flow
@@ -31,6 +31,7 @@ __all__ = [
     "read_mask",
     "read_table",
     "require_free",
+    "until_broken",
     "vision_name",
     "write_csv",
     "write_flow",

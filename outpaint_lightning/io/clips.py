@@ -200,3 +200,11 @@ def open_clip(path: StrPath) -> Clip:
     from outpaint_lightning.io.video import VideoFile  # here, as video.py builds on this module
 
     return VideoFile(path)
+
+
+def until_broken(clip: Clip, error: list[InputError]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames that decode; put what stopped them early into `error`."""
+    try:
+        yield from clip
+    except InputError as problem:
+        error.append(problem)

@@ -22,8 +22,8 @@ from outpaint_lightning.losses.flow import (
     total_variation,
 )
 from outpaint_lightning.losses.focal import SequenceFocal, focal_loss
-from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import SequenceCriterion, SequenceCrossEntropy, cross_entropy, sequence_weights
+from outpaint_lightning.processes.reduce import mean_over_processes
 
 __all__ = [
     "MSE",

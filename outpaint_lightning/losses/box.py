@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from outpaint_lightning.geometry import float32_or_better, generalized_iou
 from outpaint_lightning.losses.dice import dice_loss
-from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import cross_entropy
+from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import InputError
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.region import RegionOutput
+    from outpaint_lightning.nets.detectors.region import RegionOutput
 
 
 class GIoU(nn.Module):

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import SequenceCriterion, cross_entropy
+from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import InputError
 
 SMOOTHING = 1.0  # pixels

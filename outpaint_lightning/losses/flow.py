@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from outpaint_lightning.geometry import float32_or_better, round_trip, stays_inside
-from outpaint_lightning.losses.processes import mean_over_processes
+from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.refiner import Refinement
+    from outpaint_lightning.nets.flow.refiner import Refinement
 
 
 def hole_l1(flow: Tensor, true: Tensor, hidden: Tensor, valid: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.losses.sequence import SequenceCriterion
+from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import InputError
 
 

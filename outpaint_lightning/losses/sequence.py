@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.losses.processes import mean_over_processes
+from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import InputError
 
 

@@ -4,16 +4,6 @@ Beside them: other code bases' protocols, the choice of a threshold, confidence 
 scores of whole frames and videos; the class and box of images; and the errors of completed flow.
 """
 
-from outpaint_lightning.metrics.boxes import (
-    BOX_FLOORS,
-    RECTANGLES,
-    SIDES,
-    BoxPrior,
-    BoxScores,
-    RegionImage,
-    in_pixels,
-    summarize_regions,
-)
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.flow import (
@@ -35,6 +25,16 @@ from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, i
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
 from outpaint_lightning.metrics.protocols import PROTOCOLS, Protocol
 from outpaint_lightning.metrics.regions import (
+    BOX_FLOORS,
+    RECTANGLES,
+    SIDES,
+    BoxPrior,
+    BoxScores,
+    RegionImage,
+    in_pixels,
+    summarize_regions,
+)
+from outpaint_lightning.metrics.seams import (
     REGIONS,
     TOP_SHARE,
     FrameScores,

@@ -12,7 +12,7 @@ from torch import Tensor
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.intervals import bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import FrameCounts, summarize
-from outpaint_lightning.metrics.regions import REGIONS, FrameScores, seam_and_interior
+from outpaint_lightning.metrics.seams import REGIONS, FrameScores, seam_and_interior
 from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
 from outpaint_lightning.types import VideoInfo
 

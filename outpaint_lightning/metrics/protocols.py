@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from outpaint_lightning.metrics.localization import pixel_counts, scores
-from outpaint_lightning.metrics.regions import auroc, dilate, frame_scores
+from outpaint_lightning.metrics.seams import auroc, dilate, frame_scores
 from outpaint_lightning.types import InputError
 
 

@@ -1,103 +1,260 @@
-"""Where a localizer sees a forgery: at its seam or inside it; and whether it tells forged frames and videos apart."""
+"""Metrics of images that are forged in one region or not: the class, the box and, where there is one, the mask.
+
+A box is scored against a box and a mask against a mask, never one against the other. Boxes are kept relative to their
+image, in [0, 1]: the overlap of two boxes does not change with the image's size or proportions.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
+from torch import Tensor, nn
 
+from outpaint_lightning.geometry import box_iou, generalized_iou
 from outpaint_lightning.metrics.frames import FrameTable
-from outpaint_lightning.metrics.localization import pixel_counts, scores
-from outpaint_lightning.types import InputError
+from outpaint_lightning.metrics.intervals import bootstrap_interval
+from outpaint_lightning.metrics.localization import scores
+from outpaint_lightning.metrics.seams import auroc
 
-REGIONS = ("seam", "interior")
-TOP_SHARE = 0.01  # a frame's score is the mean forged probability of this share of its pixels, the highest ones
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+BOX_FLOORS = ("centre", "mean", "whole")
+RECTANGLES = ("border", "box")  # mask families whose edges are horizontal and vertical
 
-
-def dilate(mask: Tensor, radius: int) -> Tensor:
-    """Grow boolean `... H W` by a box: true within `radius` pixels along both axes of a true pixel of the frame.
-
-    What lies outside the frame is never true; so `~dilate(~mask, radius)` erodes, and not from the frame's edge.
-    """
-    pixels = mask.reshape(-1, 1, *mask.shape[-2:]).float()
-    rows = F.max_pool2d(pixels, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
-    return F.max_pool2d(rows, (1, 2 * radius + 1), stride=1, padding=(0, radius)).bool().view(mask.shape)
+_SCORE, _LABEL, _FOUND, _TRUE, _MASK_BOX, _COUNTS = 0, 1, slice(2, 6), slice(6, 10), slice(10, 14), slice(14, 18)
 
 
-def seam_and_interior(truth: Tensor, radius: int = 7) -> Tensor:
-    """Split the forged pixels of `... H W`; returns boolean `... 2 H W`, as `REGIONS`.
+class RegionImage(TypedDict):
+    """What is known of one image, as metrics group and scale it."""
 
-    The seam is the forged pixels with an authentic one within `radius` pixels along both axes (erosion by a box of
-    2 radius + 1; 7 is the 15 of TruFor's evaluation, CVPR 2023, `test_docker/metrics.py`); the interior is the rest.
-    The frame's edge is no seam: an outpainted border, which touches it, is not eaten from there, and a frame forged all
-    over is all interior. Entered with `FrameCounts(frames, predictors=2).update(video, frame, prediction[None],
-    seam_and_interior(truth))`, the recalls of `scores` are those of the regions.
-
-    Raises:
-        InputError: the radius is below 1.
-    """
-    if radius < 1:
-        raise InputError(f"radius is {radius}: expected at least 1 pixel")
-    seam = truth & dilate(~truth, radius)
-    return torch.stack([seam, truth & ~seam], dim=-3)
+    clip: str
+    frame: int
+    source: str
+    forger: str
+    height: int
+    """Of the original image, in pixels."""
+    width: int
 
 
-def region_recall(prediction: Tensor, truth: Tensor, radius: int = 7) -> Tensor:
-    """Return the share found of seam and interior, double `... 2` as `REGIONS`; NaN for a region without pixels.
+class BoxPrior(nn.Module):
+    """What the training boxes alone tell: the mean box, in a buffer, so that a checkpoint carries its floors."""
 
-    Args:
-        prediction: boolean `... H W`.
-        truth: boolean `... H W`.
-        radius: width of the seam, in pixels.
-    """
-    counts = pixel_counts(prediction.unsqueeze(-3), seam_and_interior(truth, radius))
-    return scores(counts)["recall"]
+    mean: Tensor
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.0, 0.0, 1.0, 1.0]))
 
-def frame_scores(probability: Tensor) -> Tensor:
-    """Score frames `... H W` by the mean of the highest `TOP_SHARE` of their forged probabilities, at least one pixel.
+    def fit(self, boxes: Tensor) -> None:
+        """Learn from training boxes `N 4`, `xmin ymin xmax ymax` relative to their images, N at least 1."""
+        self.mean.copy_(boxes.float().mean(0))
 
-    The score of a video is the mean of its frames' scores.
-    """
-    pixels = probability.flatten(-2)
-    return pixels.topk(max(1, round(pixels.shape[-1] * TOP_SHARE))).values.mean(-1)
+    def boxes(self) -> Tensor:
+        """Return what each of `BOX_FLOORS` answers for any image, relative: float32 `3 4`.
 
-
-def auroc(score: Tensor, forged: Tensor) -> float | None:
-    """Area under the ROC curve of scores `N` in [0, 1] for boolean labels `N`; ties count half. None with one class."""
-    if forged.all() or not forged.any():
-        return None
-    return binary_auroc(score, forged.long()).item()
+        `centre` is a box of the training boxes' mean width and height in the middle, `mean` the mean box where it is,
+        `whole` the whole image.
+        """
+        half = (self.mean[2:] - self.mean[:2]) / 2
+        return torch.stack([torch.cat([0.5 - half, 0.5 + half]), self.mean, self.mean.new_tensor([0.0, 0.0, 1.0, 1.0])])
 
 
-class FrameScores(FrameTable):
-    """`frame_scores` and labels of all frames, and how well they separate forged from authentic frames and videos.
+class BoxScores(FrameTable):
+    """Score, label and boxes of every image, and the counts of its mask; an image judged twice counts once.
+
+    A row of 18 is `score, label, found box, true box`, then the box around the found mask and `COUNTS` of its pixels
+    (exact below 2^24 of them), which are -1 where there is no mask. Boxes are relative to the image; that of an
+    authentic image is zeros.
 
     Args:
-        frames: number of frames of each video.
+        frames: number of images of each clip.
     """
 
     def __init__(self, frames: Sequence[int]) -> None:
-        super().__init__(frames, (2,), torch.float32)
+        super().__init__(frames, (18,), torch.float32)
 
-    def update(self, video: int, frame: int, probability: Tensor, truth: Tensor) -> None:
-        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
-        self.enter(video, frame, torch.stack([frame_scores(probability).float(), truth.any().float()]))
+    def update(
+        self,
+        videos: Sequence[int],
+        frames: Sequence[int],
+        *,
+        score: Tensor,
+        label: Tensor,
+        found: Tensor,
+        true: Tensor,
+        mask_box: Tensor | None = None,
+        counts: Tensor | None = None,
+    ) -> None:
+        """Enter a batch: scores `N` in [0, 1], labels `N`, relative boxes `N 4`, and counts `N 4` of masks.
 
-    def compute(self) -> dict[str, Any]:
-        """Return `frame_auroc`, `video_auroc` (None with one class) and `scores`, one a video (None if unseen).
-
-        A video is forged if one of its frames seen is.
+        A score that is not a number counts as 0, as the worst answer; the table keeps -1 for what was not seen.
         """
-        seen = [rows for rows in self.videos() if len(rows)]
-        frames = torch.cat(seen) if seen else self.table.new_zeros(0, 2)
-        videos = torch.stack([torch.stack([rows[:, 0].mean(), rows[:, 1].max()]) for rows in seen]) if seen else frames
-        return {
-            "frame_auroc": auroc(frames[:, 0], frames[:, 1] > 0),
-            "video_auroc": auroc(videos[:, 0], videos[:, 1] > 0),
-            "scores": [rows[:, 0].mean().item() if len(rows) else None for rows in self.videos()],
+        none = torch.full_like(found, -1)
+        masks = [none if part is None else part for part in (mask_box, counts)]
+        columns = [score[:, None].nan_to_num(0), label[:, None], found, true, *masks]
+        places = [self.starts[video] + frame for video, frame in zip(videos, frames, strict=True)]
+        self.table[torch.tensor(places, device=self.table.device)] = torch.cat([c.float() for c in columns], 1)
+
+    def compute(self) -> Tensor:
+        """Return the table, `images 18`, one clip behind the other; -1 where nothing was seen."""
+        return self.table
+
+
+def mask_family(forger: str) -> str:
+    """Return the kind of mask that a forger's name begins with: `box` of `box/telea/hard`."""
+    return forger.partition("/")[0]
+
+
+def summarize_regions(
+    rows: Tensor, images: Sequence[RegionImage], threshold: float, prior: BoxPrior | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Turn `BoxScores.compute()` into the summary and the rows of a test.
+
+    Args:
+        rows: `images 18`; those of images not seen are left out.
+        images: what is known of each image, in the same order.
+        threshold: an image is found forged from this score on.
+        prior: of the training boxes, for the floors of the box; None leaves them out.
+
+    Returns:
+        The summary, where what is undefined is None, and one row an image with boxes in pixels of the original.
+
+        - `precision`, `recall`, `f1`, `auroc` of the class. `f1_and_iou` is the mean of F1 and mean IoU.
+        - `iou`: `mean` over images with a true region, found or not (the source does not say over which), its 95 %
+          bootstrap interval `low` to `high` over sources; `found`, the mean over those found alone; `above_50` and
+          `above_75`, the share of images with a true region whose IoU exceeds 0.5 and 0.75. `giou`: the mean.
+        - `by_forger` and `by_family`: F1, recall and mean IoU of the images of a forger and of a kind of mask. Each is
+          judged against its share of the false positives, in proportion to its forged images, so F1 does not depend
+          on how many forgers there are.
+        - `rectangle_gap`: F1 and mean IoU of `RECTANGLES` less those of all other kinds of masks.
+        - `floors`: F1 of calling every image forged, and the mean IoU of `BOX_FLOORS`; `gain` over them, (score - best
+          floor) / (1 - best floor).
+        - with masks, `mask`: pixel F1 and IoU, mean over images with a true region; `box_iou`, the mean IoU of the box
+          around the found mask; `pixel_fpr`, mean over authentic images.
+    """
+    seen = rows[:, _SCORE] >= 0
+    images = [image for image, judged in zip(images, seen.tolist(), strict=True) if judged]
+    found = (rows[seen, _SCORE] >= threshold).cpu()  # in float32, as the task decides
+    rows = rows[seen].cpu().double()
+    forged = rows[:, _LABEL] > 0
+    iou, giou = (measure(rows[:, _FOUND], rows[:, _TRUE]) for measure in (box_iou, generalized_iou))
+    iou[~forged] = giou[~forged] = torch.nan
+    false_positives = int((found & ~forged).sum())
+    forgers = [image["forger"] if is_forged else "" for image, is_forged in zip(images, forged.tolist(), strict=True)]
+    families = [mask_family(forger) for forger in forgers]
+
+    def group(members: Sequence[bool]) -> dict[str, Any]:
+        chosen = forged & torch.tensor(members, dtype=torch.bool)
+        share = int(chosen.sum()) / max(1, int(forged.sum()))
+        classes = _class_scores(found[chosen], false_positives * share)
+        return {"f1": classes["f1"], "recall": classes["recall"], "iou": _mean(iou[chosen]), "images": len(iou[chosen])}
+
+    def groups(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {name: group([other == name for other in names]) for name in sorted({*names} - {""})}
+
+    classes = _class_scores(found[forged], false_positives)
+    interval = bootstrap_interval(iou.tolist(), sources=[image["source"] for image in images])
+    summary: dict[str, Any] = {
+        **classes,
+        "auroc": auroc(rows[:, _SCORE], forged) if len(rows) else None,
+        "f1_and_iou": None if interval.mean is None else (classes["f1"] + interval.mean) / 2,
+        "iou": {
+            "mean": interval.mean,
+            "low": interval.low,
+            "high": interval.high,
+            "found": _mean(iou[found]),
+            "above_50": _mean((iou[forged] > 0.5).double()),
+            "above_75": _mean((iou[forged] > 0.75).double()),
+        },
+        "giou": _mean(giou),
+        "by_forger": groups(forgers),
+        "by_family": groups(families),
+        "rectangle_gap": _gap(
+            group([family in RECTANGLES for family in families]),
+            group([family not in ("", *RECTANGLES) for family in families]),
+        ),
+        "images": {"forged": int(forged.sum()), "authentic": int((~forged).sum()), "found": int(found.sum())},
+    }
+    if prior is not None:
+        summary |= _floors(prior, rows[forged][:, _TRUE], int((~forged).sum()), classes["f1"], interval.mean)
+    per_image: list[dict[str, Any]] = [
+        {
+            **image,
+            "label": int(forged[i]),
+            "found": int(found[i]),
+            "score": rows[i, _SCORE].item(),
+            "iou": _number(iou[i]),
+            "giou": _number(giou[i]),
+            **in_pixels(rows[i, _FOUND].tolist(), image["height"], image["width"]),
+            **in_pixels(rows[i, _TRUE].tolist(), image["height"], image["width"], "true_"),
         }
+        for i, image in enumerate(images)
+    ]
+    if (rows[:, _COUNTS] >= 0).any():
+        pixels = scores(rows[:, _COUNTS])
+        columns = {f"mask_{name}": pixels[name] for name in ("f1", "iou", "pixel_fpr")}
+        columns["mask_box_iou"] = torch.where(forged, box_iou(rows[:, _MASK_BOX], rows[:, _TRUE]), torch.nan)
+        summary["mask"] = {
+            "f1": _mean(pixels["f1"]),
+            "iou": _mean(pixels["iou"]),
+            "box_iou": _mean(columns["mask_box_iou"]),
+            "pixel_fpr": _mean(pixels["pixel_fpr"][~forged]),
+        }
+        for i, row in enumerate(per_image):
+            row |= {name: _number(column[i]) for name, column in columns.items()}
+    return summary, per_image
+
+
+def in_pixels(box: Sequence[float], height: int, width: int, prefix: str = "") -> dict[str, float]:
+    """Return a relative box `4` as `SIDES` in pixels of an image of this size, to a hundredth."""
+    lengths = (width, height, width, height)
+    return {f"{prefix}{side}": round(v * length, 2) for side, v, length in zip(SIDES, box, lengths, strict=True)}
+
+
+def _class_scores(found: Tensor, false_positives: float) -> dict[str, Any]:
+    """Return precision, recall and F1 of forged images, bool `N` whether found, beside so many false positives.
+
+    Precision is undefined where nothing is found, recall and F1 where nothing is forged.
+    """
+    true_positives, forged = int(found.sum()), len(found)
+    positives = true_positives + false_positives
+    return {
+        "precision": true_positives / positives if positives else None,
+        "recall": true_positives / forged if forged else None,
+        "f1": 2 * true_positives / (positives + forged) if forged else None,
+    }
+
+
+def _floors(prior: BoxPrior, true: Tensor, authentic: int, f1: float | None, iou: float | None) -> dict[str, Any]:
+    """Return `floors` over true boxes `N 4` and so many authentic images, and the `gain` of F1 and mean IoU."""
+    boxes = zip(BOX_FLOORS, prior.boxes().double().cpu(), strict=True)
+    of_boxes = {name: _mean(box_iou(box.expand_as(true), true)) for name, box in boxes}
+    all_forged = _class_scores(torch.ones(len(true)), authentic)["f1"]
+    return {
+        "floors": {"all_forged": all_forged, **of_boxes},
+        "gain": {"f1": _gain(f1, [all_forged]), "iou": _gain(iou, [*of_boxes.values()])},
+    }
+
+
+def _gap(rectangles: dict[str, Any], others: dict[str, Any]) -> dict[str, float | None]:
+    return {
+        name: None if None in (rectangles[name], others[name]) else rectangles[name] - others[name]
+        for name in ("f1", "iou")
+    }
+
+
+def _gain(score: float | None, floors: Sequence[float | None]) -> float | None:
+    known = [floor for floor in floors if floor is not None]
+    if score is None or not known or max(known) == 1:
+        return None
+    return (score - max(known)) / (1 - max(known))
+
+
+def _number(value: Tensor) -> float | None:
+    return None if math.isnan(value) else value.item()
+
+
+def _mean(values: Tensor) -> float | None:
+    return _number(values.nanmean())

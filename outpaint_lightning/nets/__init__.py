@@ -1,9 +1,11 @@
 """Plain torch networks: no Lightning, their own input scaling, any frame size in and the same size out."""
 
-from outpaint_lightning.nets.backbones import BACKBONES, Backbone
-from outpaint_lightning.nets.blend import BlendFill
-from outpaint_lightning.nets.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
-from outpaint_lightning.nets.partial_conv import (
+from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
+from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
+from outpaint_lightning.nets.flow.blend import BlendFill
+from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
+from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.layers.partial_conv import (
     BinaryRule,
     MaskRule,
     MeanRule,
@@ -11,11 +13,9 @@ from outpaint_lightning.nets.partial_conv import (
     PolynomialRule,
     PowerRule,
 )
-from outpaint_lightning.nets.raft import RaftLocalizer
-from outpaint_lightning.nets.refiner import FlowRefiner, Refinement
-from outpaint_lightning.nets.region import RegionDetector, RegionOutput
-from outpaint_lightning.nets.residual_filters import BayarConv, PredictionError, SrmFilters
-from outpaint_lightning.nets.unet import UNet
+from outpaint_lightning.nets.layers.residual_filters import BayarConv, PredictionError, SrmFilters
+from outpaint_lightning.nets.localizers.raft import RaftLocalizer
+from outpaint_lightning.nets.localizers.unet import UNet
 
 __all__ = [
     "BACKBONES",

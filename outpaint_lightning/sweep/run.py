@@ -17,8 +17,8 @@ from pathlib import Path
 import optuna
 
 from outpaint_lightning.io.files import write_json
-from outpaint_lightning.io.parallel import cores
-from outpaint_lightning.io.processes import die_with_parent
+from outpaint_lightning.processes.parent import die_with_parent
+from outpaint_lightning.processes.pool import cores
 from outpaint_lightning.sweep.results import best, table, write_best, write_plots, write_trials
 from outpaint_lightning.sweep.spec import Sweep
 from outpaint_lightning.sweep.study import (
@@ -113,7 +113,7 @@ def check(told: Sweep, folder: Path) -> None:
     Raises:
         InputError: a key, value or class does not exist, named as in the sweep's file.
     """
-    from outpaint_lightning import experiment
+    from outpaint_lightning.experiment import run as experiment
 
     for values, where in (({}, ""), *((example, "space: ") for example in told.space.examples())):
         try:

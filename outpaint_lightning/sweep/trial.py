@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from outpaint_lightning.io.processes import die_with_parent
+from outpaint_lightning.processes.parent import die_with_parent
 
 POLL = 0.2  # seconds between looks at a trial
 _PATIENCE = 15  # seconds to leave after SIGTERM

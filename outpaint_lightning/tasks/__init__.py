@@ -1,9 +1,8 @@
 """LightningModules: forward, criterion, metrics and logging, nothing else."""
 
-from outpaint_lightning.tasks.checkpoints import load_task
 from outpaint_lightning.tasks.flow import FlowRefinementTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.regions import RegionTask
 from outpaint_lightning.tasks.schedules import OneCycle
 
-__all__ = ["FlowRefinementTask", "LocalizationTask", "OneCycle", "RegionTask", "load_task"]
+__all__ = ["FlowRefinementTask", "LocalizationTask", "OneCycle", "RegionTask"]

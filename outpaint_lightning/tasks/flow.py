@@ -21,12 +21,12 @@ from outpaint_lightning.metrics import (
     strata,
     summarize_refinement,
 )
-from outpaint_lightning.nets import fills
+from outpaint_lightning.nets.flow import fills
 from outpaint_lightning.tasks.base import TrainedTask, unsaved
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.refiner import Refinement
+    from outpaint_lightning.nets.flow.refiner import Refinement
 
 Flows = tuple[Tensor, Tensor]
 """Forward and backward, `B T 2 H W` each."""

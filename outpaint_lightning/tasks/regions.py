@@ -17,7 +17,7 @@ from outpaint_lightning.tasks.base import TrainedTask, unsaved
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.region import RegionOutput
+    from outpaint_lightning.nets.detectors.region import RegionOutput
 
 
 class RegionTask(TrainedTask):

@@ -9,8 +9,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from outpaint_lightning.callbacks import FlowPictures, FlowReport, FlowWriter, flow_table
 from outpaint_lightning.callbacks.flow import drawn
 from outpaint_lightning.io import read_flow, read_image
-from outpaint_lightning.io.pictures import GAP, flow_colours
 from outpaint_lightning.metrics import STRATA
+from outpaint_lightning.pictures import flow_colours
+from outpaint_lightning.pictures.marks import GAP
 from outpaint_lightning.types import InputError
 
 

@@ -12,7 +12,9 @@ from outpaint_lightning.callbacks import BoxPictures, MaskWriter, TestReport, re
 from outpaint_lightning.callbacks.regions import EXAMPLE_SIZE, coco, drawn, enlarged, examples
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import FrameFolder, image_size, read_image, read_mask, write_image
-from outpaint_lightning.io.pictures import CONTOUR, GAP, TRUTH, draw_boxes
+from outpaint_lightning.pictures import draw_boxes
+from outpaint_lightning.pictures.boxes import TRUTH
+from outpaint_lightning.pictures.marks import CONTOUR, GAP
 from outpaint_lightning.types import InputError
 
 

@@ -17,7 +17,7 @@ from outpaint_lightning.losses import (
     dice_loss,
 )
 from outpaint_lightning.nets import RegionOutput
-from outpaint_lightning.nets.region import decode_boxes
+from outpaint_lightning.nets.detectors.region import decode_boxes
 from outpaint_lightning.types import InputError
 
 LOCALIZATIONS = {"giou": GIoU(), "smooth": SmoothL1(2.0), "mse": MSE(), "l1": MeanL1(), "l2": MeanL2()}

@@ -9,10 +9,11 @@ import torch
 from support import REPOSITORY
 from torch.utils.data import DataLoader
 
+from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import read_flow, read_image
 from outpaint_lightning.losses import ExponentialWeights, RefinementCriterion
-from outpaint_lightning.tasks import FlowRefinementTask, load_task
+from outpaint_lightning.tasks import FlowRefinementTask
 from outpaint_lightning.types import InputError
 
 SPEED = 2.0

@@ -7,9 +7,9 @@ import torch
 import yaml
 from support import fit_options
 
+from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.metrics import THRESHOLDS
-from outpaint_lightning.tasks import load_task
 
 CHOOSE = ["--model.threshold", "validation"]
 

@@ -6,12 +6,13 @@ import torch
 import yaml
 from support import REPOSITORY, SCRATCH, region_options
 
+from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.data import RegionDataModule
 from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.losses import GIoU, RegionCriterion
-from outpaint_lightning.nets.region import RegionOutput
-from outpaint_lightning.tasks import RegionTask, load_task
+from outpaint_lightning.nets.detectors.region import RegionOutput
+from outpaint_lightning.tasks import RegionTask
 from outpaint_lightning.types import InputError
 
 SIZE = (64, 96)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.copies import mirror
 from outpaint_lightning.forge.parts import Footage, Parameters
-from outpaint_lightning.io.checkpoints import read_checkpoint
 from outpaint_lightning.types import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.forge.fills.copies import PaintedFill, Painter
-from outpaint_lightning.forge.pyramid import push_pull
+from outpaint_lightning.motion.pyramid import push_pull
 
 
 @dataclass(frozen=True)

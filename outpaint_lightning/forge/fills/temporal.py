@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.copies import Reflect, mirror
-from outpaint_lightning.forge.motion import camera_positions, dense_motion
 from outpaint_lightning.forge.parts import Footage, Parameters
+from outpaint_lightning.motion.classical import camera_positions, dense_motion
 
 Views = Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """Other frames warped into this one (`H W 3`), and where they are made of known pixels alone (`H W`)."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from outpaint_lightning.forge.fills.pyramid import PushPull
 from outpaint_lightning.forge.parts import Footage
-from outpaint_lightning.forge.pyramid import push_pull as spread
+from outpaint_lightning.motion.pyramid import push_pull as spread
 
 BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1])
 CENTRE = np.outer([1, 6, 1], [1, 6, 1]) / 64  # the weights of the coarse pixels around a fine one of even place

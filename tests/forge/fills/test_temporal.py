@@ -8,8 +8,8 @@ import pytest
 
 from outpaint_lightning.forge.fills import Fill, Reflect
 from outpaint_lightning.forge.fills.temporal import Median, Mosaic, Propagation
-from outpaint_lightning.forge.motion import _comes_back, camera_positions, dense_motion
 from outpaint_lightning.forge.parts import Footage
+from outpaint_lightning.motion.classical import _comes_back, camera_positions, dense_motion
 
 Clips = Callable[..., np.ndarray]
 STEADY = {"sigma": 0.01, "shifts": [[0.0, 0.0]]}  # a kernel of one pixel

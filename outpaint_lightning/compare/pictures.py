@@ -1,0 +1,118 @@
+"""Pictures inside the page, and links to what is too large for it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import cv2
+
+from outpaint_lightning.compare.groups import Group
+from outpaint_lightning.compare.runs import Run
+from outpaint_lightning.io import natural_key, read_image
+from outpaint_lightning.pages.html import digits, figure, note
+from outpaint_lightning.types import InputError
+
+WIDTH = 1080  # pixels of the widest picture
+QUALITY = 82  # of JPEG
+OPEN = 2  # experiments whose pictures are unfolded
+
+
+def pictures(groups: Sequence[Group]) -> Iterator[str]:
+    """Yield, of the first run of each experiment that has some, the pictures it kept."""
+    shown = 0
+    for group in groups:
+        run, found = next(((run, f) for run in group.runs if (f := list(_of(run)))), (group.first, []))
+        if found:
+            where = f" <small>{escape(run.folder.name)}</small>" if len(group.runs) > 1 else ""
+            unfolded = " open" if shown < OPEN else ""
+            yield (
+                f"<details{unfolded}><summary>{escape(group.name)}{where}</summary>"
+                f'<div class="strips">{"".join(found)}</div></details>'
+            )
+            shown += 1
+    without = [group.name for group in groups if not any(_files(run) for run in group.runs)]
+    if without:
+        yield note(f"No pictures kept by {escape(', '.join(without))}.")
+
+
+def links(groups: Sequence[Group], out: Path) -> str:
+    """Return links to the overlay videos and predicted masks of the runs, relative to the page; none, no words."""
+    lines = []
+    for group in groups:
+        for run in group.runs:
+            found = [*_overlays(run), *(path for path in (run.folder / "predict",) if path.is_dir())]
+            for path in found:
+                target = quote(Path(os.path.relpath(path, out)).as_posix())
+                name = path.parent.name if path.suffix else "predicted masks"
+                lines.append(f'<li>{escape(group.name)}: <a href="{target}">{escape(name)}</a></li>')
+    return f'<h3>Overlays and masks</h3><ul class="links">{"".join(lines)}</ul>' if lines else ""
+
+
+def embedded(path: Path, alt: str) -> str:
+    """Return a picture file as an image whose data is in the page.
+
+    Raises:
+        InputError: the file is no picture.
+    """
+    image = read_image(path)
+    height, width = image.shape[:2]
+    if width > WIDTH:
+        height, width = round(height * WIDTH / width), WIDTH
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    source = base64.b64encode(data.tobytes()).decode()
+    return f'<img src="data:image/jpeg;base64,{source}" width="{width}" height="{height}" alt="{escape(alt)}">'
+
+
+def _of(run: Run) -> Iterator[str]:
+    """Yield the pictures of a run as figures; one that cannot be read is named."""
+    for path, caption in _files(run):
+        try:
+            yield figure(embedded(path, caption), escape(caption))
+        except InputError as error:
+            yield note(escape(str(error)))
+
+
+def _files(run: Run) -> list[tuple[Path, str]]:
+    """Return the picture files of a run and what they show."""
+    test = run.folder / "test"
+    strips = [
+        (
+            test / "examples" / str(r["file"]),
+            f"{r['clip']}, frame {r['frame']}, F1 {digits(r['f1'])}. Frame, found, truth.",
+        )
+        for r in sorted(run.examples, key=lambda record: record["f1"])
+    ]
+    whole = [(test / name, words) for name, words in WHOLE.items() if (test / name).exists()]
+    if strips or whole:
+        return [*strips, *whole]
+    last = sorted((run.folder / "pictures").glob("epoch_*.png"), key=natural_key)[-1:]
+    return [(path, f"validation, {path.stem.replace('_', ' ')}") for path in last]
+
+
+WHOLE = {
+    "examples.png": "images whose box is found best, as the median, and worst; true boxes green, found yellow",
+    "robustness.png": "F1 under corruptions",
+}
+"""Pictures of a test that are one file."""
+
+
+def _overlays(run: Run) -> list[Path]:
+    """Return the overlay videos in a run's folder, and those beside it that its checkpoint made."""
+    inside = {*run.folder.glob("*/overlay.mp4"), *run.folder.glob("*/*/overlay.mp4")}
+    beside = {path for path in run.folder.parent.glob("*/*/overlay.mp4") if _made_by(run, path)}
+    return sorted(inside | beside, key=natural_key)
+
+
+def _made_by(run: Run, overlay: Path) -> bool:
+    try:
+        checkpoint = Path(json.loads(overlay.with_name("summary.json").read_text(encoding="utf-8"))["checkpoint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return checkpoint.resolve().is_relative_to(run.folder.resolve())

@@ -1,0 +1,224 @@
+"""Run folders and sweep folders, found and read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from outpaint_lightning.compare.config import flatten
+from outpaint_lightning.io import natural_key, read_table
+from outpaint_lightning.results.kinds import Kind, is_number, kind_of
+from outpaint_lightning.types import InputError, did_you_mean
+
+CONFIGS = ("fit", "test", "validate", "predict")
+"""Of the commands, the most telling first."""
+DEPTH = 3
+"""Folders below one that is given in which runs are looked for."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C, where there is one
+
+Points = list[tuple[float, float]]
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds; what it has not yet is empty, and named in `missing`."""
+
+    folder: Path
+    config: dict[str, Any]
+    """Flat, see `config`; `test: data.root` is a key of the data that a test had otherwise than the fit."""
+    summary: dict[str, Any]
+    rows: list[Row]
+    """Of the test's table: a video or an image each."""
+    curves: dict[str, Points]
+    """Steps and values of each column of `metrics.csv`."""
+    examples: list[dict[str, Any]]
+    """Records of `test/examples/examples.json`."""
+    missing: list[str] = field(default_factory=list)
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What its numbers are."""
+        return kind_of(str(self.config.get("model") or ""), self.summary)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep folder holds."""
+
+    folder: Path
+    record: dict[str, Any]
+    """`sweep.json`."""
+    trials: list[Row]
+
+
+def find(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Run], list[Sweep]]:
+    """Read the runs and sweeps at or below some folders, in their order, each once.
+
+    Raises:
+        InputError: a folder is not there or holds neither; a file in one cannot be read.
+    """
+    runs: dict[Path, Run] = {}
+    sweeps: dict[Path, Sweep] = {}
+    for path in map(Path, paths):
+        folders = _folders(path)
+        if not folders:
+            raise InputError(
+                f"{path}: no run; expected a run folder (config.fit.yaml, metrics.csv, test/), a folder of runs or a "
+                "sweep"
+            )
+        for folder in folders:
+            key = folder.resolve()
+            if _is_sweep(folder):
+                sweeps.setdefault(key, read_sweep(folder)) if key not in sweeps else None
+            elif key not in runs:
+                runs[key] = read_run(folder)
+    return [*runs.values()], [*sweeps.values()]
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        InputError: a file in it cannot be read.
+    """
+    summary_file = folder / "test" / "summary.json"
+    summary = _json(summary_file, dict) if summary_file.exists() else {}
+    config = _config(folder)
+    kind = kind_of(str(config.get("model") or ""), summary)
+    table, metrics, examples = (
+        folder / name for name in (f"test/{kind.table}", "metrics.csv", "test/examples/examples.json")
+    )
+    missing = {
+        "no config": not config,
+        "no config.fit.yaml": bool(config and not (folder / "config.fit.yaml").exists()),
+        "no test yet": not summary,
+        f"no test/{kind.table}": bool(summary and kind.value and not table.exists()),
+        "no metrics.csv": not metrics.exists(),
+    }
+    return Run(
+        folder,
+        config,
+        summary,
+        rows=_rows(table, "clip", kind.value) if summary and table.exists() else [],
+        curves=_curves(metrics) if metrics.exists() else {},
+        examples=_examples(examples) if examples.exists() else [],
+        missing=[words for words, is_missing in missing.items() if is_missing],
+    )
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """Read a sweep folder.
+
+    Raises:
+        InputError: a file in it cannot be read.
+    """
+    file, table = folder / "sweep.json", folder / "trials.csv"
+    record = _json(file, dict) if file.exists() else {}
+    for key in ("metrics", "directions"):
+        if not isinstance(record.get(key, []), list):
+            raise InputError(f"{file}: {key} is {record[key]!r}; expected a list")
+    trials = _rows(table, "number", "state") if table.exists() else []
+    for row in trials:
+        if not row["number"].isdecimal():
+            raise InputError(f"{table}: number is {row['number']!r}; expected that of a trial")
+    return Sweep(folder, record, trials)
+
+
+def _folders(path: Path, depth: int = DEPTH) -> list[Path]:
+    """Return the runs and sweeps at or below a folder, in natural order."""
+    if not path.is_dir():
+        if path.exists():
+            raise InputError(f"{path}: is a file; expected a run folder, a folder of runs or a sweep")
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"{path}: no such folder{did_you_mean(path.name, near)}")
+    if _is_sweep(path) or _is_run(path):
+        return [path]
+    below = sorted((entry for entry in path.iterdir() if entry.is_dir()), key=natural_key) if depth else []
+    return [found for entry in below if not entry.name.startswith(".") for found in _folders(entry, depth - 1)]
+
+
+def _is_sweep(folder: Path) -> bool:
+    return (folder / "sweep.json").exists() or (folder / "trials.csv").exists()
+
+
+def _is_run(folder: Path) -> bool:
+    names = ("metrics.csv", "test/summary.json", *(f"config.{command}.yaml" for command in CONFIGS))
+    return any((folder / name).is_file() for name in names)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the flat config of a run, and what of the data its test had otherwise."""
+    read = {c: _yaml(folder / f"config.{c}.yaml") for c in CONFIGS if (folder / f"config.{c}.yaml").exists()}
+    config = next(iter(read.values()), {})
+    tested = {k: v for k, v in read.get("test", {}).items() if k.startswith("data.") and config.get(k, ...) != v}
+    return {**config, **{f"test: {key}": value for key, value in tested.items()}}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise InputError(f"{path}{line}: not YAML; expected the config that a run writes") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no keys; expected the config that a run writes")
+    return dict(flatten(content))
+
+
+def _json(path: Path, expected: type) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON, and of UTF-8
+        raise InputError(f"{path}: not JSON ({error}); run the test again, or take the file away") from error
+    if not isinstance(content, expected):
+        raise InputError(f"{path}: holds a {type(content).__name__}; expected a {expected.__name__}")
+    return content
+
+
+def _rows(path: Path, *columns: str) -> list[Row]:
+    """Return the rows of a table that has some columns; an empty name is none."""
+    rows = read_table(path)
+    for column in filter(None, columns):
+        if rows and column not in rows[0]:
+            raise InputError(f"{path}: no column {column!r}{did_you_mean(column, rows[0])}")
+    return rows
+
+
+def _curves(path: Path) -> dict[str, Points]:
+    curves: dict[str, Points] = {}
+    for row in read_table(path):
+        for name, text in row.items():
+            value, step = to_number(text), to_number(row.get("step", ""))
+            if value is not None and step is not None and name not in ("epoch", "step"):
+                curves.setdefault(name, []).append((step, value))
+    return curves
+
+
+def _examples(path: Path) -> list[dict[str, Any]]:
+    records = _json(path, list)
+    for record in records:
+        if (
+            not isinstance(record, dict)
+            or {"clip", "frame", "f1", "file"} - record.keys()
+            or not is_number(record["f1"])
+        ):
+            raise InputError(f"{path}: {record!r}: expected clip, frame, f1 and file")
+    return records  # type: ignore[no-any-return]  # what JSON holds
+
+
+def to_number(text: str) -> float | None:
+    """Return the finite number that a cell of a table holds, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None

@@ -1,0 +1,1 @@
+"""`inpaint`: fill masked regions of a video."""

@@ -1,0 +1,1 @@
+"""`localize`: find forged regions in anyone's video or image."""

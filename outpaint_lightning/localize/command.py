@@ -1,0 +1,36 @@
+"""`outpaint-lightning localize`: options, and the work behind an import so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `localize`."""
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="video files, folders of frames or images")
+    parser.add_argument("--ckpt_path", required=True, metavar="CKPT", help="checkpoint or run folder")
+    parser.add_argument("--out", required=True, metavar="DIR", help="one folder is written here for each input")
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="forged from this probability on (default: the checkpoint's)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=1, metavar="N", help="windows or images judged at once (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the folders of earlier results")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Localize every input; return the exit code."""
+    from outpaint_lightning.localize.run import localize
+
+    localize(
+        args.inputs,
+        ckpt_path=args.ckpt_path,
+        out=args.out,
+        threshold=args.threshold,
+        batch_size=args.batch_size,
+        device=args.device,
+        overwrite=args.overwrite,
+    )
+    return 0

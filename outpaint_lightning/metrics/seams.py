@@ -1,0 +1,103 @@
+"""Where a localizer sees a forgery: at its seam or inside it; and whether it tells forged frames and videos apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+from outpaint_lightning.metrics.frames import FrameTable
+from outpaint_lightning.metrics.localization import pixel_counts, scores
+from outpaint_lightning.types import InputError
+
+REGIONS = ("seam", "interior")
+TOP_SHARE = 0.01  # a frame's score is the mean forged probability of this share of its pixels, the highest ones
+
+
+def dilate(mask: Tensor, radius: int) -> Tensor:
+    """Grow boolean `... H W` by a box: true within `radius` pixels along both axes of a true pixel of the frame.
+
+    What lies outside the frame is never true; so `~dilate(~mask, radius)` erodes, and not from the frame's edge.
+    """
+    pixels = mask.reshape(-1, 1, *mask.shape[-2:]).float()
+    rows = F.max_pool2d(pixels, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
+    return F.max_pool2d(rows, (1, 2 * radius + 1), stride=1, padding=(0, radius)).bool().view(mask.shape)
+
+
+def seam_and_interior(truth: Tensor, radius: int = 7) -> Tensor:
+    """Split the forged pixels of `... H W`; returns boolean `... 2 H W`, as `REGIONS`.
+
+    The seam is the forged pixels with an authentic one within `radius` pixels along both axes (erosion by a box of
+    2 radius + 1; 7 is the 15 of TruFor's evaluation, CVPR 2023, `test_docker/metrics.py`); the interior is the rest.
+    The frame's edge is no seam: an outpainted border, which touches it, is not eaten from there, and a frame forged all
+    over is all interior. Entered with `FrameCounts(frames, predictors=2).update(video, frame, prediction[None],
+    seam_and_interior(truth))`, the recalls of `scores` are those of the regions.
+
+    Raises:
+        InputError: the radius is below 1.
+    """
+    if radius < 1:
+        raise InputError(f"radius is {radius}: expected at least 1 pixel")
+    seam = truth & dilate(~truth, radius)
+    return torch.stack([seam, truth & ~seam], dim=-3)
+
+
+def region_recall(prediction: Tensor, truth: Tensor, radius: int = 7) -> Tensor:
+    """Return the share found of seam and interior, double `... 2` as `REGIONS`; NaN for a region without pixels.
+
+    Args:
+        prediction: boolean `... H W`.
+        truth: boolean `... H W`.
+        radius: width of the seam, in pixels.
+    """
+    counts = pixel_counts(prediction.unsqueeze(-3), seam_and_interior(truth, radius))
+    return scores(counts)["recall"]
+
+
+def frame_scores(probability: Tensor) -> Tensor:
+    """Score frames `... H W` by the mean of the highest `TOP_SHARE` of their forged probabilities, at least one pixel.
+
+    The score of a video is the mean of its frames' scores.
+    """
+    pixels = probability.flatten(-2)
+    return pixels.topk(max(1, round(pixels.shape[-1] * TOP_SHARE))).values.mean(-1)
+
+
+def auroc(score: Tensor, forged: Tensor) -> float | None:
+    """Area under the ROC curve of scores `N` in [0, 1] for boolean labels `N`; ties count half. None with one class."""
+    if forged.all() or not forged.any():
+        return None
+    return binary_auroc(score, forged.long()).item()
+
+
+class FrameScores(FrameTable):
+    """`frame_scores` and labels of all frames, and how well they separate forged from authentic frames and videos.
+
+    Args:
+        frames: number of frames of each video.
+    """
+
+    def __init__(self, frames: Sequence[int]) -> None:
+        super().__init__(frames, (2,), torch.float32)
+
+    def update(self, video: int, frame: int, probability: Tensor, truth: Tensor) -> None:
+        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        self.enter(video, frame, torch.stack([frame_scores(probability).float(), truth.any().float()]))
+
+    def compute(self) -> dict[str, Any]:
+        """Return `frame_auroc`, `video_auroc` (None with one class) and `scores`, one a video (None if unseen).
+
+        A video is forged if one of its frames seen is.
+        """
+        seen = [rows for rows in self.videos() if len(rows)]
+        frames = torch.cat(seen) if seen else self.table.new_zeros(0, 2)
+        videos = torch.stack([torch.stack([rows[:, 0].mean(), rows[:, 1].max()]) for rows in seen]) if seen else frames
+        return {
+            "frame_auroc": auroc(frames[:, 0], frames[:, 1] > 0),
+            "video_auroc": auroc(videos[:, 0], videos[:, 1] > 0),
+            "scores": [rows[:, 0].mean().item() if len(rows) else None for rows in self.videos()],
+        }

@@ -1,0 +1,1 @@
+"""Motion between frames, estimated without a net. Nothing heavy is imported here."""

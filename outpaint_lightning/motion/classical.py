@@ -1,0 +1,241 @@
+"""Motion between the frames of a clip, from known pixels only: of the camera, and of every pixel."""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.motion.pyramid import push_pull
+
+WINDOW = 21  # pixels a side of the patch that is followed
+_PATCH = np.ones((WINDOW, WINDOW), np.uint8)
+FEWEST_POINTS = 12  # three times what a homography needs
+AS_WELL = 1.1, 0.02  # factor and pixels; an error is as good as another up to these: 8 parameters fit some noise
+INFLUENCE = 16  # pixels; so near to a hole, flow depends on what covers it: DIS compares 8 x 8 pixels at half size
+SMALLEST_FLOW = 32  # pixels a side; below 16, OpenCV's DIS reads memory that is not its own
+
+
+def camera_positions(
+    frames: NDArray[np.uint8], known: NDArray[np.bool_]
+) -> tuple[list[NDArray[np.float64]], list[int]]:
+    """Place every frame of a clip in the plane of an earlier one.
+
+    Args:
+        frames: `T H W 3`.
+        known: `T H W`; motion is judged by points that lie in it with the patch around them.
+
+    Returns:
+        For each frame the homography (3 x 3, pixels) that maps it into its shot's first frame, and the number of its
+        shot. Where the motion cannot be found a new shot begins; frames of different shots have no common plane.
+    """
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    inside = [cv2.erode(mask.astype(np.uint8), _PATCH) for mask in known]
+    positions, shots = [np.eye(3)], [0]
+    for before in range(len(frames) - 1):
+        step = _homography(grey[before], grey[before + 1], inside[before], inside[before + 1])
+        positions.append(np.eye(3) if step is None else _scaled(positions[-1] @ np.linalg.inv(step)))
+        shots.append(shots[-1] + (step is None))
+    return positions, shots
+
+
+def _scaled(homography: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = homography / homography[2, 2]
+    return scaled
+
+
+def _homography(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_inside: NDArray[np.uint8],
+    second_inside: NDArray[np.uint8],
+) -> NDArray[np.float64] | None:
+    """Return the homography from `first` to `second` (grey `H W`), or None where too few points agree on one."""
+    start = cv2.goodFeaturesToTrack(first, 600, 0.005, 5, mask=first_inside)
+    if start is None or len(start) < FEWEST_POINTS:
+        return None
+    end, found, _ = cv2.calcOpticalFlowPyrLK(first, second, start, None, winSize=(WINDOW, WINDOW), maxLevel=4)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(second, first, end, None, winSize=(WINDOW, WINDOW), maxLevel=4)
+    start, end, back = (points.reshape(-1, 2) for points in (start, end, back))
+    height, width = first.shape
+    column, row = np.clip(np.rint(end), 0, [width - 1, height - 1]).astype(np.int64).T
+    good = (found.ravel() == 1) & (found_back.ravel() == 1) & (second_inside[row, column] > 0)
+    good &= np.linalg.norm(back - start, axis=1) < 0.5
+    if good.sum() < FEWEST_POINTS:
+        return None
+    homography, agree = cv2.findHomography(start[good], end[good], cv2.RANSAC, 1.0, maxIters=2000, confidence=0.999)
+    if homography is None or agree.sum() < max(FEWEST_POINTS, 0.3 * good.sum()):
+        return None
+    corners = np.array([[[0, 0]], [[width - 1, 0]], [[width - 1, height - 1]], [[0, height - 1]]], dtype=np.float64)
+    moved = cv2.perspectiveTransform(corners, homography)
+    area = cv2.contourArea(moved.astype(np.float32), oriented=True) / ((width - 1) * (height - 1))
+    if not (0.5 < area < 2 and cv2.isContourConvex(moved.astype(np.float32))):
+        return None
+    # Where a step of whole pixels explains the points as well, it is the truth: a still camera stays exactly still.
+    first_place, second_place = (points[good][agree.ravel() > 0].astype(np.float64) for points in (start, end))
+    step = np.rint(np.median(second_place - first_place, axis=0))
+    whole = np.array([[1, 0, step[0]], [0, 1, step[1]], [0, 0, 1]])
+    factor, slack = AS_WELL
+    if _error(whole, first_place, second_place) < factor * _error(homography, first_place, second_place) + slack:
+        return whole
+    return _scaled(homography)
+
+
+def _error(motion: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the root mean square distance, in pixels, of points `N 2` moved from where they were found."""
+    difference = cv2.perspectiveTransform(first[:, None], motion)[:, 0] - second
+    return float(np.sqrt((difference**2).sum(axis=1).mean()))
+
+
+def dense_motion(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_known: NDArray[np.bool_],
+    second_known: NDArray[np.bool_],
+    camera: NDArray[np.float64],
+) -> tuple[tuple[NDArray[np.float32], NDArray[np.bool_]], tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Return the optical flow between two frames (DIS, Kroeger et al. 2016), completed where they do not show it.
+
+    Flow counts where it starts and ends in known pixels and comes back to its start; the less, the nearer it is to a
+    hole. Everywhere else what it adds to the camera's motion is spread from there, smoothly, by push-pull.
+
+    Args:
+        first: Frame `H W 3`; its hole is covered with something made of known pixels.
+        second: The other frame.
+        first_known: `H W`.
+        second_known: `H W`.
+        camera: Homography (3 x 3, pixels) from the first frame to the second.
+
+    Returns:
+        For the way from first to second, then for the way back: flow `H W 2` in pixels, x first, and `H W`, True where
+        it ends inside the frame and the other flow leads back. In a hole that compares what was spread on both sides:
+        it fails where the two do not fit together, and cannot say that both are right.
+    """
+    pair = _agreeing(first, second, first_known, second_known, camera)
+    there, back = _dis(*pair), _dis(*pair[::-1])
+    near = [np.minimum(_depth(known) / INFLUENCE, 1) ** 2 for known in (first_known, second_known)]
+    there, back = (
+        _completed(flow, start * _at(end, flow) * _comes_back(flow, other), motion)
+        for flow, other, start, end, motion in (
+            (there, back, *near, camera),
+            (back, there, *near[::-1], np.linalg.inv(camera)),
+        )
+    )
+    return (there, _comes_back(there, back)), (back, _comes_back(back, there))
+
+
+def _agreeing(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_known: NDArray[np.bool_],
+    second_known: NDArray[np.bool_],
+    camera: NDArray[np.float64],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the frames in grey, what covers their holes moving with the camera; else it would bend flow around it."""
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
+    size = first.shape[::-1]
+    back = np.linalg.inv(camera)
+    seen = cv2.warpPerspective(second_known.astype(np.float32), back, size) > 0.999
+    first = np.where(seen & ~first_known, cv2.warpPerspective(second, back, size), first)
+    moved = cv2.warpPerspective(first, camera, size, second.copy(), borderMode=cv2.BORDER_TRANSPARENT)
+    return first, np.where(second_known, second, moved)
+
+
+def estimate_flow(
+    frames: NDArray[np.uint8], known: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the optical flow from each frame of a clip to the next and back, as DIS sees it: nothing is completed.
+
+    Args:
+        frames: `T H W 3`, two at least.
+        known: `T H W`. What is not known is covered first by something that moves with the camera: what moves
+            otherwise bends the flow around it, by its own motion, on coarse scales tens of pixels far. The flow there
+            means nothing. None: all is known.
+
+    Returns:
+        `T-1 H W 2` in pixels, x first, from frame t to t + 1; and the same from frame t + 1 to t.
+    """
+    if known is None or known.all():
+        pairs = list(itertools.pairwise(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames))
+    else:
+        covered = [_covered(frame, here) for frame, here in zip(frames, known, strict=True)]
+        pairs = [
+            _agreeing(*pair, *seen, _camera(*pair, *seen))
+            for pair, seen in zip(itertools.pairwise(covered), itertools.pairwise(known), strict=True)
+        ]
+    there, back = ([_dis(*pair[::way]) for pair in pairs] for way in (1, -1))
+    return np.stack(there), np.stack(back)
+
+
+def _covered(frame: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a frame `H W 3` with a smooth surface where it is not known; black where nothing is."""
+    if not known.any():
+        return np.zeros_like(frame)
+    weight = known.astype(np.float32)
+    return np.where(known[..., None], frame, np.rint(push_pull(frame * weight[..., None], weight)).astype(np.uint8))
+
+
+def _camera(
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_known: NDArray[np.bool_],
+    second_known: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the homography from one frame to another; where their motion cannot be found, that of no motion."""
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
+    inside = [cv2.erode(known.astype(np.uint8), _PATCH) for known in (first_known, second_known)]
+    step = _homography(*grey, *inside)
+    return np.eye(3) if step is None else step
+
+
+def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    height, width = first.shape
+    below, beside = max(0, SMALLEST_FLOW - height), max(0, SMALLEST_FLOW - width)
+    first, second = (cv2.copyMakeBorder(grey, 0, below, 0, beside, cv2.BORDER_REPLICATE) for grey in (first, second))
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: NDArray[np.float32] = estimator.calc(first, second, None)
+    return flow[:height, :width]
+
+
+def _depth(known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the distance of every pixel to the hole, in pixels; large where there is none."""
+    if known.all():
+        return np.full(known.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
+
+
+def _places(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return x and y of every pixel: `H W 2`."""
+    return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), axis=-1).astype(np.float32)
+
+
+def _at(values: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `values` where the flow leads, 0 beyond the frame."""
+    found: NDArray[np.float32] = cv2.remap(values, _places(flow.shape) + flow, None, cv2.INTER_LINEAR)
+    return found
+
+
+def _comes_back(flow: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return where `flow` ends in the frame and `other` leads back from there (Sundaram et al. 2010)."""
+    height, width = flow.shape[:2]
+    place = _places(flow.shape) + flow
+    back = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    close = _squared(flow + back) < 0.01 * (_squared(flow) + _squared(back)) + 0.5
+    inside: NDArray[np.bool_] = cv2.inRange(place, (0, 0), (width - 1, height - 1)) > 0
+    return close & inside
+
+
+def _squared(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    length: NDArray[np.float32] = flow[..., 0] ** 2 + flow[..., 1] ** 2
+    return length
+
+
+def _completed(
+    flow: NDArray[np.float32], weight: NDArray[np.float32], camera: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return `flow` as far as its `weight` (`H W`, 0 to 1) goes, and for the rest what is spread from around it."""
+    place = _places(flow.shape)
+    still = np.asarray(cv2.perspectiveTransform(place, camera), np.float32) - place
+    return still + push_pull((flow - still) * weight[..., None], weight)

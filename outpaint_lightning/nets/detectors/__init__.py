@@ -1,0 +1,1 @@
+"""Nets that say whether an image is forged, and in which box."""

@@ -1,0 +1,1 @@
+"""Nets and classical fills that complete optical flow."""

@@ -1,0 +1,249 @@
+"""Fills of hidden flow without learning: where the refiner starts, and the floors that it has to beat.
+
+All are called alike: see `Fill`. What they solve is in `nets.solvers`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from outpaint_lightning.geometry import float32_or_better, splat
+from outpaint_lightning.nets.flow.solvers import Links, affine_fit, biharmonic, harmonic, links_of, nearest, unreached
+from outpaint_lightning.types import InputError
+
+EDGE_TOLERANCE = 1e-5  # pixels; see `harmonic`
+LANDED = 0.5  # of a pixel that has to be covered by the vectors that land on it
+
+
+class Fill(nn.Module, ABC):
+    """Replaces hidden flow vectors. Known ones are left bit by bit, hidden ones are never read."""
+
+    def forward(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Fill both flows of a window.
+
+        Args:
+            flow_forward: `B T 2 H W` in pixels, frame t to t+1; anything where hidden.
+            flow_backward: `B T 2 H W`, frame t to t-1.
+            hidden: `B T 2 H W`, 1 = to be filled; channel 0 is the forward flow's, channel 1 the backward flow's.
+
+        Returns:
+            The forward and the backward flow, `B T 2 H W`, in float32 or better. A gradient reaches nothing but the
+            parameters of a fill that has some.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and any(True for _ in self.parameters())):
+            return self._fill(flow_forward.detach(), flow_backward.detach(), hidden)
+
+    def _fill(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        holes = [hidden[:, :, direction : direction + 1] > 0.5 for direction in range(2)]
+        flows = [float32_or_better(flow) for flow in (flow_forward, flow_backward)]
+        cleared = [torch.where(hole, 0, flow) for hole, flow in zip(holes, flows, strict=True)]
+        filled = self.fill_window(cleared[0], cleared[1], holes[0], holes[1])
+        forward, backward = (torch.where(*parts) for parts in zip(holes, filled, flows, strict=True))
+        return forward, backward
+
+    @abstractmethod
+    def fill_window(
+        self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return both flows filled: flows `B T 2 H W`, 0 in the holes, which are bool `B T 1 H W`."""
+
+
+class ZeroFill(Fill):
+    """No motion."""
+
+    def fill_window(
+        self,
+        forward: Tensor,
+        backward: Tensor,
+        forward_hole: Tensor,  # noqa: ARG002 (the flows are 0 there)
+        backward_hole: Tensor,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
+        """Return the flows as they come, 0 in the holes."""
+        return forward, backward
+
+
+class FramewiseFill(Fill):
+    """Each frame from its own known vectors.
+
+    A frame where none is known takes the flow of the nearest frame in time where some are, the earlier of two, and 0
+    where there is none: no equation inside the frame has a single solution then.
+    """
+
+    def fill_window(
+        self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill the frames of both directions at once, then the frames without any known vector."""
+        flow, hole = torch.stack([forward, backward]), torch.stack([forward_hole, backward_hole])
+        fields, holes = flow.flatten(0, 2), hole.flatten(0, 2)
+        whole = holes.flatten(1).all(1)
+        some = (holes.flatten(1).any(1) & ~whole).nonzero()[:, 0]
+        if len(some):
+            fields = fields.index_copy(0, some, self.fill(fields[some], holes[some]))
+        if whole.any():
+            fields = _nearest_in_time(fields.view_as(flow).flatten(0, 1), whole.view(-1, hole.shape[2]))
+        filled = fields.view_as(flow)
+        return filled[0], filled[1]
+
+    @abstractmethod
+    def fill(self, field: Tensor, hole: Tensor) -> Tensor:
+        """Return fields `N 2 H W` filled in `hole`, bool `N 1 H W`; each field has known and hidden pixels."""
+
+
+def _nearest_in_time(flow: Tensor, lost: Tensor) -> Tensor:
+    """Return the flow `S T 2 H W`, each frame in `lost` (`S T`) replaced by the nearest one that is not, or by 0."""
+    time = torch.arange(flow.shape[1], device=flow.device)
+    distance = (time[:, None] - time).abs() + lost[:, None] * len(time)  # sequence, frame, where it may take it from
+    nearest = distance.argmin(2)
+    found = torch.arange(len(flow), device=flow.device)[:, None]
+    return flow[found, nearest].masked_fill(lost.all(1)[:, None, None, None, None], 0)
+
+
+class NearestFill(FramewiseFill):
+    """The vector of the nearest known pixel."""
+
+    def fill(self, field: Tensor, hole: Tensor) -> Tensor:
+        """Return `nearest(field, hole)`."""
+        return nearest(field, hole)
+
+
+class HarmonicFill(FramewiseFill):
+    """The smoothest transition between the known vectors around a hole; see `harmonic`.
+
+    Args:
+        border: what holds where a hole touches the frame's border. `"neumann"`: no slope across it, as the sources
+            have it. `"linear"`: the slope of the affine flow that fits the frame's known vectors best, so that an
+            affine flow (pan, zoom, rotation, shear) is continued exactly.
+        tolerance: largest error against the exact solution, in pixels of flow.
+
+    Raises:
+        InputError: the tolerance is not positive, or the border has another name.
+    """
+
+    def __init__(self, border: Literal["neumann", "linear"] = "neumann", tolerance: float = 1e-3) -> None:
+        super().__init__()
+        if not tolerance > 0:
+            raise InputError(f"fill.tolerance is {tolerance}: expected a positive number of pixels")
+        if border not in ("neumann", "linear"):
+            raise InputError(f"fill.border is {border!r}: expected 'neumann' or 'linear'")
+        self.border, self.tolerance = border, tolerance
+
+    def fill(self, field: Tensor, hole: Tensor) -> Tensor:
+        """Return `harmonic(field, hole)` under the border's condition."""
+        if self.border == "neumann":
+            return harmonic(field, hole, self.tolerance)
+        affine = affine_fit(field, hole)
+        return torch.where(hole, harmonic(field - affine, hole, self.tolerance) + affine, field)
+
+
+class BiharmonicFill(FramewiseFill):
+    """The least bent surface through the known vectors; see `biharmonic`."""
+
+    def fill(self, field: Tensor, hole: Tensor) -> Tensor:
+        """Return `biharmonic(field, hole)`."""
+        return biharmonic(field, hole)
+
+
+class InertiaFill(Fill):
+    """What the neighbouring frames say of the same moving points, and `fill` where they say nothing.
+
+    The forward flow of a point that is at x in frame t, in this order:
+
+    1. minus the backward flow of frame t+1 that ends at x: the same motion seen from its other end, exact;
+    2. the mean of what inertia says: the point came from frame t-1 with the velocity that it keeps, or leaves frame
+       t+1 with the velocity that it had.
+
+    Vectors are carried by `splat`. The backward flow is the same with time reversed. Where holes hide only what starts
+    in them (protocol `source`), the first item gives away most of the answer without any learning.
+
+    Args:
+        fill: of the rest; None for `HarmonicFill()`.
+    """
+
+    def __init__(self, fill: Fill | None = None) -> None:
+        super().__init__()
+        self.fill = HarmonicFill() if fill is None else fill
+
+    def fill_window(
+        self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill both directions from the neighbouring frames, then the rest."""
+        ahead, ahead_hole = _carry(forward, backward, forward_hole, backward_hole)
+        reverse = [part.flip(1) for part in (backward, forward, backward_hole, forward_hole)]
+        behind, behind_hole = (part.flip(1) for part in _carry(*reverse))
+        filled: tuple[Tensor, Tensor] = self.fill(ahead, behind, torch.cat([ahead_hole, behind_hole], 2))
+        return filled
+
+
+def _carry(forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the forward flow `B T 2 H W` completed from the neighbouring frames, and the holes that are left."""
+    exact, exact_weight = _land(-backward, backward, ~backward_hole, 1)
+    kept = [
+        _land(forward, forward, ~forward_hole, -1),
+        _land(-backward, -backward, forward_hole & ~backward_hole, -1),
+        _land(forward, -forward, ~forward_hole, 1),
+    ]
+    total, weight = (torch.stack(parts).sum(0) for parts in zip(*kept, strict=True))
+    flow = torch.where(forward_hole & (weight > LANDED), total / weight, forward)
+    flow = torch.where(forward_hole & (exact_weight > LANDED), exact / exact_weight, flow)
+    return flow, forward_hole & (weight <= LANDED) & (exact_weight <= LANDED)
+
+
+def _land(values: Tensor, motion: Tensor, known: Tensor, neighbour: int) -> tuple[Tensor, Tensor]:
+    """Return the sum of values (`B T 2 H W`) and weights (`B T 1 H W`) that land on each frame from a neighbour.
+
+    Args:
+        values: `B T 2 H W`, to be carried.
+        motion: `B T 2 H W`, where to.
+        known: bool `B T 1 H W`: what is carried.
+        neighbour: 1 carries from frame t+1 to frame t, -1 from frame t-1.
+    """
+    seen = torch.cat([values, torch.ones_like(values[:, :, :1])], 2) * known
+    landed = splat(seen.flatten(0, 1), motion.flatten(0, 1)).view_as(seen).roll(-neighbour, 1)
+    landed[:, -1 if neighbour == 1 else 0] = 0  # nothing comes from outside the window
+    return landed[:, :, :2], landed[:, :, 2:]
+
+
+def harmonic_with_edges(
+    flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor, guide: Tensor, jump: float = 0.5
+) -> tuple[Tensor, Tensor]:
+    """Fill harmonically on both sides of given edges: with the true ones, the bound for completion by edges.
+
+    Args:
+        flow_forward: `B T 2 H W` in pixels.
+        flow_backward: `B T 2 H W`.
+        hidden: `B T 2 H W`, 1 = to be filled.
+        guide: `B T C H W`: an edge runs between two neighbours where it differs by more than `jump` (Euclidean norm):
+            labels of objects, or the true flows (`torch.cat([flow_forward, flow_backward], 2)`, in pixels).
+        jump: see `guide`.
+
+    Returns:
+        The forward and the backward flow, `B T 2 H W`.
+    """
+    fill = _EdgeFill(links_of(guide.flatten(0, 1), jump))
+    forward, backward = fill(flow_forward, flow_backward, hidden)
+    return forward, backward
+
+
+class _EdgeFill(Fill):
+    """Harmonic between edges; a part of a hole that edges cut off from everything known ignores them."""
+
+    def __init__(self, links: Links) -> None:
+        super().__init__()
+        self.links = links
+
+    def fill_window(
+        self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill what the known vectors reach along links, then the rest as `HarmonicFill` does."""
+        flows, left = [], []
+        for flow, hole in ((forward, forward_hole), (backward, backward_hole)):
+            cut_off = unreached(hole.flatten(0, 1), self.links)
+            reached = hole.flatten(0, 1) & ~cut_off
+            flows.append(harmonic(flow.flatten(0, 1), reached, EDGE_TOLERANCE, self.links).view_as(flow))
+            left.append(cut_off.view_as(hole))
+        filled: tuple[Tensor, Tensor] = HarmonicFill()(*flows, torch.cat(left, 2))
+        return filled

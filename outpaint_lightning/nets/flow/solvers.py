@@ -1,0 +1,274 @@
+"""What fills solve: values of a field where it is not known, from those where it is.
+
+`field` is `N C H W` and `hole` is bool `N 1 H W`, true where the field is not known; what the field holds there is
+never read, so it may be NaN.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import splu
+from torch import Tensor
+
+from outpaint_lightning.geometry import float32_or_better
+from outpaint_lightning.nets.flow.windows import Windows
+
+SPLINE = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4  # a coarse pixel's share of the fine ones, by linear interpolation
+COARSER = 2.0  # weight of the coarser grids' corrections, which 1 underestimates; measured on rectangles and blobs
+SAFETY = 4.0  # by how much the error may exceed the largest correction, by which it is judged; 2.2 was measured
+MOST_STEPS = 2000  # of conjugate gradients; 10 to 30 are usual, edges that make labyrinths take hundreds
+EMPTY = 1e-30  # where a field already stands still, steps are 0/0
+SLOPES = 1e-8  # weight of first differences in the biharmonic energy: it decides only what curvature leaves open
+
+
+class Links(NamedTuple):
+    """Which neighbours are tied to each other: 1, or 0 where an edge runs between them."""
+
+    right: Tensor
+    """`N 1 H W`: of a pixel and the one on its right; 0 in the last column."""
+    down: Tensor
+    """`N 1 H W`: of a pixel and the one below; 0 in the last row."""
+
+
+def links_of(guide: Tensor, jump: float) -> Links:
+    """Return links between neighbours whose `guide` (`N C H W`) differs by `jump` or less."""
+    guide = float32_or_better(guide)
+    right, down = ((guide.diff(dim=side).norm(dim=1, keepdim=True) <= jump).float() for side in (3, 2))
+    return Links(F.pad(right, (0, 1)), F.pad(down, (0, 0, 0, 1)))
+
+
+def unreached(hole: Tensor, links: Links) -> Tensor:
+    """Return the pixels of `hole` (bool `N 1 H W`) that no path of links ties to a pixel outside it."""
+    right, down = links.right[..., :-1] > 0, links.down[..., :-1, :] > 0
+    left = hole
+    while True:
+        reached = ~left
+        reached[..., 1:] |= ~left[..., :-1] & right
+        reached[..., :-1] |= ~left[..., 1:] & right
+        reached[..., 1:, :] |= ~left[..., :-1, :] & down
+        reached[..., :-1, :] |= ~left[..., 1:, :] & down
+        if torch.equal(reached, ~left):
+            return left
+        left = ~reached
+
+
+def nearest(field: Tensor, hole: Tensor) -> Tensor:
+    """Fill with the value of the nearest known pixel, by Euclidean distance. Computed on the CPU.
+
+    Args:
+        field: `N C H W`.
+        hole: bool `N 1 H W`; each frame has a known pixel.
+    """
+    places = []
+    for frame in hole[:, 0].cpu().numpy():
+        y, x = ndimage.distance_transform_edt(frame, return_distances=False, return_indices=True)
+        places.append(torch.from_numpy((y * frame.shape[1] + x).astype(np.int64)))
+    index = torch.stack(places).to(field.device).flatten(1)[:, None].expand(-1, field.shape[1], -1)
+    return field.flatten(2).gather(2, index).view_as(field)
+
+
+def affine_fit(field: Tensor, hole: Tensor) -> Tensor:
+    """Return the affine field `N C H W` that fits what is known best, by least squares.
+
+    Args:
+        field: `N C H W`.
+        hole: bool `N 1 H W`.
+    """
+    height, width = field.shape[-2:]
+    x = torch.linspace(-1, 1, width, dtype=torch.float64, device=field.device).expand(height, width)
+    y = torch.linspace(-1, 1, height, dtype=torch.float64, device=field.device)[:, None].expand(height, width)
+    basis = torch.stack([torch.ones_like(x), x, y]).flatten(1)
+    known = (~hole).flatten(2).double()
+    normal = (basis * known) @ basis.T
+    right = (basis * known) @ torch.where(hole, 0, field).flatten(2).double().mT
+    ridge = 1e-9 * height * width  # a slope that nothing known says anything of is 0
+    ridges = ridge * torch.eye(3, dtype=torch.float64, device=field.device)
+    weights: Tensor = torch.linalg.solve(normal + ridges, right)
+    return (weights.mT @ basis).view_as(field).to(field.dtype)
+
+
+def harmonic(field: Tensor, hole: Tensor, tolerance: float = 1e-3, links: Links | None = None) -> Tensor:
+    """Fill so that each hidden pixel is the mean of its neighbours: the discrete Laplace equation.
+
+    For a hidden pixel p with neighbours q (of the four in the frame, those it is linked to)::
+
+        sum_q (u(p) - u(q)) = 0
+
+    which is the smallest sum of squared differences. Known pixels are boundary values; at the frame's border nothing
+    is asked across it (Neumann).
+
+    Solved by conjugate gradients on windows around the holes. What remains at each step is corrected on grids of all
+    sizes at once (the preconditioner of Bramble, Pasciak and Xu, Mathematics of Computation 55, 1990), so that the
+    number of steps does not grow with the hole; the largest correction tells how far the solution still is.
+
+    Source: the frame-wise smooth filling of Xu et al., *Deep Flow-Guided Video Inpainting* (CVPR 2019,
+    arXiv:1905.02884), there at half resolution.
+
+    Args:
+        field: `N C H W`.
+        hole: bool `N 1 H W`. Each part of a hole has to touch something known by `links`.
+        tolerance: largest error against the exact solution, in the field's unit; with `links` up to 40 times that.
+        links: None ties all neighbours.
+
+    Returns:
+        `N C H W`; outside the hole the field's own values.
+    """
+    windows = Windows.around(hole, margin=1)
+    if not len(windows.frames):
+        return field
+    inside = windows.cut(hole)
+    seen = torch.where(inside, 0, windows.cut(field))
+    ones = torch.ones_like(seen[:, :1])
+    right, down = (ones, ones) if links is None else (windows.cut(link).to(seen.dtype) for link in links)
+    tied = Links(right[..., :-1], down[..., :-1, :])
+    return windows.paste(field, _conjugate_gradients(seen, inside, tied, tolerance / SAFETY))
+
+
+def _conjugate_gradients(field: Tensor, hole: Tensor, links: Links, tolerance: float) -> Tensor:
+    """Solve Laplace's equation until no correction exceeds the tolerance.
+
+    Each field has steps of its own and stands still once it is good enough: the others of a batch make no difference.
+
+    Args:
+        field: `N C H W`, 0 in the hole.
+        hole: bool `N 1 H W`.
+        links: in the window, `N 1 H W-1` and `N 1 H-1 W`.
+        tolerance: in the field's unit.
+    """
+    correct = _Corrections(hole, links, field.dtype)
+    free = hole.to(field.dtype)
+    mean = field.sum((2, 3), keepdim=True) / (1 - free).sum((2, 3), keepdim=True)
+    solution = field + free * mean
+    residual = _pull(solution, links) * free
+    correction = correct(residual)
+    direction, energy = correction, _product(residual, correction)
+    for _ in range(MOST_STEPS):
+        moving = correction.abs().amax((1, 2, 3), keepdim=True) > tolerance
+        if not moving.any():
+            break
+        pulled = _pull(direction, links) * free
+        step = moving * energy / -_product(direction, pulled).clamp(max=-EMPTY)
+        solution = solution + step * direction
+        residual = residual + step * pulled
+        correction = torch.where(moving, correct(residual), correction)
+        before, energy = energy, _product(residual, correction)
+        direction = correction + energy / before.clamp(min=EMPTY) * direction
+    return solution
+
+
+def _product(first: Tensor, second: Tensor) -> Tensor:
+    return (first * second).sum((2, 3), keepdim=True)
+
+
+def _pull(field: Tensor, links: Links) -> Tensor:
+    """Return the sum of the differences to the linked neighbours: minus the graph's Laplacian of the field."""
+    total = torch.zeros_like(field)
+    across = field.diff(dim=3) * links.right
+    total[..., :-1] += across
+    total[..., 1:] -= across
+    across = field.diff(dim=2) * links.down
+    total[..., :-1, :] += across
+    total[..., 1:, :] -= across
+    return total
+
+
+class _Corrections:
+    """Residuals to corrections: on each grid the residual over the diagonal, and the sum of all grids.
+
+    A coarse pixel takes part if the hole covers all of it; coarse grids know no links, so that edges cost steps. In two
+    dimensions the diagonal is the same on all grids.
+    """
+
+    def __init__(self, hole: Tensor, links: Links, dtype: torch.dtype) -> None:
+        degree = torch.zeros_like(hole, dtype=dtype)
+        degree[..., :-1] += links.right
+        degree[..., 1:] += links.right
+        degree[..., :-1, :] += links.down
+        degree[..., 1:, :] += links.down
+        self.diagonal = degree.clamp(min=1)  # 0 where nothing is linked, and nothing is free there
+        self.masks = [hole.to(dtype)]
+        while min(self.masks[-1].shape[-2:]) > 2 and self.masks[-1].any():
+            share = F.avg_pool2d(self.masks[-1], 2, ceil_mode=True, count_include_pad=False)
+            self.masks.append((share == 1).to(dtype))
+
+    def __call__(self, residual: Tensor) -> Tensor:
+        """Return the corrections of residuals, both `N C H W`, 0 outside the hole."""
+        finest, *coarser = self.masks
+        restricted = residual
+        residuals = []
+        for mask in coarser:
+            restricted = _restrict(restricted) * mask
+            residuals.append(restricted)
+        total = torch.zeros_like(restricted)
+        for mask, coarse in zip(reversed(coarser), reversed(residuals), strict=True):
+            total = (_prolong(total, coarse) + coarse * COARSER / 4) * mask
+        return (_prolong(total, residual) + residual / self.diagonal) * finest
+
+
+def _prolong(coarse: Tensor, like: Tensor) -> Tensor:
+    """Return `coarse` interpolated to the grid of `like`, of the same size or twice as fine."""
+    if coarse.shape == like.shape:
+        return coarse
+    return F.interpolate(coarse, scale_factor=2.0, mode="bilinear")[..., : like.shape[2], : like.shape[3]]
+
+
+def _restrict(fine: Tensor) -> Tensor:
+    """Return the adjoint of `_prolong`, which makes the preconditioner symmetric: `N C H/2 W/2`, rounded up."""
+    height, width = fine.shape[-2:]
+    kernel = SPLINE.to(fine)
+    even = F.pad(fine.flatten(0, 1)[:, None], (3, 3 + width % 2, 3, 3 + height % 2))
+    coarse = F.conv2d(even, (kernel[:, None] * kernel)[None, None], stride=2)
+    for line, beside in ((0, 1), (-1, -2)):  # outside the frame, interpolation repeats the edge
+        coarse[..., beside, :] += coarse[..., line, :]
+        coarse[..., beside] += coarse[..., line]
+    return coarse[..., 1:-1, 1:-1].reshape(*fine.shape[:2], -1, coarse.shape[3] - 2)
+
+
+def biharmonic(field: Tensor, hole: Tensor) -> Tensor:
+    """Fill with the surface that bends least: a thin plate through the known pixels. Computed on the CPU.
+
+    It has the smallest sum of `u_xx^2 + 2 u_xy^2 + u_yy^2`, second differences over the frame. Affine fields are
+    continued exactly, also where the hole touches the frame's border.
+
+    Args:
+        field: `N C H W`.
+        hole: bool `N 1 H W`; each frame has a known pixel.
+    """
+    windows = Windows.around(hole, margin=2)  # as far as a second difference reaches
+    filled = []
+    for values, inside in zip(windows.cut(field).double().cpu(), windows.cut(hole)[:, 0].cpu(), strict=True):
+        unknown = inside.numpy().ravel()
+        bends = _differences(*inside.shape)
+        inner = bends[:, unknown]
+        known = values.flatten(1).numpy().T * ~unknown[:, None]
+        known[np.isnan(known)] = 0
+        solver = splu((inner.T @ inner).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        known[unknown] = solver.solve(-(inner.T @ (bends @ known)))
+        filled.append(torch.from_numpy(known.T).view_as(values))
+    return windows.paste(field, torch.stack(filled).to(field)) if filled else field
+
+
+def _differences(height: int, width: int) -> sparse.csr_array:
+    """Return the second differences of a frame, one a row, and the first ones with a small weight."""
+    x, y = (sparse.eye_array(side) for side in (width, height))
+    first_x, first_y = _difference(width), _difference(height)
+    second_x, second_y = _difference(width - 1) @ first_x, _difference(height - 1) @ first_y
+    rows = [
+        sparse.kron(y, second_x),
+        sparse.kron(second_y, x),
+        sparse.kron(first_y, first_x) * 2**0.5,
+        sparse.kron(y, first_x) * SLOPES**0.5,
+        sparse.kron(first_y, x) * SLOPES**0.5,
+    ]
+    return sparse.csr_array(sparse.vstack(rows))
+
+
+def _difference(count: int) -> sparse.dia_array:
+    """Return the differences of neighbours among `count` numbers, a matrix of `count - 1` rows or none."""
+    rows = max(count - 1, 0)
+    return sparse.dia_array(sparse.diags_array([-np.ones(rows), np.ones(rows)], offsets=[0, 1], shape=(rows, count)))

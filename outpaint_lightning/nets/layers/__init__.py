@@ -1,0 +1,1 @@
+"""Layers that several nets are built of."""

@@ -1,0 +1,1 @@
+"""Nets that score the pixels of a window's first frame."""

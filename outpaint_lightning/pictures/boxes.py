@@ -1,0 +1,51 @@
+"""Show boxes on their frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.pictures.marks import CONTOUR
+
+TRUTH = (60, 220, 60)
+
+
+def draw_boxes(
+    frame: NDArray[np.uint8],
+    found: Sequence[float] | None,
+    true: Sequence[float] | None = None,
+    caption: str = "",
+) -> NDArray[np.uint8]:
+    """Draw the found box of a frame in yellow, the true one in green, and a caption in its upper left corner.
+
+    Args:
+        frame: uint8 `H W 3` RGB; not changed.
+        found: `xmin ymin xmax ymax` in pixels, half-open, or None for no box.
+        true: the same, drawn below it.
+        caption: a few words; none by default.
+
+    Returns:
+        uint8 `H W 3` RGB. The lines lie inside the boxes, as far as there is room.
+    """
+    picture = frame.copy()
+    height, width = picture.shape[:2]
+    line = max(1, round(min(height, width) / 120))
+    for box, colour in ((true, TRUTH), (found, CONTOUR)):
+        if box is None:
+            continue
+        left, top, right, bottom = (round(side) for side in box)
+        inside = np.zeros((height, width), np.bool_)
+        inside[max(0, top + line) : max(0, bottom - line), max(0, left + line) : max(0, right - line)] = True
+        border = np.zeros_like(inside)
+        border[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+        picture[border & ~inside] = colour
+    if caption:
+        scale = max(0.3, min(height, width) / 480)
+        (_, text_height), below = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
+        place = (line, text_height + line + below // 2)
+        for colour, weight in (((0, 0, 0), 3 * line), ((255, 255, 255), line)):  # a dark rim: legible on any frame
+            cv2.putText(picture, caption, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
+    return picture
