@@ -23,8 +23,8 @@ def fit_lines(trainer: pl.Trainer, task: pl.LightningModule, words: Sequence[str
         task: that it trained.
         words: the command line after the program's name.
     """
-    lines = [("run folder", str(trainer.default_root_dir)), *_best(trainer, task), ("next", next_command(words))]
-    return aligned([(title, "", text) for title, text in lines])
+    folder = "run folder", str(trainer.default_root_dir)
+    return aligned([folder, *_best(trainer, task), ("next", next_command(words))])
 
 
 def next_command(words: Sequence[str]) -> str:

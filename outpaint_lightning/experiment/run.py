@@ -199,7 +199,7 @@ class _Experiment(LightningCLI):
         except InputError as error:
             raise self._with_key(error) from error
         except ValueError as error:
-            raise InputError(one_line(str(error))) from error
+            raise self._with_key(InputError(one_line(str(error)))) from error
 
     def _with_key(self, error: InputError) -> InputError:
         """Return an error that names its key where it names a class and an option of the config."""

@@ -1,6 +1,6 @@
 """LightningModules: forward, criterion, metrics and logging, nothing else."""
 
-from outpaint_lightning.tasks.base import BaseTask, Diverged, TrainedTask
+from outpaint_lightning.tasks.base import BaseTask, TrainedTask
 from outpaint_lightning.tasks.flow import FlowRefinementTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.regions import RegionTask
@@ -8,7 +8,6 @@ from outpaint_lightning.tasks.schedules import OneCycle
 
 __all__ = [
     "BaseTask",
-    "Diverged",
     "FlowRefinementTask",
     "LocalizationTask",
     "OneCycle",
