@@ -131,11 +131,11 @@ def _checked_name(name: Any, extra: Sequence[str]) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(f"it names the class {name!r}; expected one with its module")
     module, _, attribute = name.rpartition(".")
-    name = f"{MOVED.get(module, module)}.{attribute}"
-    if not _inside(name, [*ALLOWED, *trusted(), *extra]):
+    present = f"{MOVED.get(module, module)}.{attribute}"
+    if not _inside(present, [*ALLOWED, *trusted(), *extra]):
         top = name.partition(".")[0]
         raise InputError(f"it names {name}, which is not of this package; if you trust it, give --trust {top}")
-    return name
+    return present
 
 
 def _checked_text(text: str, extra: Sequence[str]) -> str:

@@ -221,8 +221,9 @@ class _Judged(NamedTuple):
             errors[video] = sums.sum(0).view(table.methods, size, 2) / total[:, None]
             confidence[video] = curves.nanmean(0)
             vectors.append(int(total[0]))
+        epe, above_1px = errors.unbind(-1)
         windows = [len(rows) for _, rows in seen]
-        return cls([info for info, _ in seen], *errors.unbind(-1), confidence, windows, vectors)
+        return cls([info for info, _ in seen], epe, above_1px, confidence, windows, vectors)
 
     def errors_of(self, method: int) -> dict[str, dict[str, float | None]]:
         """Return `epe` and `above_1px` of a method in each stratum: means over videos."""
