@@ -6,9 +6,10 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from outpaint_lightning.types import did_you_mean
+from outpaint_lightning.types import InputError, did_you_mean
 
 # Lines that only repeat the given value or the alternatives of a union.
 _NOISE = re.compile(
@@ -41,6 +42,18 @@ def with_key(message: str, config: Mapping[str, Any]) -> str:
         return message
     keys = [key for key in _keys_of(config, found["owner"], found["option"]) if key]
     return f"{keys[0]}.{message.removeprefix(found['owner'] + ': ')}" if len(keys) == 1 else message
+
+
+@contextmanager
+def keyed_errors(config: Mapping[str, Any]) -> Iterator[None]:
+    """Let an InputError name the key where it names a class and its option; see `with_key`."""
+    try:
+        yield
+    except InputError as error:
+        told = with_key(str(error), config)
+        if told == str(error):
+            raise
+        raise type(error)(told) from error
 
 
 def _keys_of(part: Any, owner: str, option: str, key: str = "") -> Iterator[str]:

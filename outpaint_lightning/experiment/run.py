@@ -31,7 +31,7 @@ from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoin
 from outpaint_lightning.checkpoints.rebuild import described
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
 from outpaint_lightning.experiment.ending import fit_lines
-from outpaint_lightning.experiment.errors import one_line, with_key
+from outpaint_lightning.experiment.errors import keyed_errors, one_line
 from outpaint_lightning.loggers import WandbLogger, as_options, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
 from outpaint_lightning.tasks import BaseTask
@@ -194,17 +194,13 @@ class _Experiment(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Name what a constructor refused; jsonargparse wraps its words in its own."""
-        try:
-            super().instantiate_classes()
-        except InputError as error:
-            raise self._with_key(error) from error
-        except ValueError as error:
-            raise self._with_key(InputError(one_line(str(error)))) from error
-
-    def _with_key(self, error: InputError) -> InputError:
-        """Return an error that names its key where it names a class and an option of the config."""
-        told = with_key(str(error), self.config[self.config.subcommand].as_dict())
-        return error if told == str(error) else type(error)(told)
+        with keyed_errors(self.config[self.config.subcommand].as_dict()):
+            try:
+                super().instantiate_classes()
+            except InputError:
+                raise
+            except ValueError as error:
+                raise InputError(one_line(str(error))) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names.
@@ -258,7 +254,8 @@ class _Experiment(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         exit_code = 1
         try:
-            super()._run_subcommand(subcommand)
+            with keyed_errors(self.config[subcommand].as_dict()):
+                super()._run_subcommand(subcommand)
             self.trainer.strategy.barrier()  # else the first process could end the command while others still write
             exit_code = 0
             if subcommand == "fit" and self.trainer.is_global_zero and not self.config.fit.trainer.fast_dev_run:
@@ -266,8 +263,7 @@ class _Experiment(LightningCLI):
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
             raise KeyboardInterrupt from error
         except InputError as error:  # from a worker process it comes with that process's traceback before it
-            line = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
-            raise self._with_key(InputError(line)) from error
+            raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
         except MisconfigurationException as error:
             raise InputError(str(error).splitlines()[0]) from error
         except RuntimeError as error:

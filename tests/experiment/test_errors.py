@@ -1,7 +1,10 @@
 import doctest
 
+import pytest
+
 from outpaint_lightning.experiment import ending, errors
-from outpaint_lightning.experiment.errors import with_key
+from outpaint_lightning.experiment.errors import keyed_errors, with_key
+from outpaint_lightning.types import InputError
 
 NET = {"class_path": "outpaint_lightning.nets.UNet", "init_args": {"width": 12}}
 
@@ -24,6 +27,20 @@ def test_a_class_named_twice_keeps_its_name():
     """Which of the two is wrong, the message does not say."""
     config = {"model": {"class_path": "a.Task", "init_args": {"net": NET, "other": NET}}}
     assert with_key("UNet: width is 12: expected more", config) == "UNet: width is 12: expected more"
+
+
+def test_an_error_keeps_its_class():
+    """The command line tells bad values from a training that came to nothing."""
+
+    class Diverged(InputError):
+        pass
+
+    with pytest.raises(Diverged, match=r"^net\.width is 12$") as error, keyed_errors({"net": NET}):
+        raise Diverged("UNet: width is 12")
+    assert str(error.value.__cause__) == "UNet: width is 12"
+    with pytest.raises(InputError, match="no such folder") as error, keyed_errors({"net": NET}):
+        raise InputError("data.root: no such folder")
+    assert error.value.__cause__ is None
 
 
 def test_other_messages_stay():
