@@ -1,6 +1,6 @@
 #!/bin/bash
 # One training on two machines of four GPUs, in the run folder RUN. Where its time ends it is queued again and goes on.
-#   RUN=runs/big sbatch docs/scripts/slurm.sh --config configs/localizer/baseline.yaml --data.root data/forged
+#   RUN=runs/big sbatch docs/how-to/scripts/slurm.sh --config configs/localizer/baseline.yaml --data.root data/forged
 #SBATCH --job-name=outpaint
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=4    # one process a GPU
