@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
@@ -31,16 +31,27 @@ napoleon_use_ivar = True  # attributes are a list of their class, not entries th
 
 def setup(app: Sphinx) -> None:
     """Register the renderer of formulas: MathML, which every browser shows without a script or a font."""
+    app.connect("autodoc-process-docstring", tables_as_text)
     app.add_html_math_renderer("mathml", inline_renderers=(inline, None), block_renderers=(block, None))
 
 
 def inline(translator: HTML5Translator, node: nodes.math) -> None:
     """Write a formula within a line."""
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(convert(node.astext()))
     raise nodes.SkipNode
 
 
 def block(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula on a line of its own, which scrolls where the window is narrower."""
-    translator.body.append(f'<div class="math-block">{tex2mathml(node.astext(), as_block=True)}</div>')
+    translator.body.append(f'<div class="math-block">{convert(node.astext(), display="block")}</div>')
     raise nodes.SkipNode
+
+
+def tables_as_text(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Show a Markdown table of a docstring as it is typed: reStructuredText would take its bars for something else."""
+    table = [number for number, line in enumerate(lines) if line.startswith("|")]
+    for number in table:
+        lines[number] = f"   {lines[number]}"
+    for number in reversed(table):
+        if number - 1 not in table:
+            lines[number:number] = [".. code-block:: text", ""]

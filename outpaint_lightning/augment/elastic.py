@@ -42,6 +42,14 @@ class RandomElasticDeformation(RandomAugmentation):
 
     Raises:
         InputError: an option is out of range, would move nothing, or the batch has flow, which does not follow.
+
+    Example:
+        >>> import torch
+        >>> batch = {"image": torch.rand(2, 2, 3, 64, 64), "mask": torch.zeros(2, 2, 1, 64, 64)}
+        >>> bend = RandomElasticDeformation(num_control_points=7, max_displacement=(4, 4), p=1.0)
+        >>> control_points = bend.sample(batch_size=2)  # the draw, which can be applied again
+        >>> torch.equal(bend.apply_to(batch, control_points)["image"], bend.apply_to(batch, control_points)["image"])
+        True
     """
 
     def __init__(

@@ -93,6 +93,13 @@ class Source(Protocol):
     `f1@0.5/<category>` for each category; the same for 0.4. The code is closed. Decided here: a pixel is forged from
     the threshold on; counts are summed over a video's frames before F1 is taken; the variance is the population's;
     videos without forged pixels are left out.
+
+    Example:
+        >>> import torch
+        >>> protocol = Source()
+        >>> protocol.update(torch.tensor([[[0.9, 0.45]]]), torch.tensor([[[True, True]]]), video="D01")
+        >>> {name: round(value, 3) for name, value in protocol.compute().items() if name.startswith("f1@")}
+        {'f1@0.5': 0.667, 'f1@0.4': 1.0}
     """
 
     thresholds = (0.5, 0.4)
@@ -233,6 +240,14 @@ class TruFor(Protocol):
     `image_auc` and `image_balanced_accuracy` (above 0.5) are over all images. Their integrity score comes from a
     network; decided here: it is `frame_scores`, the mean of the highest 1 % of the map. With one class the AUC is NaN,
     where scikit-learn raises, and the accuracy is that class's.
+
+    Example:
+        >>> import torch
+        >>> protocol, truth = TruFor(), torch.zeros(1, 64, 64, dtype=torch.bool)
+        >>> truth[:, :, :32] = True
+        >>> protocol.update(1.0 - truth.float(), truth, video="D01")  # exactly inverted
+        >>> protocol.compute()["f1_fixed"]
+        1.0
     """
 
     names = ("f1_best", "f1_fixed", "score", "forged")
