@@ -25,23 +25,19 @@ from omegaconf.errors import OmegaConfBaseException
 import outpaint_lightning.augment
 import outpaint_lightning.losses
 import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
-from outpaint_lightning.callbacks import (
-    BoxWriter,
-    FlowReport,
-    FlowWriter,
-    MaskWriter,
-    PlainProgress,
-    RegionReport,
-    TestExamples,
-    TestReport,
-)
+from outpaint_lightning.callbacks import PlainProgress, TestReport
+from outpaint_lightning.checkpoints.allowed import class_paths
 from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.checkpoints.rebuild import described
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
-from outpaint_lightning.experiment.errors import one_line
+from outpaint_lightning.experiment.ending import fit_lines
+from outpaint_lightning.experiment.errors import one_line, with_key
 from outpaint_lightning.loggers import WandbLogger, as_options, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
+from outpaint_lightning.tasks import BaseTask
 from outpaint_lightning.types import InputError
 
+_NOISE = ("Tip:", "TPU available", "HPU available")  # lines of Lightning's about what hardly anyone has or asks for
 COMMANDS = ("fit", "validate", "test", "predict")
 _HARMLESS = (  # Lightning's warnings about what is meant to be so
     ".*does not have many workers",
@@ -67,7 +63,9 @@ def run(argv: Sequence[str] | None) -> None:
     end_with_parent()
     for harmless in _HARMLESS:
         warnings.filterwarnings("ignore", harmless)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda line: "Tip:" not in line.getMessage())
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda line: not any(words in line.getMessage() for words in _NOISE)
+    )
     with one_voice():
         _start(_Experiment, argv)
 
@@ -94,14 +92,7 @@ def _start(cli: type[LightningCLI], argv: Sequence[str] | None) -> None:
         save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
         auto_configure_optimizers=False,
         seed_everything_default=0,
-        trainer_defaults={
-            "default_root_dir": "runs/default",
-            "callbacks": [
-                *(TestReport(), TestExamples(), MaskWriter()),
-                *(RegionReport(), BoxWriter()),
-                *(FlowReport(), FlowWriter()),
-            ],
-        },
+        trainer_defaults={"default_root_dir": "runs/default", "callbacks": [TestReport()]},
         args=None if argv is None else list(argv),
     )
 
@@ -161,13 +152,9 @@ class _Experiment(LightningCLI):
             return
         checkpoint = read_checkpoint(path)
         self._step_of_checkpoint = int(checkpoint.get("global_step", 0))
-        recipe = dict(checkpoint.get("hyper_parameters", {}))
-        recipe.pop("_instantiator", None)
-        if "_class_path" in recipe:
-            of_net = recipe.get("net", {}).get("init_args", {})
-            if "weights" in of_net:
-                of_net["weights"] = None  # the checkpoint has them; left out, those of the YAML would be looked for
-            model = {"class_path": recipe.pop("_class_path"), "init_args": recipe}
+        named = [name.rpartition(".")[0] for name in class_paths(self.config[command].model.as_dict())]
+        model = described(checkpoint, path, named)
+        if model is not None:
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 json.dump({"model": model}, file)  # which is YAML
                 file.flush()
@@ -209,13 +196,21 @@ class _Experiment(LightningCLI):
         """Name what a constructor refused; jsonargparse wraps its words in its own."""
         try:
             super().instantiate_classes()
-        except InputError:
-            raise
+        except InputError as error:
+            raise self._with_key(error) from error
         except ValueError as error:
             raise InputError(one_line(str(error))) from error
 
+    def _with_key(self, error: InputError) -> InputError:
+        """Return an error that names its key where it names a class and an option of the config."""
+        told = with_key(str(error), self.config[self.config.subcommand].as_dict())
+        return error if told == str(error) else type(error)(told)
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names."""
+        """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names.
+
+        The task's own writers join the callbacks of the config, unless that has them.
+        """
         trainer = self._get(self.config_init, "trainer")
         given = trainer["logger"]
         if given is not False and not trainer["fast_dev_run"]:
@@ -225,10 +220,14 @@ class _Experiment(LightningCLI):
                     logger.belong_to(self._run, str(self.subcommand))
             own = [self._csv_logger()] if self.subcommand in ("fit", "validate") else []
             kwargs["logger"] = [*loggers, *own] or False
+        callbacks = trainer["callbacks"] or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        writers = self.model.writers if isinstance(self.model, BaseTask) else ()
+        callbacks += [writer() for writer in writers if not any(isinstance(given, writer) for given in callbacks)]
         if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = False
-            callbacks = trainer["callbacks"] or []
-            trainer["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), PlainProgress()]
+            callbacks.append(PlainProgress())
+        trainer["callbacks"] = callbacks
         try:
             built = super().instantiate_trainer(**kwargs)
         except MisconfigurationException as error:
@@ -262,10 +261,13 @@ class _Experiment(LightningCLI):
             super()._run_subcommand(subcommand)
             self.trainer.strategy.barrier()  # else the first process could end the command while others still write
             exit_code = 0
+            if subcommand == "fit" and self.trainer.is_global_zero and not self.config.fit.trainer.fast_dev_run:
+                print("\n".join(fit_lines(self.trainer, self.model, self._args)))
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
             raise KeyboardInterrupt from error
         except InputError as error:  # from a worker process it comes with that process's traceback before it
-            raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
+            line = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
+            raise self._with_key(InputError(line)) from error
         except MisconfigurationException as error:
             raise InputError(str(error).splitlines()[0]) from error
         except RuntimeError as error:
