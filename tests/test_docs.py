@@ -122,6 +122,7 @@ def test_blocks_run(page, folder, monkeypatch):
 def test_adding_runs_from_an_empty_folder(page, small_dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("OUTPAINT_LIGHTNING_TRUST", "")  # what `--trust` adds is forgotten afterwards
     (tmp_path / "configs").symlink_to(REPOSITORY / "configs")
     if page.name != "add-a-net.md":
         shutil.copytree(small_dataset, tmp_path, dirs_exist_ok=True)
