@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
@@ -47,8 +49,9 @@ def block(translator: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def tables_as_text(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+def tables_as_text(*event: Any) -> None:
     """Show a Markdown table of a docstring as it is typed: reStructuredText would take its bars for something else."""
+    lines: list[str] = event[-1]
     table = [number for number, line in enumerate(lines) if line.startswith("|")]
     for number in table:
         lines[number] = f"   {lines[number]}"

@@ -2,11 +2,11 @@
 
 In a page's order, in a folder with clips of its own. `bash` blocks are commands: `make` targets must exist,
 `outpaint-lightning` lines run in-process, cut short by options added here. `python` blocks run. A block that begins with
-the name of a file (`# my_net.py`) is saved under it. `console` blocks are records of runs whose data is not in the
-repository, or of programs other than ours; their commands must exist.
+the name of a file (`# my_net.py`) is saved under it. `console` blocks are records of runs whose data is elsewhere, or
+lines of other programs; commands of ours in them must exist.
 
 The pages "Add a ..." run in a folder of their own, where a stranger would begin: it holds the shipped configs and, but
-for the page that makes it itself, the small dataset of "Add a net".
+for the page that makes one, the small dataset of "Add a net".
 """
 
 import re
@@ -141,3 +141,31 @@ def test_files_named_in_code_exist():
     for path in (path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".sh")):
         for name in re.findall(r"\bdocs/[\w/-]+\.(?:md|py|sh)\b", path.read_text()):
             assert (REPOSITORY / name).exists(), f"{path}: {name}"
+
+
+def test_readme_counts_what_there_is():
+    from outpaint_lightning.forge import chains
+    from outpaint_lightning.forge.fills import Fill
+    from outpaint_lightning.forge.masks import MaskSampler
+    from outpaint_lightning.forge.seams import Seam
+
+    own = [[part for part in kind.known().values() if part.__module__.startswith("outpaint_lightning.")]
+           for kind in (MaskSampler, Fill, Seam, chains.Chain)]  # fmt: skip
+    masks, fills, seams, codecs = (len(parts) for parts in [*own[:3], [p for p in own[3] if p.suffix == ".mp4"]])
+    counted = f"{masks} kinds of regions, {fills} fills, {seams} seams, {codecs} video codecs"
+    assert counted in (REPOSITORY / "README.md").read_text()
+
+
+def test_architecture_is_that_of_the_package():
+    from test_imports import LAYERS
+
+    from outpaint_lightning import types
+
+    page = (DOCS / "explanation" / "architecture.md").read_text()
+    named = re.findall(r"^\| (`.*?`) \|", page.split("## The rooms")[1].split("## The batch")[0], re.MULTILINE)
+    order = [name.removesuffix(".py") for cell in named for name in re.findall(r"`([\w.]+?)/?`", cell)]
+    rank = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    assert sorted(order) == sorted(set(rank) - {"__main__"})
+    assert [rank[name] for name in order] == sorted(rank[name] for name in order)
+    for row in re.findall(r"^\|.*\|$", types.__doc__, re.MULTILINE):
+        assert row in page

@@ -1,4 +1,4 @@
-"""`make docs`: the site builds without a warning, every link and picture is there, and nothing is loaded from a network."""
+"""`make docs`: the site builds without a warning, its links and pictures lead somewhere, nothing needs a network."""
 
 import re
 from html.parser import HTMLParser

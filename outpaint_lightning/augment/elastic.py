@@ -37,7 +37,7 @@ class RandomElasticDeformation(RandomAugmentation):
             below 0.48 of it).
         locked_borders: how many outer rings of control points stay where they are: 0, 1 or 2, as in TorchIO. With 2
             the frame's edge moves by about a sixth of `max_displacement` at most; with less it moves as far as the
-            rest, and much more of the frame is filled: see docs/augmentations.md.
+            rest, and much more of the frame is filled: see docs/how-to/augment.md.
         p: probability with which a sample is deformed.
 
     Raises:

@@ -30,7 +30,8 @@ class ClipEntry:
 
     Example:
         >>> from pathlib import Path
-        >>> entry = ClipEntry("pan__1", "train", "indoor", "move", "pan", "border/telea/hard", Path("frames/pan__1"), None)
+        >>> frames = Path("frames/pan__1")
+        >>> entry = ClipEntry("pan__1", "train", "indoor", "move", "pan", "border/telea/hard", frames, masks=None)
         >>> f"{entry.scene}/{entry.camera}", entry.source
         ('indoor/move', 'pan')
     """

@@ -1,7 +1,8 @@
 """What "F1" is in the code bases of the field, one class each, to compare papers on the same maps.
 
 Each class follows what that code computes, its oddities included; none of the code is theirs. Where a code base leaves
-something open, or reads files where we have maps, the class says what was decided. `docs/protocols.md` has the table.
+something open, or reads files where we have maps, the class says what was decided.
+`docs/explanation/protocols.md` has the table.
 
 A protocol is fed frames of one video at a time and keeps a few numbers a frame, never the maps:
 

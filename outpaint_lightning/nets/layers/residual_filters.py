@@ -35,7 +35,8 @@ class SrmFilters(nn.Module):
 
     Example:
         >>> import torch
-        >>> SrmFilters()(torch.full((1, 3, 16, 16), 0.5))[0, :, 8, 8].abs().max().item() < 1e-5  # a flat image has no residual
+        >>> flat = torch.full((1, 3, 16, 16), 0.5)
+        >>> SrmFilters()(flat)[0, :, 8, 8].abs().max().item() < 1e-5  # a flat image has no residual
         True
     """
 
