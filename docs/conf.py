@@ -23,6 +23,7 @@ exclude_patterns = ["**/scripts/*"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
+toc_object_entries = False  # the navigation holds pages; hundreds of classes in it would slow down every page
 
 default_role = "code"  # docstrings write `name`, as Markdown does
 autodoc_typehints = "description"
@@ -45,7 +46,8 @@ def inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 def block(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula on a line of its own, which scrolls where the window is narrower."""
-    translator.body.append(f'<div class="math-block">{convert(node.astext(), display="block")}</div>')
+    formula = convert(node.astext(), display="block")
+    translator.body.append(f'<div style="overflow-x: auto; overflow-y: hidden">{formula}</div>')
     raise nodes.SkipNode
 
 

@@ -1,9 +1,9 @@
 """Every code block of the README and the docs runs, and every link leads somewhere.
 
-In a page's order, in a folder with clips of its own. `bash` blocks are commands: `make` targets must exist,
-`outpaint-lightning` lines run in-process, cut short by options added here. `python` blocks run. A block that begins with
-the name of a file (`# my_net.py`) is saved under it. `console` blocks are records of runs whose data is elsewhere, or
-lines of other programs; commands of ours in them must exist.
+In a page's order, in a folder with clips of its own. `bash` blocks are commands: `make` targets must exist, and lines of
+`outpaint-lightning` run in-process, cut short by options added here. `python` blocks run. A block that begins with the
+name of a file (`# my_net.py`) is saved under it. `console` blocks are records of runs whose data is elsewhere, or lines
+of other programs; commands of ours in them must exist.
 
 The pages "Add a ..." run in a folder of their own, where a stranger would begin: it holds the shipped configs and, but
 for the page that makes one, the small dataset of "Add a net".
