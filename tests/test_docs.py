@@ -27,7 +27,10 @@ FORGE_FIRST = ("dataset.md", "commands.md", "audit-data.md", "protocols.md")  # 
 
 TINY = ("--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1")
 LOCALIZER = {
-    "fit": ("--data.workers=0", "--data.batch_size=2", "--data.crop=[128,128]", "--model.net.updates=1", *TINY[:2]),
+    "fit": (
+        *("--data.workers=0", "--data.batch_size=2", "--data.crop=[128,128]", "--model.net.updates=1"),
+        *("--trainer.max_epochs=2", TINY[1]),  # 2: small.yaml validates after every second
+    ),
     "test": ("--data.workers=0",),
     "predict": ("--data.workers=0",),
     "forge": ("--workers=1",),
