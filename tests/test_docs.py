@@ -1,6 +1,6 @@
 """Every code block of the README and the docs runs, and every link leads somewhere.
 
-In a page's order, in a folder with clips of its own. `bash` blocks are commands: `make` targets must exist, and lines of
+In a page's order, in a folder with clips of its own. `bash` blocks are commands: `make` targets must exist, lines of
 `outpaint-lightning` run in-process, cut short by options added here. `python` blocks run. A block that begins with the
 name of a file (`# my_net.py`) is saved under it. `console` blocks are records of runs whose data is elsewhere, or lines
 of other programs; commands of ours in them must exist.
