@@ -41,8 +41,9 @@ types: setup ## mypy in strict mode
 unit: setup ## the tests alone
 	$(BIN)/pytest
 
-docs: setup ## render docs/ to site/
-	$(BIN)/python docs/build.py
+docs: setup ## render docs/ to site/index.html
+	$(BIN)/sphinx-build -q -W --keep-going docs site
+	@echo site/index.html
 
 bench: setup ## speed against peers, as ratios
 	for script in raft forge audit; do $(BIN)/python benchmarks/$$script.py || exit 1; done

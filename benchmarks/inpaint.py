@@ -98,7 +98,9 @@ def main() -> int:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--clips", nargs="+", metavar="NAME", help=f"of CLIPS (default: the first {MOST_CLIPS})")
     completion = parser.add_mutually_exclusive_group()
-    completion.add_argument("--fill", default="harmonic", help="see docs/inpainting.md (default: %(default)s)")
+    completion.add_argument(
+        "--fill", default="harmonic", help="see docs/how-to/inpaint-a-video.md (default: %(default)s)"
+    )
     completion.add_argument("--ckpt_path", help="checkpoint or run folder of a flow refiner")
     parser.add_argument("--seed", type=int, default=0, help="of the places of the rectangles (default: %(default)s)")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The pictures and the table of docs/augmentations.md, from rendered clips.
+"""The pictures and the table of docs/how-to/augment.md, from rendered clips.
 
 python docs/pictures/augmentations.py [FOLDER]
 """

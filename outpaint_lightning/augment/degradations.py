@@ -23,6 +23,13 @@ class RandomDownscale(RandomAugmentation):
 
     Raises:
         InputError: the range is none, or not within (0, 1].
+
+    Example:
+        >>> import torch
+        >>> batch = {"image": torch.rand(1, 2, 3, 32, 32), "mask": torch.zeros(1, 2, 1, 32, 32)}
+        >>> soft = RandomDownscale(scale=(0.5, 0.5), p=1.0)(batch)["image"]
+        >>> soft.shape == batch["image"].shape, bool(soft.std() < batch["image"].std())
+        (True, True)
     """
 
     def __init__(self, scale: tuple[float, float] = (0.5, 1.0), p: float = 0.5) -> None:
@@ -58,6 +65,13 @@ class RandomSensorNoise(RandomAugmentation):
 
     Raises:
         InputError: the range is none, or below 0.
+
+    Example:
+        >>> import torch
+        >>> batch = {"image": torch.full((1, 2, 3, 64, 64), 0.5), "mask": torch.zeros(1, 2, 1, 64, 64)}
+        >>> noisy = RandomSensorNoise(deviation=(0.1, 0.1), p=1.0)(batch)["image"]
+        >>> round(noisy.std().item(), 2), torch.equal(noisy[:, 0], noisy[:, 1])  # new noise in each frame
+        (0.1, False)
     """
 
     def __init__(self, deviation: tuple[float, float] = (0.0, 0.03), p: float = 0.5) -> None:

@@ -21,6 +21,15 @@ class DeviceAugmentation(nn.Module):
         augmentations: modules, applied in order.
         seed: of the draws. A draw depends on (seed, step, rank) only, so it differs between processes, is the same
             after a resume, and leaves the global random state alone.
+
+    Example:
+        >>> import torch
+        >>> from kornia.augmentation import RandomHorizontalFlip
+        >>> batch = {"image": torch.rand(3, 2, 3, 8, 8), "mask": torch.zeros(3, 2, 1, 8, 8)}
+        >>> augment = DeviceAugmentation([RandomHorizontalFlip(p=0.5)], seed=1)
+        >>> first, again = (augment(batch, step=7, rank=0)["image"] for _ in range(2))  # a step always draws the same
+        >>> torch.equal(first, again)
+        True
     """
 
     def __init__(self, augmentations: Sequence[nn.Module], seed: int = 0) -> None:

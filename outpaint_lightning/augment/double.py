@@ -19,6 +19,14 @@ class DoubleSamples(nn.Module):
     Args:
         augmentation: of the copy: Kornia's, or a module that takes and returns batches. Give it `p: 1`, or some
             samples come twice as they are.
+
+    Example:
+        >>> import torch
+        >>> from kornia.augmentation import RandomHorizontalFlip
+        >>> batch = {"image": torch.rand(3, 2, 3, 8, 8), "mask": torch.zeros(3, 2, 1, 8, 8)}
+        >>> doubled = DoubleSamples(RandomHorizontalFlip(p=1.0))(batch)["image"]
+        >>> torch.equal(doubled[:3], batch["image"]), torch.equal(doubled[3:], batch["image"].flip(-1))
+        (True, True)
     """
 
     def __init__(self, augmentation: nn.Module) -> None:

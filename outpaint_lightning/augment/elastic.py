@@ -37,11 +37,19 @@ class RandomElasticDeformation(RandomAugmentation):
             below 0.48 of it).
         locked_borders: how many outer rings of control points stay where they are: 0, 1 or 2, as in TorchIO. With 2
             the frame's edge moves by about a sixth of `max_displacement` at most; with less it moves as far as the
-            rest, and much more of the frame is filled: see docs/augmentations.md.
+            rest, and much more of the frame is filled: see docs/how-to/augment.md.
         p: probability with which a sample is deformed.
 
     Raises:
         InputError: an option is out of range, would move nothing, or the batch has flow, which does not follow.
+
+    Example:
+        >>> import torch
+        >>> batch = {"image": torch.rand(2, 2, 3, 64, 64), "mask": torch.zeros(2, 2, 1, 64, 64)}
+        >>> bend = RandomElasticDeformation(num_control_points=7, max_displacement=(4, 4), p=1.0)
+        >>> control_points = bend.sample(batch_size=2)  # the draw, which can be applied again
+        >>> torch.equal(bend.apply_to(batch, control_points)["image"], bend.apply_to(batch, control_points)["image"])
+        True
     """
 
     def __init__(

@@ -22,6 +22,13 @@ class TimeWarp(RandomAugmentation):
 
     Raises:
         InputError: the batch has one of the flows and lacks the other, which a reversed window needs.
+
+    Example:
+        >>> import torch
+        >>> image = torch.tensor([0.1, 0.9]).view(1, 2, 1, 1, 1).expand(1, 2, 3, 4, 4)
+        >>> batch = {"image": image, "mask": torch.zeros(1, 2, 1, 4, 4)}
+        >>> [round(frame.mean().item(), 1) for frame in TimeWarp(p=1.0)(batch)["image"][0]]
+        [0.9, 0.1]
     """
 
     def __init__(self, p: float = 0.1) -> None:

@@ -21,8 +21,8 @@ from outpaint_lightning.types import Batch, InputError, did_you_mean
 class ProtocolReport(Callback):
     """Write `<run>/test/protocols.json`: what each protocol makes of the maps of a test, and print it.
 
-    A frame is judged as the net gives it, before any threshold of ours; docs/protocols.md has what each does. An
-    undefined number is null. Serves localizers.
+    A frame is judged as the net gives it, before any threshold of ours; docs/explanation/protocols.md has
+    what each does. An undefined number is null. Serves localizers.
 
     Args:
         protocols: names of `PROTOCOLS`; None takes them all.

@@ -33,6 +33,15 @@ class EpochSampler(DistributedSampler[Any]):
 
     Raises:
         InputError: there are fewer windows than processes.
+
+    Example:
+        >>> sampler = EpochSampler(range(6), batch_size=2, seed=0)
+        >>> first = [index for _, index in sampler]
+        >>> sorted(first)
+        [0, 1, 2, 3, 4, 5]
+        >>> sampler.set_epoch(1)
+        >>> first == [index for _, index in sampler]  # another order in another epoch
+        False
     """
 
     def __init__(
@@ -65,6 +74,10 @@ class OrderedSampler(DistributedSampler[Any]):
         batch_size: of one process.
         processes: how many there are.
         rank: of this process, from 0.
+
+    Example:
+        >>> list(OrderedSampler(range(4), batch_size=2, processes=2, rank=1))  # the second of two whole batches
+        [2, 3]
     """
 
     def __init__(self, dataset: Dataset[Any], batch_size: int, processes: int = 1, rank: int = 0) -> None:

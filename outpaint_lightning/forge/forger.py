@@ -19,7 +19,22 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Forger:
-    """A mask sampler, a fill and a seam."""
+    """A mask sampler, a fill and a seam.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.fills import Replicate
+        >>> from outpaint_lightning.forge.masks import BoxMask
+        >>> from outpaint_lightning.forge.seams import HardSeam
+        >>> rng = np.random.default_rng(0)
+        >>> footage = Footage(rng.integers(0, 256, (2, 40, 60, 3), dtype=np.uint8))
+        >>> forger = Forger(BoxMask(), Replicate(), HardSeam())
+        >>> forger.name
+        'box/replicate/hard'
+        >>> forged, mask = replay(footage, forger.sample(rng, footage))
+        >>> bool((forged == footage.frames)[~mask].all())  # nothing changes outside the mask
+        True
+    """
 
     mask: MaskSampler
     fill: Fill

@@ -26,6 +26,10 @@ class Footage:
         frames: the authentic clip, uint8 `T H W 3`; a photo has T = 1.
         objects: masks of an object in it, bool `T H W`, for the parts that need `objects`.
         donor: frames of another source, uint8 `T' H' W' 3`, for the parts that need a `donor`.
+
+    Example:
+        >>> Footage.blank(frames=8, height=96, width=128).shape
+        (8, 96, 128)
     """
 
     frames: NDArray[np.uint8]

@@ -37,7 +37,16 @@ class Seam(ClipFreePart, ABC):
 
 @dataclass(frozen=True)
 class HardSeam(Seam):
-    """The fill as it is, up to the edge."""
+    """The fill as it is, up to the edge.
+
+    Example:
+        >>> import numpy as np
+        >>> original, filled = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 200, np.uint8)
+        >>> mask = np.zeros((1, 4, 4), bool)
+        >>> mask[..., 2:] = True
+        >>> HardSeam().composite(original, filled, mask, {})[0, 0, :, 0].tolist()
+        [0, 0, 200, 200]
+    """
 
     name = "hard"
 

@@ -78,6 +78,16 @@ class FrameFolder(Clip):
 
     Attributes:
         files: the frames' paths, in order.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from outpaint_lightning.io import write_image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for number in (2, 10):  # natural order: 2 before 10
+        ...         write_image(f"{folder}/{number}.png", np.full((4, 6, 3), number, np.uint8))
+        ...     FrameFolder(folder).read([0, 1])[:, 0, 0, 0].tolist()
+        [2, 10]
     """
 
     def __init__(self, path: StrPath, fps: float = 25.0) -> None:

@@ -26,7 +26,15 @@ _VISION = re.compile(r"D\d{2}_V_(flat|indoor|outdoor)(?:_?(?:YT|WA))?_(still|mov
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """One clip of a dataset."""
+    """One clip of a dataset.
+
+    Example:
+        >>> from pathlib import Path
+        >>> frames = Path("frames/pan__1")
+        >>> entry = ClipEntry("pan__1", "train", "indoor", "move", "pan", "border/telea/hard", frames, masks=None)
+        >>> f"{entry.scene}/{entry.camera}", entry.source
+        ('indoor/move', 'pan')
+    """
 
     clip: str
     split: str

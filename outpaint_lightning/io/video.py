@@ -298,6 +298,17 @@ class VideoWriter:
     """Write frames to a video file; a context manager, whose file appears under its name when the block ends well.
 
     Sizes are kept exactly: even ones are stored as `yuv420p`, which plays everywhere, odd ones as `yuv444p`.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with VideoWriter(f"{folder}/clip.mp4", height=64, width=96, fps=25) as video:
+        ...         for level in (50, 100, 150):
+        ...             video.write(np.full((64, 96, 3), level, np.uint8))
+        ...     clip = VideoFile(f"{folder}/clip.mp4")
+        ...     len(clip), clip.height, clip.width, clip.fps
+        (3, 64, 96, 25.0)
     """
 
     def __init__(

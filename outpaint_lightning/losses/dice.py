@@ -53,6 +53,12 @@ class SequenceCrossEntropyDice(SequenceCriterion):
 
     Raises:
         InputError: gamma outside (0, 1], a negative dice_weight, or weights that are not two positive numbers.
+
+    Example:
+        >>> import torch
+        >>> even, mask = torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)  # probability 0.5 everywhere
+        >>> round(SequenceCrossEntropyDice()([even], mask)["loss/dice"].item(), 4)  # 1 - (2 * 8 + 1) / (8 + 16 + 1)
+        0.32
     """
 
     def __init__(

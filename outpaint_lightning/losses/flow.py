@@ -145,6 +145,10 @@ class MovingWeights(UpdateWeights):
 
     Raises:
         InputError: one of them is not positive.
+
+    Example:
+        >>> MovingWeights(every=1000)(5, step=3000).argmax().item()  # the third update, after three times 1000 steps
+        2
     """
 
     def __init__(self, every: float = 1000.0, width: float = 0.5) -> None:
@@ -160,7 +164,12 @@ class MovingWeights(UpdateWeights):
 
 
 class SquaredWeights(UpdateWeights):
-    """Update t = 0, 1, ... weighs (t + 1)^2 by the sum of all: equation 4, which prints that as a factor."""
+    """Update t = 0, 1, ... weighs (t + 1)^2 by the sum of all: equation 4, which prints that as a factor.
+
+    Example:
+        >>> SquaredWeights()(3, step=0).mul(14).tolist()  # 1, 4 and 9 of their sum
+        [1.0, 4.0, 9.0]
+    """
 
     def forward(self, updates: int, step: int) -> Tensor:  # noqa: ARG002 (the same at every step)
         """Return the weights."""
@@ -176,6 +185,11 @@ class ExponentialWeights(UpdateWeights):
 
     Raises:
         InputError: gamma outside (0, 1].
+
+    Example:
+        >>> weights = ExponentialWeights(gamma=0.5)(3, step=0)
+        >>> (weights / weights[-1]).tolist()
+        [0.25, 0.5, 1.0]
     """
 
     def __init__(self, gamma: float = 0.8) -> None:

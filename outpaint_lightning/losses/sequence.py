@@ -89,7 +89,15 @@ class SequenceCriterion(nn.Module, ABC):
 
 
 class SequenceCrossEntropy(SequenceCriterion):
-    """`cross_entropy` of every update: the source's loss."""
+    """`cross_entropy` of every update: the source's loss.
+
+    Example:
+        >>> import torch
+        >>> even, mask = torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)  # probability 0.5 everywhere
+        >>> terms = SequenceCrossEntropy(gamma=0.5)([even, even], mask)
+        >>> round(terms["loss"].item(), 4), round(terms["loss/last_update"].item(), 4)  # 1.5 log 2, log 2
+        (1.0397, 0.6931)
+    """
 
     def update_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
         """Return the cross-entropy of one update."""

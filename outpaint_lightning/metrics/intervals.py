@@ -14,7 +14,12 @@ _BATCH = 10_000_000  # numbers drawn at once, 80 MB
 
 
 class Interval(NamedTuple):
-    """A mean with its confidence interval; None where it is undefined."""
+    """A mean with its confidence interval; None where it is undefined.
+
+    Example:
+        >>> bootstrap_interval([0.5, 0.5, None])  # None: a video whose F1 is undefined
+        Interval(mean=0.5, low=0.5, high=0.5, videos=2)
+    """
 
     mean: float | None
     low: float | None

@@ -51,6 +51,14 @@ class FrameCounts(FrameTable):
     Args:
         frames: number of frames of each video.
         predictors: how many masks are judged against the same truth.
+
+    Example:
+        >>> import torch
+        >>> counts = FrameCounts(frames=[1])  # one video of one frame
+        >>> truth = torch.tensor([[True, True], [False, False]])
+        >>> counts.update(0, 0, torch.tensor([[[True, False], [True, False]]]), truth)
+        >>> scores(counts.compute()[..., :4])["f1"].tolist()  # one hit, one false positive, one miss
+        [[0.5]]
     """
 
     def __init__(self, frames: Sequence[int], predictors: int = 1) -> None:

@@ -1,7 +1,8 @@
 """What "F1" is in the code bases of the field, one class each, to compare papers on the same maps.
 
 Each class follows what that code computes, its oddities included; none of the code is theirs. Where a code base leaves
-something open, or reads files where we have maps, the class says what was decided. `docs/protocols.md` has the table.
+something open, or reads files where we have maps, the class says what was decided.
+`docs/explanation/protocols.md` has the table.
 
 A protocol is fed frames of one video at a time and keeps a few numbers a frame, never the maps:
 
@@ -93,6 +94,13 @@ class Source(Protocol):
     `f1@0.5/<category>` for each category; the same for 0.4. The code is closed. Decided here: a pixel is forged from
     the threshold on; counts are summed over a video's frames before F1 is taken; the variance is the population's;
     videos without forged pixels are left out.
+
+    Example:
+        >>> import torch
+        >>> protocol = Source()
+        >>> protocol.update(torch.tensor([[[0.9, 0.45]]]), torch.tensor([[[True, True]]]), video="D01")
+        >>> {name: round(value, 3) for name, value in protocol.compute().items() if name.startswith("f1@")}
+        {'f1@0.5': 0.667, 'f1@0.4': 1.0}
     """
 
     thresholds = (0.5, 0.4)
@@ -233,6 +241,14 @@ class TruFor(Protocol):
     `image_auc` and `image_balanced_accuracy` (above 0.5) are over all images. Their integrity score comes from a
     network; decided here: it is `frame_scores`, the mean of the highest 1 % of the map. With one class the AUC is NaN,
     where scikit-learn raises, and the accuracy is that class's.
+
+    Example:
+        >>> import torch
+        >>> protocol, truth = TruFor(), torch.zeros(1, 64, 64, dtype=torch.bool)
+        >>> truth[:, :, :32] = True
+        >>> protocol.update(1.0 - truth.float(), truth, video="D01")  # exactly inverted
+        >>> protocol.compute()["f1_fixed"]
+        1.0
     """
 
     names = ("f1_best", "f1_fixed", "score", "forged")

@@ -66,6 +66,14 @@ class FrameScores(FrameTable):
 
     Args:
         frames: number of frames of each video.
+
+    Example:
+        >>> import torch
+        >>> scores = FrameScores(frames=[2])
+        >>> scores.update(0, 0, torch.full((4, 4), 0.9), torch.ones(4, 4, dtype=torch.bool))
+        >>> scores.update(0, 1, torch.full((4, 4), 0.2), torch.zeros(4, 4, dtype=torch.bool))
+        >>> scores.compute()["frame_auroc"]
+        1.0
     """
 
     def __init__(self, frames: Sequence[int]) -> None:

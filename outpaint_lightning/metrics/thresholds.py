@@ -31,6 +31,13 @@ class ThresholdCounts(FrameTable):
 
     Raises:
         InputError: the thresholds are not ascending within (0, 1).
+
+    Example:
+        >>> import torch
+        >>> counts = ThresholdCounts(frames=[1], thresholds=[0.3, 0.6])
+        >>> counts.update(0, 0, torch.tensor([[0.9, 0.4]]), torch.tensor([[True, False]]))
+        >>> threshold_curve(counts.compute()).tolist()  # at 0.3 the second pixel is a false positive
+        [0.6666666666666666, 1.0]
     """
 
     grid: Tensor

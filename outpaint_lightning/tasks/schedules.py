@@ -15,6 +15,13 @@ class OneCycle(OneCycleLR):
         optimizer: its learning rate is the cycle's highest.
         total_steps: optimizer steps of the whole training, given by the task.
         pct_start: share of the steps spent warming up; 0.05 is RAFT's.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        >>> schedule = OneCycle(optimizer, total_steps=100, pct_start=0.05)
+        >>> schedule.get_last_lr()[0] < 0.1  # the warm-up begins below the learning rate
+        True
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, pct_start: float = 0.05) -> None:

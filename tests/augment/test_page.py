@@ -1,4 +1,4 @@
-"""docs/augmentations.md: its YAML works as it stands, and its script draws its pictures."""
+"""docs/how-to/augment.md: its YAML works as it stands, and its script draws its pictures."""
 
 import re
 import runpy
@@ -12,7 +12,7 @@ from torch import nn
 from outpaint_lightning.augment import DeviceAugmentation
 from outpaint_lightning.io import image_size
 
-PAGE = (REPOSITORY / "docs" / "augmentations.md").read_text()
+PAGE = (REPOSITORY / "docs" / "how-to" / "augment.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 META = {"frames": [0, 1]}
 

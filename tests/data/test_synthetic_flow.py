@@ -145,7 +145,7 @@ def test_flow_scenes_repeat_and_differ_and_everything_in_them_moves():
         assert np.isfinite(flow.forward).all()
         assert all(layer.motion.acceleration != (0, 0) for layer in scene.layers[1:])
     assert counts == {1, 2, 3}
-    assert 1 < np.mean(lengths) < 2.5  # 1.7 px, as the tables of docs/refiner.md were made
+    assert 1 < np.mean(lengths) < 2.5  # 1.7 px, as the tables of docs/explanation/refiner.md were made
 
 
 def test_the_background_fills_every_frame_of_a_long_flow_scene():

@@ -25,7 +25,7 @@ SLOWEST = 0.3  # as a share of the fastest
 AT_TARGET = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP  # the matrix says where in the source a pixel's value is
 
 # Largest values either way, in pixels, radians and logarithms of size a frame. With them, the mean length of a vector
-# in a hole is near 2 px on frames of 96 x 128 (docs/refiner.md).
+# in a hole is near 2 px on frames of 96 x 128 (docs/explanation/refiner.md).
 PAN, PAN_ACCELERATION, CAMERA_SPIN, ZOOM = 1.8, 0.1, 0.015, 0.015
 SPEED, ACCELERATION, SPIN, GROWTH = 5.0, 0.3, 0.1, 0.04
 

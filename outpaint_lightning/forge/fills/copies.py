@@ -66,7 +66,17 @@ class PaintedFill(Fill):
 
 @dataclass(frozen=True)
 class Replicate(PaintedFill):
-    """The nearest known pixel: a border is the outermost known row or column drawn out, as a decoder pads a frame."""
+    """The nearest known pixel: a border is the outermost known row or column drawn out, as a decoder pads a frame.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> frames = np.broadcast_to(np.arange(10, dtype=np.uint8)[:, None], (1, 10, 10, 3))
+        >>> mask = np.zeros((1, 10, 10), bool)
+        >>> mask[:, :, :3] = True  # the left border
+        >>> Replicate().apply(Footage(frames), mask, {})[0, 0, :5, 0].tolist()
+        [3, 3, 3, 3, 4]
+    """
 
     name = "replicate"
 

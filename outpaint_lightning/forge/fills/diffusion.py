@@ -44,6 +44,16 @@ class Telea(_OpenCV):
 
     Attributes:
         radius: Smallest and largest neighbourhood that a pixel is made from, in pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> frames, mask = np.full((1, 20, 20, 3), 90, np.uint8), np.zeros((1, 20, 20), bool)
+        >>> mask[:, 5:10, 5:10] = True
+        >>> fill = Telea()
+        >>> filled = fill.apply(Footage(frames), mask, fill.sample(np.random.default_rng(0)))
+        >>> bool((filled == frames)[~mask].all()), bool(np.abs(filled[mask].mean() - 90) < 10)  # nearly flat
+        (True, True)
     """
 
     name = "telea"
@@ -74,7 +84,18 @@ class _Diffusion(PaintedFill):
 
 
 class Harmonic(_Diffusion):
-    """A membrane over the hole: as smooth as can be, without any value beyond those at the edge."""
+    """A membrane over the hole: as smooth as can be, without any value beyond those at the edge.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> ramp = np.broadcast_to(np.arange(0, 200, 10, dtype=np.uint8)[:, None], (1, 20, 20, 3))
+        >>> mask = np.zeros((1, 20, 20), bool)
+        >>> mask[:, 5:10, 5:10] = True
+        >>> filled = Harmonic().apply(Footage(ramp), mask, {})
+        >>> int(np.abs(filled.astype(int) - ramp).max()) <= 1  # a ramp is harmonic
+        True
+    """
 
     name = "harmonic"
     order = 1

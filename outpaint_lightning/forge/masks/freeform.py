@@ -218,6 +218,14 @@ class BlobMask(_Outline):
     Attributes:
         knots: Fewest and most radii, evenly spaced.
         radius: Shortest and longest radius, in proportion to one another; the area gives the scale.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> blob, footage = BlobMask(area=(0.1, 0.2)), Footage.blank(frames=2, height=64, width=64)
+        >>> mask = blob.render(blob.sample(np.random.default_rng(0), footage), footage)
+        >>> bool(0.05 < mask.mean() < 0.25)
+        True
     """
 
     name = "blob"

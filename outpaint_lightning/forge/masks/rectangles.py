@@ -23,6 +23,14 @@ class BorderMask(MaskSampler):
         width: Narrowest and widest border, as a fraction of the frame's width (left, right) or height (top, bottom).
         drift: Probability that the widths change over the clip.
         max_drift: Largest change from the first frame to the last, in the unit of `width`.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> border, footage = BorderMask(sides=(4, 4)), Footage.blank(frames=1, height=40, width=40)
+        >>> mask = border.render(border.sample(np.random.default_rng(0), footage), footage)[0]
+        >>> bool(mask[0].all() and mask[-1].all() and not mask[20, 20])
+        True
     """
 
     name = "border"
@@ -76,6 +84,14 @@ class BoxMask(MaskSampler):
         aspect: Smallest and largest width / height of the box, drawn log-uniformly.
         drift: Probability that the box moves over the clip.
         max_drift: Farthest way from the first frame to the last, as a fraction of the frame's width and height.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> box, footage = BoxMask(area=(0.25, 0.25), drift=0.0), Footage.blank(frames=3, height=40, width=40)
+        >>> mask = box.render(box.sample(np.random.default_rng(0), footage), footage)
+        >>> mask.shape, round(float(mask.mean()), 1)
+        ((3, 40, 40), 0.2)
     """
 
     name = "box"

@@ -42,6 +42,12 @@ class RegionDetector(nn.Module):
 
     Raises:
         InputError: see `Backbone`.
+
+    Example:
+        >>> import torch
+        >>> output = RegionDetector("resnet18", segmentation=True)(torch.rand(2, 1, 3, 64, 96))
+        >>> output.logit.shape, output.box.shape, output.mask.shape
+        (torch.Size([2]), torch.Size([2, 4]), torch.Size([2, 1, 64, 96]))
     """
 
     def __init__(

@@ -53,7 +53,16 @@ class Fill(nn.Module, ABC):
 
 
 class ZeroFill(Fill):
-    """No motion."""
+    """No motion.
+
+    Example:
+        >>> import torch
+        >>> flow, hidden = torch.ones(1, 1, 2, 5, 5), torch.zeros(1, 1, 2, 5, 5)
+        >>> hidden[..., 2, 2] = 1
+        >>> forward, backward = ZeroFill()(flow, flow, hidden)
+        >>> forward[0, 0, 0, 2].tolist()
+        [1.0, 1.0, 0.0, 1.0, 1.0]
+    """
 
     def fill_window(
         self,
@@ -103,7 +112,16 @@ def _nearest_in_time(flow: Tensor, lost: Tensor) -> Tensor:
 
 
 class NearestFill(FramewiseFill):
-    """The vector of the nearest known pixel."""
+    """The vector of the nearest known pixel.
+
+    Example:
+        >>> import torch
+        >>> flow, hidden = torch.ones(1, 1, 2, 5, 5), torch.zeros(1, 1, 2, 5, 5)
+        >>> hidden[..., 2, 2] = 1
+        >>> forward, backward = NearestFill()(flow, flow, hidden)
+        >>> forward[0, 0, 0, 2].tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
 
     def fill(self, field: Tensor, hole: Tensor) -> Tensor:
         """Return `nearest(field, hole)`."""
@@ -121,6 +139,15 @@ class HarmonicFill(FramewiseFill):
 
     Raises:
         InputError: the tolerance is not positive, or the border has another name.
+
+    Example:
+        >>> import torch
+        >>> flow = torch.arange(5.0).expand(1, 1, 2, 5, 5)  # a ramp, which is harmonic
+        >>> hidden = torch.zeros(1, 1, 2, 5, 5)
+        >>> hidden[..., 2, 1:4] = 1
+        >>> forward, backward = HarmonicFill()(flow, flow, hidden)
+        >>> forward[0, 0, 0, 2].round(decimals=2).tolist()
+        [0.0, 1.0, 2.0, 3.0, 4.0]
     """
 
     def __init__(self, border: Literal["neumann", "linear"] = "neumann", tolerance: float = 1e-3) -> None:

@@ -190,6 +190,14 @@ class FlowRefiner(nn.Module):
 
     Raises:
         InputError: an option is not as described.
+
+    Example:
+        >>> import torch
+        >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> refinement = FlowRefiner(channels=4, steps=2)(flow, flow, hidden)
+        >>> len(refinement.forward), refinement.forward[-1].shape  # the fill and two updates
+        (3, torch.Size([1, 2, 2, 16, 16]))
     """
 
     def __init__(

@@ -42,7 +42,15 @@ class MaskRule(nn.Module, ABC):
 
 
 class BinaryRule(MaskRule):
-    """1 where anything is known. Source: Liu et al. (ECCV 2018, arXiv:1804.07723), equation 2."""
+    """1 where anything is known. Source: Liu et al. (ECCV 2018, arXiv:1804.07723), equation 2.
+
+    Example:
+        >>> import torch
+        >>> confidence = torch.zeros(1, 1, 3, 3)
+        >>> confidence[..., 0, 0] = 0.2
+        >>> BinaryRule()(confidence, torch.ones(1, 1, 3, 3))[0, 0].tolist()
+        [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
 
     def forward(self, confidence: Tensor, exists: Tensor) -> Tensor:  # noqa: ARG002 (what does not exist is not known)
         """Return `max(confidence) > 0` over the window."""
@@ -50,7 +58,14 @@ class BinaryRule(MaskRule):
 
 
 class MeanRule(MaskRule):
-    """The mean confidence of what exists."""
+    """The mean confidence of what exists.
+
+    Example:
+        >>> import torch
+        >>> half = torch.full((1, 1, 3, 3), 0.5)
+        >>> MeanRule()(half, torch.ones(1, 1, 3, 3))[0, 0, 1].round(decimals=3).tolist()  # a mean of equal values
+        [0.5, 0.5, 0.5]
+    """
 
     def forward(self, confidence: Tensor, exists: Tensor) -> Tensor:
         """Return the mean of the window."""
@@ -169,6 +184,13 @@ class PartialConv2d(nn.Module):
         out_channels: of the result.
         rule: makes the rule from the number of groups: a `MaskRule`.
         groups: number of confidences of a pixel, each for as many consecutive channels.
+
+    Example:
+        >>> import torch
+        >>> layer = PartialConv2d(2, 4, MeanRule)
+        >>> features, confidence = layer(torch.rand(1, 2, 8, 8), torch.ones(1, 1, 8, 8), torch.ones(1, 1, 8, 8))
+        >>> features.shape, confidence.shape
+        (torch.Size([1, 4, 8, 8]), torch.Size([1, 1, 8, 8]))
     """
 
     def __init__(self, channels: int, out_channels: int, rule: Callable[[int], MaskRule], groups: int = 1) -> None:

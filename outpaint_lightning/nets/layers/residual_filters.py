@@ -32,6 +32,12 @@ class SrmFilters(nn.Module):
 
     Raises:
         InputError: the truncation is not positive.
+
+    Example:
+        >>> import torch
+        >>> flat = torch.full((1, 3, 16, 16), 0.5)
+        >>> SrmFilters()(flat)[0, :, 8, 8].abs().max().item() < 1e-5  # a flat image has no residual
+        True
     """
 
     kernels: Tensor
@@ -72,6 +78,11 @@ class BayarConv(nn.Module):
 
     Raises:
         InputError: fewer than one filter, or a size that is even or below 3.
+
+    Example:
+        >>> import torch
+        >>> BayarConv(filters=3)(torch.rand(1, 3, 16, 16)).shape
+        torch.Size([1, 3, 16, 16])
     """
 
     def __init__(self, filters: int = 3, size: int = 5) -> None:

@@ -67,6 +67,12 @@ class RaftLocalizer(nn.Module):
 
     Raises:
         InputError: there is no such head, or the weights cannot be read, downloaded or do not belong to this variant.
+
+    Example:
+        >>> import torch
+        >>> net = RaftLocalizer("small", updates=2)
+        >>> [tuple(logits.shape) for logits in net(torch.rand(1, 2, 3, 130, 140))]
+        [(1, 2, 130, 140), (1, 2, 130, 140)]
     """
 
     def __init__(

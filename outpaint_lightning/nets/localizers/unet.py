@@ -76,6 +76,12 @@ class UNet(UShape):
 
     Raises:
         InputError: width is not a positive multiple of 8, depth is negative or frames is below 1.
+
+    Example:
+        >>> import torch
+        >>> (logits,) = UNet(width=8, depth=2)(torch.rand(1, 2, 3, 50, 70))
+        >>> logits.shape
+        torch.Size([1, 2, 50, 70])
     """
 
     def __init__(self, width: int = 16, depth: int = 4, frames: int = 2, residual: nn.Module | None = None) -> None:
