@@ -6,8 +6,8 @@ from support import REPOSITORY
 
 PACKAGE = REPOSITORY / "outpaint_lightning"
 LAYERS = (
-    {"types", "geometry"},
-    {"io", "processes", "pages"},
+    {"types", "geometry", "verbs"},
+    {"io", "processes", "pages", "settings"},
     {"results", "pictures", "motion", "checkpoints"},
     {"forge", "augment", "nets"},
     {"losses", "metrics"},
@@ -17,7 +17,7 @@ LAYERS = (
     {"experiment"},
     {"sweep"},  # checks and runs experiments
     {"cli"},
-    {"demo", "__main__"},
+    {"demo", "__main__", "__init__"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -1,4 +1,4 @@
-"""Turn jsonargparse's nested messages into one line with the nearest valid name."""
+"""Turn what jsonargparse, OmegaConf, Lightning and torch raise into one line with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from outpaint_lightning.types import did_you_mean
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
+
+from outpaint_lightning.types import InputError, did_you_mean
 
 # Lines that only repeat the given value or the alternatives of a union.
 _NOISE = re.compile(
@@ -23,6 +27,50 @@ def one_line(message: str) -> str:
             return explain(match, message)
     lines = [line.strip(" -") for line in message.splitlines() if not _NOISE.search(line)]
     return " ".join(filter(None, lines))
+
+
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn what is raised for a config that cannot be resolved, or by a constructor, into an InputError.
+
+    jsonargparse wraps a constructor's words in its own.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OmegaConfBaseException as error:
+        raise InputError(f"config: {str(error).splitlines()[0]}") from error
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {str(error).splitlines()[0]}") from error
+    except ValueError as error:
+        raise InputError(one_line(str(error))) from error
+
+
+@contextmanager
+def run_errors(ckpt_path: str | None) -> Iterator[None]:
+    """Turn what is raised while a command runs into an InputError, where the user can mend it.
+
+    Args:
+        ckpt_path: the checkpoint that is loaded, for messages.
+
+    Raises:
+        InputError: bad input, also of a worker process; weights of another net; settings that do not go together.
+        KeyboardInterrupt: the user stopped it, after which Lightning leaves by SystemExit.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    except InputError as error:  # from a worker process it comes with that process's traceback before it
+        raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
+    except MisconfigurationException as error:
+        raise InputError(str(error).splitlines()[0]) from error
+    except RuntimeError as error:
+        first, _, detail = str(error).partition("\n")
+        if "loading state_dict" not in first:
+            raise
+        raise InputError(f"{ckpt_path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
 
 
 def _option(match: re.Match[str], message: str) -> str:
