@@ -77,7 +77,7 @@ def _option(match: re.Match[str], message: str) -> str:
     where = re.findall(r'Parser key "([\w.]+)"', message)
     prefix = ".".join(where) + ": " if where else ""
     name = match["name"]
-    return f"{prefix}no option {name!r}{did_you_mean(name, _option_names())}"
+    return f"{prefix}no option {name!r}{did_you_mean(name, _option_names() - {name})}"  # another class may have it
 
 
 def _class(match: re.Match[str], message: str) -> str:
@@ -109,14 +109,12 @@ def _classes() -> dict[str, type]:
     return {name: value for module in modules for name, value in vars(module).items() if inspect.isclass(value)}
 
 
-def _option_names() -> Iterator[str]:
+def _option_names() -> set[str]:
     """Every option of those classes and of the trainer, alone and with the prefix it has on the command line."""
     import lightning.pytorch as pl
 
+    names = {"seed_everything", "ckpt_path", "config", "overwrite", "model", "data", "trainer"}
     for prefix, owners in (("model.", _classes().values()), ("data.", _classes().values()), ("trainer.", [pl.Trainer])):
-        yield prefix.rstrip(".")
-        for owner in owners:
-            for name in inspect.signature(owner).parameters:
-                yield name
-                yield prefix + name
-    yield from ("seed_everything", "ckpt_path", "config", "overwrite")
+        options = {name for owner in owners for name in inspect.signature(owner).parameters}
+        names |= options | {prefix + name for name in options}
+    return names

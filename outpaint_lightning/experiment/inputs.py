@@ -5,6 +5,7 @@ Torch is not imported, which takes seconds: whoever misspells a name is told at 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -33,10 +34,15 @@ def find_inputs(command: str, words: Sequence[str]) -> list[str]:
     found = [*_found_configs(words)]
     if any(word.startswith(_LISTS) for word in words):
         return found
-    configs = [read_mapping(path, "an experiment") for path in _values(found, "--config", "-c")]
-    if not configs and not any(word.startswith("--model") for word in words):
+    files = [*_values(found, "--config")]
+    configs = [read_mapping(path, "an experiment") for path in files]
+    if not any(map(_names_model, configs)) and not any(
+        re.match(r"--model(\.class_path)?(=|$)", word) for word in words
+    ):
+        where = f"{files[-1]} names no model" if files else command
         raise InputError(
-            f"{command}: expected --config FILE.yaml, or the name of a shipped experiment: --config localizer/small"
+            f"{where}: expected --config FILE.yaml with a whole experiment, or the name of a shipped one: "
+            "--config localizer/small"
         )
     settings = _Settings(found, configs)
     chosen_checkpoint(
@@ -66,6 +72,12 @@ def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: 
     if named is None:
         return None if command == "fit" or fast_dev_run else find_checkpoint(run)
     return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
+
+
+def _names_model(config: Mapping[Any, Any]) -> bool:
+    """Return whether a config says of which class the model is; one that is laid over others need not."""
+    model = config.get("model")
+    return isinstance(model, str) or (isinstance(model, Mapping) and "class_path" in model)
 
 
 class _Settings:

@@ -71,7 +71,7 @@ class Factory(Generic[Made]):
     options: Mapping[str, Any]
 
     @classmethod
-    def read(cls, given: Any, base: type[Made], module: ModuleType, where: str) -> Factory[Made]:
+    def read(cls, given: Any, base: type, module: ModuleType, where: str) -> Factory[Any]:
         """Return what a YAML names, tried by making one.
 
         Args:
@@ -233,9 +233,8 @@ def read_sweep(
         InputError: there is no such file, it is no YAML, or not a sweep.
     """
     file = find_config(path, "sweeps")
-    mapping = read_mapping(file, "a sweep")
     try:
-        mapping = OmegaConf.to_container(OmegaConf.create(mapping), resolve=True)
+        mapping: Any = OmegaConf.to_container(OmegaConf.create(read_mapping(file, "a sweep")), resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(f"{file}: {str(error).splitlines()[0]}") from error
     written = mapping.get("overrides") or {}

@@ -37,8 +37,18 @@ def test_names_become_paths_and_the_rest_stays(here):
 @pytest.mark.parametrize(
     ("command", "words", "problem"),
     [
-        ("fit", [], "fit: expected --config FILE.yaml, or the name of a shipped experiment: --config localizer/small"),
+        (
+            "fit",
+            [],
+            "fit: expected --config FILE.yaml with a whole experiment, or the name of a shipped one: --config loc",
+        ),
         ("fit", ["--trainer.max_epochs", "1"], "fit: expected --config FILE.yaml"),
+        (
+            "fit",
+            ["--config", "localizer/rows/flip"],
+            "rows/flip.yaml names no model: expected --config FILE.yaml with a",
+        ),
+        ("fit", ["--config", "gone.yaml", "--model.threshold", "0.4"], "gone.yaml names no model"),
         ("fit", ["--config"], "--config: expected a YAML file, or the name of a shipped one"),
         ("fit", ["--config="], "--config: expected a YAML file"),
         ("fit", ["--config", "localizer/smal"], "localizer/smal: no such file; did you mean 'localizer/small'?"),
@@ -71,6 +81,8 @@ def test_what_is_not_there_is_named(here, command, words, problem):
         ("fit", ["--config", "refiner/small"]),  # no folder: root is null
         ("fit", ["--config", "regions/small", "--data.root", "null"]),
         ("fit", ["--model", "LocalizationTask", "--data=ClipDataModule"]),  # all of it on the command line
+        ("fit", ["--config", "localizer/rows/flip", "--model=LocalizationTask"]),
+        ("fit", ["--config", "short.yaml"]),
         ("fit", [*SMALL, "-c", "later.yaml"]),  # only known once the environment is read
         ("validate", ["--config", "localizer/carry", "--trainer.fast_dev_run", "true"]),  # a net that was never trained
         ("fit", ["--config", "localizer/small", "--data.root", "gone", "--print_config"]),  # nothing is read
@@ -79,6 +91,7 @@ def test_what_is_not_there_is_named(here, command, words, problem):
 )
 def test_what_may_be_as_it_is_passes(here, command, words):
     """Kills a check that refuses what LightningCLI would take."""
+    (here / "short.yaml").write_text("model: LocalizationTask")
     (here / "later.yaml").write_text("data: {init_args: {root: '${oc.env:WHERE}/x'}}")
     assert len(find_inputs(command, words)) == len(words)
 
