@@ -2,8 +2,9 @@
 
     python benchmarks/ablation.py CLIPS OUT [--manifest FILE] [--scale full] [--seeds 3] [--rows plain flip] [--jobs 2]
 
-Forges CLIPS into OUT/data, once; then, for one seed after the other, fits and tests configs/localizer/<row>.yaml in
-OUT/<row>/<seed>, with its output in log.txt there. The same command goes on where it was broken off. The table goes to
+Forges CLIPS into OUT/data, once; then, for one seed after the other, fits and tests each row in OUT/<row>/<seed>, with
+its output in log.txt there. A row is configs/localizer/<row>.yaml, or configs/localizer/rows/<row>.yaml laid over
+small.yaml. The same command goes on where it was broken off. The table goes to
 OUT/ablation.csv, one row a run, and between the comments `<!-- table -->` and `<!-- /table -->` of the page; what else
 is written there stays. Exit code 1: a run failed.
 """
@@ -22,7 +23,7 @@ from typing import Any
 from experiments import Run, carry_out, forge_once, grid, score, start
 
 from outpaint_lightning.io import atomic, read_dataset, write_csv
-from outpaint_lightning.io.files import shipped_config
+from outpaint_lightning.settings.find import shipped_configs
 from outpaint_lightning.types import InputError
 
 ROWS = (
@@ -75,12 +76,17 @@ COLUMNS = (
 
 def planned(out: Path, rows: Sequence[str], seeds: int, scale: Scale) -> list[Run]:
     """Return the runs in the order they are carried out: all rows with seed 0, then all with seed 1, ..."""
-    configs = {row: shipped_config(f"localizer/{row}.yaml") for row in rows}
     return [
-        Run(f"{row}, seed {seed}", configs[row], out / "data", out / row / str(seed), seed, scale.run)
+        Run(f"{row}, seed {seed}", configs_of(row), out / "data", out / row / str(seed), seed, scale.run)
         for seed in range(seeds)
         for row in rows
     ]
+
+
+def configs_of(row: str) -> tuple[str, ...]:
+    """Return the experiment of a row: a complete file, or small.yaml and what is laid over it."""
+    laid_over = f"localizer/rows/{row}"
+    return ("localizer/small", laid_over) if laid_over in shipped_configs() else (f"localizer/{row}",)
 
 
 def measured(row: str, seed: int, summary: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,9 +184,11 @@ def report(
         "```console",
         f"$ {command}",
         f"$ outpaint-lightning forge CLIPS OUT/data {shlex.join(scale.forge)}",
-        f"$ outpaint-lightning fit --config configs/localizer/ROW.yaml --data.root OUT/data {shlex.join(scale.run)}",
+        f"$ outpaint-lightning fit --config localizer/small --config localizer/rows/ROW --data.root OUT/data "
+        f"{shlex.join(scale.run)}",
         "```",
         "",
+        "`unet`, `unet_srm`, `features` and `carry` are complete: `--config localizer/unet` alone. "
         "Fit and test have the seed as `--seed_everything` and `--data.seed`; the test judges the last checkpoint.",
         "",
         *(f"- Device: {name}; threads of a run: {threads}; runs: {n}" for (name, threads), n in devices.items()),
@@ -271,7 +279,7 @@ def write_results(args: argparse.Namespace, scale: str, runs: Sequence[Run]) -> 
     done = [run for run in runs if run.done]
     if not done:
         return
-    results = [measured(run.config.stem, run.seed, run.summary, run.record) for run in done]
+    results = [measured(run.folder.parent.name, run.seed, run.summary, run.record) for run in done]
     command = ["python", "benchmarks/ablation.py", "CLIPS", "OUT", "--scale", scale, "--seeds", str(args.seeds)]
     command += ["--manifest", args.manifest.name] if args.manifest else []
     command += ["--jobs", str(args.jobs), *(["--rows", *args.rows] if tuple(args.rows) != ROWS else [])]

@@ -24,6 +24,7 @@ from typing import Any, NoReturn, TextIO
 
 from outpaint_lightning.io import ClipEntry, write_json, write_manifest
 from outpaint_lightning.processes.pool import cores
+from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.types import InputError
 
 PATIENCE = 10  # seconds that a child has to end by itself
@@ -86,7 +87,8 @@ class Run:
 
     name: str
     """As it is printed."""
-    config: Path
+    configs: tuple[str, ...]
+    """Experiment and what is laid over it: files, or names of shipped ones."""
     root: Path
     """Of the dataset."""
     folder: Path
@@ -117,7 +119,9 @@ class Run:
         return "test" in self.record["minutes"]
 
     def check(self) -> None:
-        """Raise InputError when the folder holds a run with other options."""
+        """Raise InputError when a config is not there, or the folder holds a run with other options."""
+        for config in self.configs:
+            find_config(config)
         before = tuple(self.record["options"])
         if before != self.options:
             raise InputError(
@@ -156,8 +160,9 @@ class Run:
     def words(self) -> list[str]:
         """Return the options of fit and test."""
         return [
-            *("--config", str(self.config), "--seed_everything", str(self.seed), "--data.seed", str(self.seed)),
-            *("--data.root", str(self.root), "--trainer.default_root_dir", str(self.folder), *self.options),
+            *(word for config in self.configs for word in ("--config", config)),
+            *("--seed_everything", str(self.seed), "--data.seed", str(self.seed), "--data.root", str(self.root)),
+            *("--trainer.default_root_dir", str(self.folder), *self.options),
         ]
 
     def line(self) -> str:

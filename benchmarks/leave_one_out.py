@@ -74,7 +74,7 @@ def main() -> int:
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--fills", nargs="+", default=["telea", "reflect", "replicate", "harmonic", "push-pull"])
     parser.add_argument("--max-frames", type=int, help="of each clip")
-    parser.add_argument("--config", type=Path, default=Path("configs/localizer/unet_srm.yaml"))
+    parser.add_argument("--config", default="localizer/unet_srm", help="a file, or the name of a shipped experiment")
     parser.add_argument("--seed", type=int, default=0, help="of forging and training")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
     args, fit = parser.parse_known_args()
@@ -83,7 +83,7 @@ def main() -> int:
     data = args.out / "data"
     roots = {"all": data, **{f"without_{fill}": args.out / f"without_{fill}" for fill in args.fills}}
     whole, *parted = [
-        Run(name, args.config, root, args.out / "runs" / name, args.seed, tuple(fit)) for name, root in roots.items()
+        Run(name, (args.config,), root, args.out / "runs" / name, args.seed, tuple(fit)) for name, root in roots.items()
     ]
     for run in (whole, *parted):
         run.check()

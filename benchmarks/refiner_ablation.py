@@ -34,7 +34,6 @@ from experiments import Run, carry_out, grid, score, start
 from torch import Tensor, nn
 
 from outpaint_lightning.io import atomic, write_csv
-from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.nets import FlowRefiner
 from outpaint_lightning.nets.flow.refiner import ARCHITECTURES, _Fixed
 from outpaint_lightning.types import InputError
@@ -140,14 +139,13 @@ COLUMNS = (
 
 def planned(out: Path, names: Sequence[str], scale: Scale, seeds: int) -> list[Run]:
     """Write what differs between the rows into OUT, and return the runs: all rows with seed 0, then with seed 1, ..."""
-    config = shipped_config("refiner/small.yaml")
     for name in names:
         with atomic(out / f"{name}.yaml") as partial:
             partial.write_text(yaml.safe_dump({"model": {"init_args": overlay(ROWS[name], scale)}}), encoding="utf-8")
     return [
         Run(
             name=f"{name}, seed {seed}",
-            config=config,
+            configs=("refiner/small",),
             root=SCENES,
             folder=out / name / str(seed),
             seed=seed,

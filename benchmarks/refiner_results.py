@@ -24,8 +24,8 @@ from experiments import Children, device, grid, score, start
 
 from outpaint_lightning.data.holes import PROTOCOLS, SETUPS
 from outpaint_lightning.io import write_csv, write_json
-from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.metrics import FILL, REFINED
+from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.types import InputError
 
 JUDGED = {
@@ -142,7 +142,7 @@ def main() -> int:
     if not args.checkpoint.is_file():
         raise InputError(f"{args.checkpoint}: no such file, expected a checkpoint")
 
-    config = (args.config or shipped_config("refiner/small.yaml")).resolve()
+    config = find_config(args.config or "refiner/small").resolve()
     checkpoint, out, options = args.checkpoint.resolve(), args.out.resolve(), tuple(args.options)
     tests = [
         Test(checkpoint, config, out / f"{protocol}_{setup}", protocol, setup, options)

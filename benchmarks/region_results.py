@@ -20,7 +20,6 @@ import yaml
 from experiments import Run, carry_out, grid, score, start
 
 from outpaint_lightning.io import atomic, write_csv
-from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.types import InputError
 
 
@@ -29,7 +28,7 @@ class Scale:
     """How large the experiment is."""
 
     config: str
-    """In configs/regions; `{}` is the backbone."""
+    """In configs/regions."""
     recipe: Mapping[str, Any]
     """Of all forgeries."""
     options: tuple[str, ...]
@@ -42,7 +41,7 @@ TWO_CORES = (
     *("--data.passes", "4", "--data.batch_size", "16", "--data.workers", "0"),
 )
 SCALES = {
-    "full": Scale("{}", {"fills": ["reflect", "telea", "harmonic", "push-pull", "patchmatch"]}, ()),
+    "full": Scale("resnet18", {"fills": ["reflect", "telea", "harmonic", "push-pull", "patchmatch"]}, ()),
     "two-cores": Scale("small", SMOOTH, (*TWO_CORES, "--trainer.max_epochs", "6")),
     "two-cores-96": Scale("small", SMOOTH, (*TWO_CORES, "--trainer.max_epochs", "4", "--data.size", "[96, 96]")),
 }
@@ -93,7 +92,6 @@ def planned(images: Path, out: Path, names: list[str], scale: Scale, weights: st
     runs = []
     for name in names:
         row = ROWS[name]
-        config = shipped_config(f"regions/{scale.config.format(row.backbone)}.yaml")
         recipes = {}
         for masks in (row.masks, ROWS["resnet18"].masks):
             recipes[masks] = out / f"recipe_{'_'.join(masks)}.yaml"
@@ -107,7 +105,7 @@ def planned(images: Path, out: Path, names: list[str], scale: Scale, weights: st
         options = ("--config", str(out / f"{name}.yaml"), *scale.options, "--data.online", "true")
         options += ("--data.recipe", str(recipes[row.masks]), "--model.optimizer.lr", str(row.rate))
         tested = ("--data.recipe", str(recipes[ROWS["resnet18"].masks]))
-        runs.append(Run(name, config, images, out / name, 0, options, tested, told_of_images))
+        runs.append(Run(name, (f"regions/{scale.config}",), images, out / name, 0, options, tested, told_of_images))
     return runs
 
 

@@ -24,7 +24,7 @@ import yaml
 from outpaint_lightning.cli import main as outpaint_lightning
 from outpaint_lightning.io import open_clip, read_dataset, write_manifest
 
-CONFIG = "configs/localizer/small.yaml"
+CONFIG = "localizer/small"
 
 
 def put_together(forged: Path, authentic: Path, out: Path) -> None:

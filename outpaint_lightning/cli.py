@@ -1,7 +1,8 @@
 """The console script `outpaint-lightning`: one light dispatcher, so that `--help` never imports torch.
 
-A command is a module with `add_arguments(parser)` and `run(args) -> exit code` that imports its heavy parts inside
-`run`, and may have `parse(parser, words)`; fit, validate, test and predict are LightningCLI's.
+Each verb of the package has a `command` module with `add_arguments(parser)` and `run(args) -> exit code`, which imports
+its heavy parts inside `run`, and may have `parse(parser, words)`. fit, validate, test and predict are LightningCLI's,
+whose options are the keys of a YAML: their module has `start`.
 """
 
 from __future__ import annotations
@@ -16,43 +17,21 @@ from typing import NoReturn
 from outpaint_lightning import __version__
 from outpaint_lightning.types import InputError, did_you_mean
 
+EXPERIMENT = "experiment"
 COMMANDS = {
-    "demo": ("everything below on clips it renders itself, in minutes, on a CPU", "outpaint_lightning.demo.command"),
-    "forge": ("make a labelled dataset of forgeries from clean clips and photos", "outpaint_lightning.forge.command"),
-    "audit": ("find what is broken, leaks or gives the answer away in a dataset", "outpaint_lightning.audit.command"),
-    "fit": ("train a net on a dataset", "outpaint_lightning.experiment"),
-    "validate": ("judge a net on the validation split", "outpaint_lightning.experiment"),
-    "test": ("judge a net on the test split: F1 per video beside its floors", "outpaint_lightning.experiment"),
-    "predict": ("write the masks that a net finds in a dataset", "outpaint_lightning.experiment"),
-    "localize": ("find forged regions in any video files or frame folders", "outpaint_lightning.localize.command"),
-    "inpaint": (
-        "fill masked regions of a video with what its other frames show",
-        "outpaint_lightning.inpaint.command",
-    ),
-    "sweep": (
-        "search options for the best, each trial a fit, on all GPUs and hosts",
-        "outpaint_lightning.sweep.command",
-    ),
-    "compare": (
-        "put runs side by side: one page that needs nothing else, and a table",
-        "outpaint_lightning.compare.command",
-    ),
+    "demo": ("everything below on clips it renders itself, in minutes, on a CPU", "demo"),
+    "forge": ("make a labelled dataset of forgeries from clean clips and photos", "forge"),
+    "audit": ("find what is broken, leaks or gives the answer away in a dataset", "audit"),
+    "fit": ("train a net on a dataset", EXPERIMENT),
+    "validate": ("judge a net on the validation split", EXPERIMENT),
+    "test": ("judge a net on the test split: F1 per video beside its floors", EXPERIMENT),
+    "predict": ("write the masks that a net finds in a dataset", EXPERIMENT),
+    "localize": ("find forged regions in any video files or frame folders", "localize"),
+    "inpaint": ("fill masked regions of a video with what its other frames show", "inpaint"),
+    "sweep": ("search options for the best, each trial a fit, on all GPUs and hosts", "sweep"),
+    "compare": ("put runs side by side: one page that needs nothing else, and a table", "compare"),
 }
-EXPERIMENT_HELP = """\
-usage: outpaint-lightning {command} --config FILE.yaml [--KEY VALUE ...]
-
-{summary}
-
-  -c, --config FILE.yaml   an experiment; given several times, later files win
-  --data.root DIR          the dataset, or any other key of the file: --model.threshold 0.4, --trainer.max_epochs 3
-  --ckpt_path PATH         best, last, a run folder or a .ckpt file{default}
-  --trainer.default_root_dir DIR   the run folder
-  --overwrite              replace what the run folder holds
-  --print_config           print the resolved config and stop
-  --help-all               every key, with types and defaults (imports everything: takes a while)
-  --trust MODULE           let a checkpoint name classes of a module of your own; may be given again
-  --debug                  show the traceback of an error
-"""
+"""What each command does, and the part of the package that has its `command` module."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,10 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"outpaint-lightning {__version__}")
         elif command not in COMMANDS:
             raise InputError(f"no command {command!r}{did_you_mean(command, COMMANDS)} (see --help)")
-        elif COMMANDS[command][1] == "outpaint_lightning.experiment":
-            return _experiment(command, words[1:], from_console=argv is None)
         else:
-            return _command(command, words[1:])
+            return _command(command, words[1:], from_console=argv is None)
     except InputError as error:
         if debug:
             raise
@@ -131,30 +108,17 @@ def _without_trust(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def _command(command: str, words: Sequence[str]) -> int:
-    """Run a command that has a module of its own."""
-    summary, module_name = COMMANDS[command]
-    module = importlib.import_module(module_name)
+def _command(command: str, words: Sequence[str], from_console: bool) -> int:
+    """Run a command."""
+    summary, part = COMMANDS[command]
+    module = importlib.import_module(f"outpaint_lightning.{part}.command")
+    if part == EXPERIMENT:
+        return _exit_code(lambda: module.start(command, summary, words, from_console=from_console))
     parser = _Parser(f"outpaint-lightning {command}", description=summary, allow_abbrev=False)
     parser.epilog = "--debug shows the traceback of an error; --trust MODULE lets a checkpoint name your own classes."
     module.add_arguments(parser)
     parse = getattr(module, "parse", _Parser.parse_args)  # a command may take words that are not its own
     return _exit_code(lambda: module.run(parse(parser, words)))
-
-
-def _experiment(command: str, words: Sequence[str], from_console: bool) -> int:
-    """Fit, validate, test or predict with LightningCLI."""
-    if not words or words[0] in ("-h", "--help"):
-        default = "" if command == "fit" else " (default: the run's own best)"
-        print(EXPERIMENT_HELP.format(command=command, summary=COMMANDS[command][0], default=default))
-        return 0
-    from outpaint_lightning.experiment import run as experiment
-
-    line = [command, *("--help" if word == "--help-all" else word for word in words)]
-    if not from_console:
-        return _exit_code(lambda: experiment.run(line))
-    sys.argv[1:] = line  # Lightning starts its further processes with this line
-    return _exit_code(lambda: experiment.run(None))
 
 
 def _exit_code(run: Callable[[], int | None]) -> int:

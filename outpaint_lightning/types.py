@@ -152,7 +152,13 @@ def datamodule(trainer: Any, needs: type[Any]) -> Any:
     return data
 
 
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is spelled most like `name`, or None when none is near."""
+    near: list[Any] = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string when none is near."""
-    near: list[Any] = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, choices)
+    return f"; did you mean {near!r}?" if near else ""

@@ -58,7 +58,7 @@ def stub(tmp_path, monkeypatch):
 
 
 def a_run(folder, options=("--trainer.max_epochs", "4")):
-    return experiments.Run(folder.name, "flip.yaml", folder.parent / "data", folder, 7, tuple(options))
+    return experiments.Run(folder.name, ("localizer/rows/flip",), folder.parent / "data", folder, 7, tuple(options))
 
 
 def commands(run):
@@ -82,13 +82,12 @@ def commands(run):
 def test_rows_differ_from_flip_in_their_augmentation_alone(row, augmentations):
     """A learning rate or a crop that differs too would be read as an effect of the augmentation."""
     flip, other = (
-        yaml.safe_load((REPOSITORY / "configs" / "localizer" / f"{name}.yaml").read_text()) for name in ("flip", row)
+        yaml.safe_load((REPOSITORY / "configs" / "localizer" / f"{name}.yaml").read_text())
+        for name in ("small", f"rows/{row}")
     )
-    assert other["data"]["init_args"].pop("augmentations") == augmentations
-    assert flip["data"]["init_args"].pop("augmentations") == [FLIP]
-    assert other["trainer"].pop("default_root_dir") == f"runs/localizer/{row}"
-    flip["trainer"].pop("default_root_dir")
-    assert other == flip
+    assert flip["data"]["init_args"]["augmentations"] == [FLIP]
+    run = {"default_root_dir": f"runs/localizer/{row}"}
+    assert other == {"trainer": run, "data": {"init_args": {"augmentations": augmentations}}}
 
 
 def test_all_rows_of_a_seed_come_before_the_next_seed(tmp_path):
@@ -96,9 +95,13 @@ def test_all_rows_of_a_seed_come_before_the_next_seed(tmp_path):
     runs = ablation.planned(tmp_path, ["plain", "flip"], 2, ablation.SCALES["full"])
     assert [run.name for run in runs] == ["plain, seed 0", "flip, seed 0", "plain, seed 1", "flip, seed 1"]
     assert [run.folder for run in runs][2:] == [tmp_path / "plain" / "1", tmp_path / "flip" / "1"]
-    assert all((REPOSITORY / "configs" / "localizer" / f"{row}.yaml").is_file() for row in ablation.ROWS)
-    with pytest.raises(InputError, match=r"flop\.yaml"):
-        ablation.planned(tmp_path, ["flop"], 1, ablation.SCALES["full"])
+    assert runs[0].configs == ("localizer/small", "localizer/rows/plain")
+    for run in ablation.planned(tmp_path, ablation.ROWS, 1, ablation.SCALES["full"]):
+        run.check()
+        assert (REPOSITORY / "configs" / f"{run.configs[-1]}.yaml").is_file()
+    (misspelled,) = ablation.planned(tmp_path, ["flop"], 1, ablation.SCALES["full"])
+    with pytest.raises(InputError, match=r"localizer/flop: no such file; did you mean 'localizer/rows/flip'\?"):
+        misspelled.check()
 
 
 def summary(at_half, f1, threshold, fpr=0.1, oracle=0.9):
@@ -180,7 +183,7 @@ def test_a_run_is_fit_and_test_of_its_last_checkpoint(tmp_path, capsys):
     run = a_run(tmp_path / "flip")
     assert experiments.carry_out([run], 1) == []
     options = (
-        f"--config flip.yaml --seed_everything 7 --data.seed 7 --data.root {tmp_path}/data "
+        f"--config localizer/rows/flip --seed_everything 7 --data.seed 7 --data.root {tmp_path}/data "
         f"--trainer.default_root_dir {run.folder} --trainer.max_epochs 4"
     )
     assert commands(run) == [

@@ -71,7 +71,7 @@ def test_misspelled_option_of_a_light_command(capsys):
         (["--model.net=RaftLocaliser"], ["no class 'RaftLocaliser'", "did you mean 'RaftLocalizer'?"]),
         (["--model.criterion.gamma=7"], ["criterion.gamma is 7", "(0, 1]"]),
         (["--model.threshold=1.5"], ["model.threshold is 1.5"]),
-        (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["--config", "nowhere.yaml"], ["nowhere.yaml: no such file"]),
         (["--ckpt_path", "http://host/a.ckpt"], ["http://host/a.ckpt", "files only"]),
         (["--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt: no such checkpoint"]),
         (["--data.root", "nowhere"], ["nowhere: no such folder"]),
@@ -82,7 +82,7 @@ def test_bad_input_is_one_line(capsys, dataset, tmp_path, options, parts):
 
 
 def test_missing_model(capsys):
-    fails(capsys, ["fit", "--trainer.max_epochs", "1"], "model")
+    fails(capsys, ["fit", "--trainer.max_epochs", "1"], "expected --config FILE.yaml")
 
 
 def test_broken_yaml_and_interpolation(capsys, dataset, tmp_path):
@@ -90,7 +90,7 @@ def test_broken_yaml_and_interpolation(capsys, dataset, tmp_path):
     fails(capsys, ["fit", "-c", str(tmp_path / "broken.yaml")], "flow")
     (tmp_path / "loose.yaml").write_text("trainer: {default_root_dir: '${trainer.nothing}'}")
     options = fit_options(dataset, tmp_path)[:2]
-    fails(capsys, ["fit", *options, "-c", str(tmp_path / "loose.yaml"), "--data.root=x"], "trainer.nothing")
+    fails(capsys, ["fit", *options, "-c", str(tmp_path / "loose.yaml"), f"--data.root={dataset}"], "trainer.nothing")
 
 
 def test_fit_leaves_a_whole_run(run_folder):
@@ -310,14 +310,18 @@ def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypa
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("localizer/*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("localizer/**/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, longer_dataset, tmp_path):
-    """One batch of training, validation and test of each YAML, with its own net; nothing is written."""
+    """One batch of training, validation and test of each YAML, with its own net; nothing is written.
+
+    Rows are trained alone: they differ from small.yaml in training, or in a net that another file tests.
+    """
+    row = path.parent.name == "rows"
     data = ["--data.root", str(longer_dataset), "--data.batch_size", "1", "--data.workers", "0"]
-    options = ["--config", str(path), *data]
+    options = [*(["--config", "localizer/small"] if row else []), "--config", str(path), *data]
     options += ["--trainer.default_root_dir", str(tmp_path), "--trainer.fast_dev_run", "1", "--trainer.devices", "1"]
-    if "updates" in yaml.safe_load(path.read_text())["model"]["init_args"]["net"]["init_args"]:
+    if "unet" not in path.stem:
         options += ["--model.net.updates", "1"]
-    for command in ("fit", "validate", "test", "predict"):
+    for command in ("fit",) if row else ("fit", "validate", "test", "predict"):
         assert main([command, *options]) == 0
     assert not list(tmp_path.iterdir())

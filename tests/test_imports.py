@@ -6,8 +6,8 @@ from support import REPOSITORY
 
 PACKAGE = REPOSITORY / "outpaint_lightning"
 LAYERS = (
-    {"types", "geometry"},
-    {"io", "processes", "pages"},
+    {"types", "geometry", "verbs"},
+    {"io", "processes", "pages", "settings"},
     {"pictures", "motion", "checkpoints"},
     {"results"},
     {"forge", "augment", "nets"},
@@ -20,6 +20,7 @@ LAYERS = (
     {"sweep"},  # checks and runs experiments
     {"cli"},
     {"demo", "__main__"},
+    {"__init__"},  # names the verbs for type checkers
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -52,6 +52,10 @@ class Report:
 def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
     """Audit a dataset.
 
+    >>> report = outpaint_lightning.audit("data/forged", quick=True)  # doctest: +SKIP
+    >>> report.findings  # doctest: +SKIP
+    []
+
     Args:
         root: the dataset, in any layout that `read_dataset` knows.
         quick: only what names, lists and headers tell, and the bytes of one frame of each clip: neither frames nor

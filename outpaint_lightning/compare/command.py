@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare the runs; return the exit code."""
-    from outpaint_lightning.compare.page import compare
+    from outpaint_lightning.compare.run import compare
 
     print("\n".join(compare(args.runs, args.out, overwrite=args.overwrite)))
     return 0

@@ -1,8 +1,7 @@
-"""`compare` as a page of its own and a table."""
+"""The page of `compare`."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -12,51 +11,20 @@ from typing import Any
 
 from outpaint_lightning import __version__
 from outpaint_lightning.compare.comparison import Comparison
-from outpaint_lightning.compare.config import as_text, without_seeds
 from outpaint_lightning.compare.curves import curves
-from outpaint_lightning.compare.groups import Group, group, seed_of
+from outpaint_lightning.compare.groups import Group
 from outpaint_lightning.compare.pictures import links, pictures
-from outpaint_lightning.compare.runs import Run, Sweep, find
+from outpaint_lightning.compare.runs import Run, Sweep
 from outpaint_lightning.compare.sections import differences, lead, numbers, parts, provenance
 from outpaint_lightning.compare.sweeps import sweep_sections
 from outpaint_lightning.compare.videos import videos
-from outpaint_lightning.io import atomic, write_csv
-from outpaint_lightning.pages.html import digits, note, section
-from outpaint_lightning.results import number_at
-from outpaint_lightning.types import InputError
+from outpaint_lightning.pages.html import note, section
 
-PAGE, TABLE = "index.html", "compare.csv"
+TABLE = "compare.csv"
+"""Beside the page."""
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 _TITLE = re.compile(r'<h1>(.*?)</h1>|<section id="([^"]+)">\n<h2>(.*?)</h2>')
-
-
-def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = False) -> list[str]:
-    """Write `<out>/index.html`, which needs nothing else, and `<out>/compare.csv`, a line a run.
-
-    Args:
-        runs: run folders, folders of runs or sweep folders; the first run is the baseline.
-        out: folder to write into.
-        overwrite: replace the page and the table of an earlier comparison; nothing else is touched.
-
-    Returns:
-        Lines that tell the result.
-
-    Raises:
-        InputError: a folder holds no run or a file that cannot be read, or the result would replace something.
-    """
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; expected a folder to write into")
-    taken = [out / name for name in (PAGE, TABLE) if (out / name).exists()] or ([out] if _holds_something(out) else [])
-    if taken and not overwrite:
-        raise InputError(f"{taken[0]} already exists; pass --overwrite")
-    found, sweeps = find(runs)
-    groups = group(found) if found else []
-    with atomic(out / PAGE) as temporary:
-        temporary.write_text(render(groups, sweeps, out), encoding="utf-8")
-    write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
-    return [*_told(groups), f"{counted(groups, sweeps)} -> {out / PAGE}"]
 
 
 def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
@@ -87,26 +55,6 @@ def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
         f"<footer>outpaint-lightning {__version__}; the numbers of all runs are in {TABLE} beside this page.</footer>\n"
         f"<script>\n{script}</script>\n</body></html>\n"
     )
-
-
-def rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
-    """Yield the line of each run: its numbers, and the keys of the configs whose values differ."""
-    configs = [without_seeds(run.config) for each in groups for run in each.runs]
-    keys = dict.fromkeys(key for config in configs for key in config)
-    differing = [key for key in keys if len({as_text(config.get(key, ...)) for config in configs}) > 1]
-    for each in groups:
-        for run in each.runs:
-            numbers = {column.key: number_at(run.summary, column.key) for column in each.kind.columns}
-            floors = {f"floors.{name}": value for name, value in each.kind.floors(run.summary).items()}
-            config = {key: as_text(run.config[key]) for key in differing if key in run.config}
-            start = {"experiment": each.name, "seed": seed_of(run), "kind": each.kind.name}
-            yield {**start, **numbers, **floors, **config, "folder": str(run.folder), "missing": ", ".join(run.missing)}
-
-
-def trial_rows(sweep: Sweep) -> Iterator[dict[str, Any]]:
-    """Yield the line of each trial of a sweep."""
-    for row in sweep.trials:
-        yield {"experiment": f"{sweep.folder.name}/{row['number']}", "kind": "trial", **row}
 
 
 def counted(groups: Sequence[Group], sweeps: Sequence[Sweep]) -> str:
@@ -144,21 +92,3 @@ def _missing(groups: Sequence[Group]) -> Iterator[str]:
 
 def _kinds(groups: Sequence[Group]) -> list[Any]:
     return [kind for i, kind in enumerate(g.kind for g in groups) if kind not in [g.kind for g in groups[:i]]]
-
-
-def _told(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line for each experiment: its deciding number."""
-    width = max((len(each.name) for each in groups), default=0)
-    for each in groups:
-        title = each.kind.columns[0].title if each.kind.columns else ""
-        sd, score = each.deviation(each.kind.columns[0].key) if each.kind.columns else None, each.score
-        spread = f" ± {digits(sd)}" if sd is not None else ""
-        yield (
-            f"{each.name:{width}}  {title} {digits(score)}{spread}"
-            if score is not None
-            else f"{each.name:{width}}  no test yet"
-        )
-
-
-def _holds_something(folder: Path) -> bool:
-    return folder.is_dir() and any(os.scandir(folder))

@@ -10,18 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from outpaint_lightning.compare.config import flatten
 from outpaint_lightning.io import natural_key, read_table
 from outpaint_lightning.results import Kind, is_number, kind_of
+from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
 
 CONFIGS = ("fit", "test", "validate", "predict")
 """Of the commands, the most telling first."""
 DEPTH = 3
 """Folders below one that is given in which runs are looked for."""
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C, where there is one
 
 Points = list[tuple[float, float]]
 Row = dict[str, str]
@@ -163,15 +161,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise InputError(f"{path}{line}: not YAML; expected the config that a run writes") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no keys; expected the config that a run writes")
-    return dict(flatten(content))
+    return dict(flatten(read_mapping(path, "the config that a run writes")))
 
 
 def _json(path: Path, expected: type) -> Any:

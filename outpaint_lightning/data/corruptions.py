@@ -15,15 +15,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from outpaint_lightning.data.windows import WindowDataset
 from outpaint_lightning.forge.chains import Chain
-from outpaint_lightning.forge.parts import ClipFreePart, Parameters, Part
+from outpaint_lightning.forge.parts import ClipFreePart, Parameters
 from outpaint_lightning.forge.recipe import rng_of
 from outpaint_lightning.io import Clip, ClipEntry
-from outpaint_lightning.io.files import shipped_config
+from outpaint_lightning.settings.build import find_class
+from outpaint_lightning.settings.find import find_config
+from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
 
 KEYS = ("class_path", "option", "levels", "init_args")
@@ -160,15 +161,8 @@ def read_curves(path: str | Path) -> list[Curve]:
         InputError: naming the file and the curve: no such file, it is no YAML, or a key, part, option or level that
             cannot be used.
     """
-    file = Path(path) if Path(path).is_file() or Path(path).suffix else shipped_config(f"corruptions/{path}.yaml")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); corruptions in YAML were expected") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: no YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, Mapping) or not content:
-        raise InputError(f"{file}: expected a mapping from names of curves to {', '.join(KEYS)}")
+    file = find_config(path, "configs/corruptions")
+    content = read_mapping(file, f"names of curves, each with {', '.join(KEYS)}")
     curves = []
     for name, spec in content.items():
         try:
@@ -187,7 +181,7 @@ def _curve(name: str, spec: Any) -> Curve:
     for key in KEYS[:3]:
         if key not in spec:
             raise InputError(f"no {key}; expected {', '.join(KEYS[:3])}")
-    part = _part(str(spec["class_path"]))
+    part = find_class(str(spec["class_path"]), (Chain, FrameChange), {**Chain.known(), **FrameChange.known()})
     option = str(spec["option"])
     ranges = [known for known in part.option_names() if known != "every" and _is_range(getattr(part, known, None))]
     if option not in ranges:
@@ -218,21 +212,6 @@ def _at(part: type[Corruption], options: dict[str, Any]) -> Corruption:
     if isinstance(corruption, Chain) and corruption.every != (1, 1):
         raise InputError(f"{part.title()}: every is {corruption.every}; expected a chain that keeps every frame")
     return corruption
-
-
-def _part(class_path: str) -> type[Corruption]:
-    known: dict[str, type[Corruption]] = {**Chain.known(), **FrameChange.known()}
-    if class_path in known:
-        return known[class_path]
-    if "." not in class_path:
-        raise InputError(
-            f"class_path is {class_path!r}; expected a dotted path or one of {', '.join(known)}"
-            + did_you_mean(class_path, known)
-        )
-    found = Part.named(class_path)
-    if not issubclass(found, Chain | FrameChange):
-        raise InputError(f"{class_path}: expected a Chain or a FrameChange")
-    return found
 
 
 def _is_range(default: Any) -> bool:

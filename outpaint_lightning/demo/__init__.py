@@ -1,4 +1,10 @@
 """The embedded default: `run` does everything on clips it renders itself, `command` is its command line.
 
-Nothing is imported here: `demo --help` must answer at once.
+>>> outpaint_lightning.demo("runs/demo")  # doctest: +SKIP
+
+Nothing is imported here but what makes the package callable: `demo --help` must answer at once.
 """
+
+from outpaint_lightning.verbs import make_callable
+
+make_callable(__name__)

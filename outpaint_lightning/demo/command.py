@@ -19,7 +19,6 @@ def run(args: argparse.Namespace) -> int:
     """Do everything once; return 0 if the net beat every floor on clips it never saw."""
     # Threads that wait by spinning make each step many times slower as soon as anything else wants a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from outpaint_lightning.cli import main
     from outpaint_lightning.demo.run import demo
 
-    return demo(args.out, overwrite=args.overwrite, run=main)
+    return demo(args.out, overwrite=args.overwrite)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from outpaint_lightning.cli import main
 from outpaint_lightning.data.synthetic import CAMERAS, PHOTOS, Photo, render, sample_scene
 from outpaint_lightning.io import (
     ClipEntry,
@@ -26,7 +27,6 @@ from outpaint_lightning.io import (
     write_image,
     write_manifest,
 )
-from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.pictures import overlay, strip
 
@@ -69,13 +69,16 @@ class Scale:
     )
 
 
-def demo(out: str | Path, *, overwrite: bool, run: Run, scale: Scale | None = None) -> int:
+def demo(out: str | Path, *, overwrite: bool = False, run: Run = main, scale: Scale | None = None) -> int:
     """Do everything once, on clips rendered here, and print how well it went.
+
+    >>> outpaint_lightning.demo("runs/demo")  # doctest: +SKIP
+    0
 
     Args:
         out: folder to write into.
         overwrite: replace what an earlier demo left there.
-        run: called with the words of a command, returns its exit code.
+        run: called with the words of a command, returns its exit code; the command line itself unless given.
         scale: how much to do; None is what two CPU cores do in minutes.
 
     Returns:
@@ -93,7 +96,7 @@ def demo(out: str | Path, *, overwrite: bool, run: Run, scale: Scale | None = No
 
     print(f"rendering {sum(scale.scenes)} clips of {scale.frames} frames, {scale.width}x{scale.height}", flush=True)
     render_clips(out / "clips", scale)
-    experiment = ["--config", str(shipped_config("localizer/small.yaml")), "--data.root", str(out / "forged")]
+    experiment = ["--config", "localizer/small", "--data.root", str(out / "forged")]
     experiment += ["--trainer.default_root_dir", str(out / "run")]
     experiment += ["--trainer.devices", "1"]  # on several, Lightning would start this whole demo again for each
     clips = str(out / "clips")

@@ -1,4 +1,4 @@
-"""Turn jsonargparse's nested messages into one line with the nearest valid name."""
+"""Turn what jsonargparse, OmegaConf, Lightning and torch raise into one line with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
 
 from outpaint_lightning.types import InputError, did_you_mean
 
@@ -70,11 +73,55 @@ def _keys_of(part: Any, owner: str, option: str, key: str = "") -> Iterator[str]
             yield from _keys_of(value, owner, option, f"{key}[{i}]")
 
 
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn what is raised for a config that cannot be resolved, or by a constructor, into an InputError.
+
+    jsonargparse wraps a constructor's words in its own.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OmegaConfBaseException as error:
+        raise InputError(f"config: {str(error).splitlines()[0]}") from error
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {str(error).splitlines()[0]}") from error
+    except ValueError as error:
+        raise InputError(one_line(str(error))) from error
+
+
+@contextmanager
+def run_errors(ckpt_path: str | None) -> Iterator[None]:
+    """Turn what is raised while a command runs into an InputError, where the user can mend it.
+
+    Args:
+        ckpt_path: the checkpoint that is loaded, for messages.
+
+    Raises:
+        InputError: bad input, also of a worker process; weights of another net; settings that do not go together.
+        KeyboardInterrupt: the user stopped it, after which Lightning leaves by SystemExit.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    except InputError as error:  # from a worker process it comes with that process's traceback before it
+        raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
+    except MisconfigurationException as error:
+        raise InputError(str(error).splitlines()[0]) from error
+    except RuntimeError as error:
+        first, _, detail = str(error).partition("\n")
+        if "loading state_dict" not in first:
+            raise
+        raise InputError(f"{ckpt_path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
+
+
 def _option(match: re.Match[str], message: str) -> str:
     where = re.findall(r'Parser key "([\w.]+)"', message)
     prefix = ".".join(where) + ": " if where else ""
     name = match["name"]
-    return f"{prefix}no option {name!r}{did_you_mean(name, _option_names())}"
+    return f"{prefix}no option {name!r}{did_you_mean(name, _option_names() - {name})}"  # another class may have it
 
 
 def _class(match: re.Match[str], message: str) -> str:
@@ -106,14 +153,12 @@ def _classes() -> dict[str, type]:
     return {name: value for module in modules for name, value in vars(module).items() if inspect.isclass(value)}
 
 
-def _option_names() -> Iterator[str]:
+def _option_names() -> set[str]:
     """Every option of those classes and of the trainer, alone and with the prefix it has on the command line."""
     import lightning.pytorch as pl
 
+    names = {"seed_everything", "ckpt_path", "config", "overwrite", "model", "data", "trainer"}
     for prefix, owners in (("model.", _classes().values()), ("data.", _classes().values()), ("trainer.", [pl.Trainer])):
-        yield prefix.rstrip(".")
-        for owner in owners:
-            for name in inspect.signature(owner).parameters:
-                yield name
-                yield prefix + name
-    yield from ("seed_everything", "ckpt_path", "config", "overwrite")
+        options = {name for owner in owners for name in inspect.signature(owner).parameters}
+        names |= options | {prefix + name for name in options}
+    return names

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
-import shutil
+import os
 import sys
 import tempfile
 import warnings
@@ -14,31 +13,27 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
-import yaml
-from jsonargparse import set_parsing_settings
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
-from omegaconf.errors import OmegaConfBaseException
+from jsonargparse import Namespace, set_parsing_settings
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import outpaint_lightning.augment
 import outpaint_lightning.losses
-import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
+import outpaint_lightning.nets  # noqa: F401 (these are imported so that YAML may use short class names)
 from outpaint_lightning.callbacks import PlainProgress, TestReport
 from outpaint_lightning.checkpoints.allowed import class_paths
-from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.checkpoints.rebuild import described
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
 from outpaint_lightning.experiment.ending import fit_lines
-from outpaint_lightning.experiment.errors import keyed_errors, one_line
-from outpaint_lightning.loggers import WandbLogger, as_options, finish
+from outpaint_lightning.experiment.errors import config_errors, keyed_errors, one_line, run_errors
+from outpaint_lightning.experiment.folder import RunFolder, SaveConfig, rank
+from outpaint_lightning.experiment.inputs import DEFAULT_RUN, chosen_checkpoint
+from outpaint_lightning.loggers import WandbLogger, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
 from outpaint_lightning.tasks import BaseTask
 from outpaint_lightning.types import InputError
 
 _NOISE = ("Tip:", "TPU available", "HPU available")  # lines of Lightning's about what hardly anyone has or asks for
-COMMANDS = ("fit", "validate", "test", "predict")
 _HARMLESS = (  # Lightning's warnings about what is meant to be so
     ".*does not have many workers",
     ".*logs directory .* exists",
@@ -50,7 +45,7 @@ _HARMLESS = (  # Lightning's warnings about what is meant to be so
 
 
 def run(argv: Sequence[str] | None) -> None:
-    """Run one of `COMMANDS`.
+    """Run fit, validate, test or predict.
 
     Args:
         argv: command and options; None takes them from `sys.argv`, which a run on several processes needs, as Lightning
@@ -70,13 +65,22 @@ def run(argv: Sequence[str] | None) -> None:
         _start(_Experiment, argv)
 
 
-def check(argv: Sequence[str]) -> None:
-    """Parse what `run` would be given, and make nothing of it.
+def make_parser() -> LightningArgumentParser:
+    """Return the parser of the command lines that `run` takes."""
+    try:
+        _start(_OnlyParser, [])
+    except _ParserReady as ready:
+        return ready.parser
+    raise AssertionError("LightningCLI parsed nothing")
+
+
+def check(parser: LightningArgumentParser, argv: Sequence[str]) -> Namespace:
+    """Parse what `run` would be given, make nothing of it, and return the config.
 
     Raises:
         InputError: a key or class that does not exist, or a value of the wrong type.
     """
-    _start(_Check, argv)
+    return _parsed(parser, argv)[1]
 
 
 def _start(cli: type[LightningCLI], argv: Sequence[str] | None) -> None:
@@ -88,11 +92,11 @@ def _start(cli: type[LightningCLI], argv: Sequence[str] | None) -> None:
         subclass_mode_data=True,
         parser_class=_Parser,
         parser_kwargs={"parser_mode": "omegaconf+", "prog": "outpaint-lightning"},
-        save_config_callback=_SaveConfig,
+        save_config_callback=SaveConfig,
         save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
         auto_configure_optimizers=False,
         seed_everything_default=0,
-        trainer_defaults={"default_root_dir": "runs/default", "callbacks": [TestReport()]},
+        trainer_defaults={"default_root_dir": DEFAULT_RUN, "callbacks": [TestReport()]},
         args=None if argv is None else list(argv),
     )
 
@@ -107,42 +111,36 @@ class _Parser(LightningArgumentParser):
         raise InputError(one_line(message)) from ex
 
 
-class _SaveConfig(SaveConfigCallback):
-    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command, and give it to the loggers.
+def _parsed(parser: LightningArgumentParser, argv: Sequence[str]) -> tuple[list[str], Namespace]:
+    """Return a command line and its config, with the home folder in place of `~` in the name of the run folder.
 
-    This is also where what an earlier run left is removed: the data has been read by now, so a misspelled folder costs
-    no checkpoint.
+    Other paths are filled in from that name (`${trainer.default_root_dir}/checkpoints`), so the line is parsed again.
     """
-
-    def __init__(self, *args: Any, replaced: Sequence[Path], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.replaced = replaced
-
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
-        for path in self.replaced:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        assert trainer.state.fn is not None
-        path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, str(path), skip_unset=False, overwrite=True, multifile=False)
-        options = as_options(yaml.safe_load(path.read_text()))
-        for logger in trainer.loggers:
-            if not isinstance(logger, CSVLogger):  # it would write one more file of the same
-                logger.log_hyperparams(options)
+    words = [*argv]
+    with config_errors():
+        config = parser.parse_args(words)
+        named = config[config.subcommand].trainer.default_root_dir
+        folder = os.path.expanduser(named or DEFAULT_RUN)
+        if folder != named:
+            words.append(f"--trainer.default_root_dir={folder}")
+            config = parser.parse_args(words)
+    return words, config
 
 
 class _Experiment(LightningCLI):
-    """LightningCLI whose run lives in `trainer.default_root_dir`."""
+    """LightningCLI whose run lives in `trainer.default_root_dir`.
+
+    Two of the methods that it overrides are private in Lightning (pyproject.toml keeps it below 2.7 for them):
+    `_parse_ckpt_path`, which would let the checkpoint's model win over the command line, and `_run_subcommand`.
+    """
+
+    _step_of_checkpoint = 0
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--overwrite", action="store_true", help="replace what the run folder holds")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self._args: list[str] = sys.argv[1:] if args is None else args
-        try:
-            self.config = parser.parse_args(args)
-        except OmegaConfBaseException as error:
-            raise InputError(f"config: {str(error).splitlines()[0]}") from error
+        self._args, self.config = _parsed(parser, sys.argv[1:] if args is None else args)
 
     def _parse_ckpt_path(self) -> None:
         """Find the checkpoint, and let its model stand in for the config's; the command line wins over both."""
@@ -166,137 +164,90 @@ class _Experiment(LightningCLI):
     @staticmethod
     def _checkpoint(command: str, config: Any) -> Path | None:
         """Return the checkpoint to load: of the run itself when none is named and `command` needs one."""
-        run, named = Path(config.trainer.default_root_dir), config.ckpt_path
-        if named is None:
-            return None if command == "fit" or config.trainer.fast_dev_run else find_checkpoint(run)
-        return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
+        trainer = config.trainer
+        return chosen_checkpoint(command, Path(trainer.default_root_dir), config.ckpt_path, bool(trainer.fast_dev_run))
 
     def before_instantiate_classes(self) -> None:
         """Refuse to write over an earlier run, unless asked to or resuming it."""
         command: str = self.config.subcommand
         config = self.config[command]
-        self._run = Path(config.trainer.default_root_dir)
-        own = self._run.resolve() / "checkpoints"
-        self._resumed = command == "fit" and Path(config.ckpt_path or "").resolve().parent == own
-        self.save_config_kwargs["replaced"] = ()
-        if config.trainer.fast_dev_run or self._resumed or _rank():
-            return
-        of_fit = ("checkpoints", "metrics.csv", "pictures", "validate", "test", "predict")
-        names = of_fit if command == "fit" else (command,)
-        found = [self._run / name for name in names if (self._run / name).exists()]
-        if found and not config.overwrite:
-            resume = ", --ckpt_path last to go on" if command == "fit" else ""
-            raise InputError(
-                f"{found[0]} already exists: pass --overwrite to replace it{resume}, "
-                "or another folder by --trainer.default_root_dir"
-            )
-        self.save_config_kwargs["replaced"] = found
+        self._run = RunFolder(Path(config.trainer.default_root_dir), command, config.ckpt_path)
+        writes = not (config.trainer.fast_dev_run or self._run.resumed or rank())
+        self.save_config_kwargs["replaced"] = self._run.to_replace(config.overwrite) if writes else []
+        if command == "test":
+            config.verbose = False  # the numbers are printed once, in our own table
+        if command == "predict":
+            config.return_predictions = False  # they are written, not kept in memory
 
     def instantiate_classes(self) -> None:
-        """Name what a constructor refused; jsonargparse wraps its words in its own."""
-        with keyed_errors(self.config[self.config.subcommand].as_dict()):
-            try:
-                super().instantiate_classes()
-            except InputError:
-                raise
-            except ValueError as error:
-                raise InputError(one_line(str(error))) from error
+        with keyed_errors(self.config[self.config.subcommand].as_dict()), config_errors():
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names.
-
-        The task's own writers join the callbacks of the config, unless that has them.
-        """
+        """Add our loggers, the task's own writers, and lines of progress where there is no terminal for a bar."""
         trainer = self._get(self.config_init, "trainer")
-        given = trainer["logger"]
-        if given is not False and not trainer["fast_dev_run"]:
-            loggers = [] if given in (None, True) else given if isinstance(given, list) else [given]
-            for logger in loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.belong_to(self._run, str(self.subcommand))
-            own = [self._csv_logger()] if self.subcommand in ("fit", "validate") else []
-            kwargs["logger"] = [*loggers, *own] or False
-        callbacks = trainer["callbacks"] or []
-        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-        writers = self.model.writers if isinstance(self.model, BaseTask) else ()
-        callbacks += [writer() for writer in writers if not any(isinstance(given, writer) for given in callbacks)]
+        if trainer["logger"] is not False and not trainer["fast_dev_run"]:
+            kwargs["logger"] = self._loggers(trainer["logger"]) or False
+        callbacks = _as_list(trainer["callbacks"])
+        trainer["callbacks"] = [*callbacks, *self._writers(callbacks)]
         if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = False
-            callbacks.append(PlainProgress())
-        trainer["callbacks"] = callbacks
-        try:
-            built = super().instantiate_trainer(**kwargs)
-        except MisconfigurationException as error:
-            raise InputError(f"trainer: {str(error).splitlines()[0]}") from error
+            trainer["callbacks"].append(PlainProgress())
+        built = super().instantiate_trainer(**kwargs)
         if trainer["sync_batchnorm"] and built.world_size > 1 and built.strategy.root_device.type == "cpu":
             raise InputError("trainer.sync_batchnorm is true on CPUs; torch has it for GPUs only")
         stop_in_order(built)
         return built
 
-    def _csv_logger(self) -> CSVLogger:
-        """Return a logger to `<run>/metrics.csv`, or `<run>/validate/metrics.csv`, keeping a resumed run's rows."""
-        metrics = self._run / "metrics.csv"
-        logger = CSVLogger(self._run, name="", version="" if self.subcommand == "fit" else self.subcommand)
-        if self._resumed and metrics.exists() and not _rank():
-            with metrics.open(newline="") as file:
-                rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-            rows = [row for row in rows if int(row["step"]) < self._step_of_checkpoint]
-            if rows:
-                logger.experiment.metrics = rows  # the logger has deleted the file
-                logger.experiment.save()
-        return logger
+    def _loggers(self, given: Any) -> list[Any]:
+        """Return the loggers of the config, and one to CSV in the run folder for `fit` and `validate`."""
+        loggers = [] if given is True else _as_list(given)
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                logger.belong_to(self._run.path, self._run.command)
+        own = [self._run.csv_logger(self._step_of_checkpoint)] if self._run.command in ("fit", "validate") else []
+        return [*loggers, *own]
 
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Print a test's numbers once, in our own table, and keep no prediction in memory: they are written."""
-        own: dict[str, Any] = {"test": {"verbose": False}, "predict": {"return_predictions": False}}.get(subcommand, {})
-        return {**super()._prepare_subcommand_kwargs(subcommand), **own}
+    def _writers(self, given: Sequence[Any]) -> list[Any]:
+        """Return the task's own writers, but for those that the config gives."""
+        writers = self.model.writers if isinstance(self.model, BaseTask) else ()
+        return [writer() for writer in writers if not any(isinstance(callback, writer) for callback in given)]
 
     def _run_subcommand(self, subcommand: str) -> None:
+        """Run the command, wait for the other processes, and end the loggers whatever happens.
+
+        Overridden although Lightning calls it private: no public hook is called when a command fails.
+        """
         exit_code = 1
         try:
-            with keyed_errors(self.config[subcommand].as_dict()):
+            config = self.config[subcommand]
+            with keyed_errors(config.as_dict()), run_errors(config.ckpt_path):
                 super()._run_subcommand(subcommand)
-            self.trainer.strategy.barrier()  # else the first process could end the command while others still write
+                self.trainer.strategy.barrier()  # else the first process could end the command while others still write
             exit_code = 0
-            if subcommand == "fit" and self.trainer.is_global_zero and not self.config.fit.trainer.fast_dev_run:
+            if subcommand == "fit" and self.trainer.is_global_zero and not config.trainer.fast_dev_run:
                 print("\n".join(fit_lines(self.trainer, self.model, self._args)))
-        except SystemExit as error:  # how Lightning leaves after Ctrl-C
-            raise KeyboardInterrupt from error
-        except InputError as error:  # from a worker process it comes with that process's traceback before it
-            raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
-        except MisconfigurationException as error:
-            raise InputError(str(error).splitlines()[0]) from error
-        except RuntimeError as error:
-            first, _, detail = str(error).partition("\n")
-            if "loading state_dict" not in first:
-                raise
-            path = self.config[subcommand].ckpt_path
-            raise InputError(f"{path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
         finally:
             finish(self.trainer.loggers, exit_code)
 
 
-class _Check(_Experiment):
-    """Ends when the command line is parsed."""
+class _ParserReady(Exception):
+    """Carries a parser out of LightningCLI, which makes it in its constructor and goes on with it."""
 
-    def _parse_ckpt_path(self) -> None:
-        pass
-
-    def _set_seed(self) -> None:
-        pass
-
-    def before_instantiate_classes(self) -> None:
-        pass
-
-    def instantiate_classes(self) -> None:
-        pass
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
+    def __init__(self, parser: LightningArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
 
 
-def _rank() -> int:
-    return int(getattr(rank_zero_only, "rank", 0))
+class _OnlyParser(_Experiment):
+    """Makes the parser and nothing else."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ARG002 (Lightning's hook)
+        raise _ParserReady(parser)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _split_configs(args: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.settings.build import ClassSpec, find_class
 from outpaint_lightning.types import InputError, did_you_mean
 
 Parameters = dict[str, Any]
@@ -72,19 +72,8 @@ class Part:
         Raises:
             InputError: There is none.
         """
-        if "." in name:
-            module, _, attribute = name.rpartition(".")
-            try:
-                found = getattr(importlib.import_module(module), attribute)
-            except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: of odd spellings
-                raise InputError(f"{name}: cannot be imported ({error}); expected a {cls.__name__}") from error
-            if isinstance(found, type) and issubclass(found, cls):
-                return found
-            raise InputError(f"{name}: expected a {cls.__name__}")
-        known = cls.known()
-        if name not in known:
-            raise InputError(f"{cls.__name__} {name!r}: expected one of {', '.join(known)}{did_you_mean(name, known)}")
-        return known[name]
+        found: type[Self] = find_class(name, (cls,), cls.known())
+        return found
 
     @classmethod
     def build(cls, spec: str | Mapping[str, Any] | Self) -> Self:
@@ -95,13 +84,8 @@ class Part:
         """
         if isinstance(spec, cls):
             return spec
-        spec = {"class_path": spec} if isinstance(spec, str) else spec
-        if not isinstance(spec, Mapping) or "class_path" not in spec or set(spec) - {"class_path", "init_args"}:
-            raise InputError(f"{spec!r}: expected the name of a {cls.__name__}, or class_path and init_args")
-        part = cls.named(str(spec["class_path"]))
-        options = spec.get("init_args") or {}
-        if not isinstance(options, Mapping):
-            raise InputError(f"{part.title()}: init_args is {options!r}; expected option: value")
+        described = ClassSpec.read(spec, f"the name of a {cls.__name__}")
+        part, options = cls.named(described.class_path), described.init_args
         known = part.option_names()
         for key, value in options.items():
             if key not in known:

@@ -6,13 +6,12 @@ import dataclasses
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.forge.fills import Fill
@@ -20,7 +19,8 @@ from outpaint_lightning.forge.forger import Forger
 from outpaint_lightning.forge.masks import MaskSampler
 from outpaint_lightning.forge.parts import Part
 from outpaint_lightning.forge.seams import Seam
-from outpaint_lightning.io.files import shipped_config
+from outpaint_lightning.settings.find import find_config
+from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
 
 AXES: dict[str, type[Part]] = {"masks": MaskSampler, "fills": Fill, "seams": Seam, "chains": Chain}
@@ -60,15 +60,8 @@ class Recipe:
         Raises:
             InputError: No such file, it is no YAML, or a key, part or value that cannot be used.
         """
-        file = Path(path) if Path(path).is_file() or Path(path).suffix else shipped_config(f"forge/{path}.yaml")
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror}); a recipe in YAML was expected") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: no YAML ({' '.join(str(error).split())})") from error
-        if not isinstance(content, Mapping):
-            raise InputError(f"{file}: expected the keys {', '.join(AXES)}")
+        file = find_config(path, "configs/forge")
+        content = read_mapping(file, f"the keys {', '.join(AXES)}")
         given = {key: value for key, value in changes.items() if value is not None}
         try:
             read = cls.of(**{str(key): value for key, value in content.items()})

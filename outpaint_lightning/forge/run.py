@@ -41,7 +41,7 @@ from outpaint_lightning.types import InputError
 def forge(
     source_dir: str | Path,
     out: str | Path,
-    recipe: Recipe,
+    recipe: Recipe | str | Path = "default",
     *,
     manifest: str | Path | None = None,
     objects: str | Path | None = None,
@@ -51,13 +51,17 @@ def forge(
 ) -> list[Record]:
     """Write each clip of `source_dir` untouched, and forgeries of it that went through the same chain.
 
+    >>> records = outpaint_lightning.forge("clips", "data/forged", "outpainting", workers=4)  # doctest: +SKIP
+    >>> [record["forger"] for record in records[:2]]  # doctest: +SKIP
+    ['', 'border/telea/hard']
+
     A run that was interrupted goes on where it was when it is called again with the same arguments; clips that changed
     since are made anew.
 
     Args:
         source_dir: A folder of clips: folders of frames, video files and photos.
         out: The dataset; new, empty or begun by the same recipe unless `overwrite`.
-        recipe: The parts to choose from.
+        recipe: The parts to choose from; or a YAML file, or the name of one in `configs/forge`.
         manifest: CSV with the column `clip` and any of `split`, `scene`, `camera`, `source`; further columns are kept,
             rows of clips that `source_dir` lacks are ignored.
         objects: Folder with object masks for some of the clips, for the mask `object`: `<clip>/00000.png`, or
@@ -73,6 +77,7 @@ def forge(
         InputError: A clip or a row that cannot be used, or `out` exists.
     """
     source_dir, out = Path(source_dir), Path(out)
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
     if max_frames is not None and max_frames < 1:
         raise InputError(f"--max-frames {max_frames}: expected 1 or more")
     require_apart(out, [Path(path) for path in (source_dir, manifest, objects) if path is not None])

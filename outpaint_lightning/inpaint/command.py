@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Inpaint the video; return the exit code."""
+    from outpaint_lightning.checkpoints.files import find_checkpoint
+
+    if args.ckpt_path is not None:
+        find_checkpoint(args.ckpt_path)  # before torch is imported, which takes seconds
+
     from outpaint_lightning.inpaint.run import inpaint
 
     inpaint(

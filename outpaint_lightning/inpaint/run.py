@@ -82,6 +82,10 @@ def inpaint(
 ) -> dict[str, Any]:
     """Fill the masked regions of a clip, and write the folder `<out>/<name>`.
 
+    >>> summary = outpaint_lightning.inpaint("clip.mp4", "masks", "out", fill="harmonic")  # doctest: +SKIP
+    >>> summary["frames"], summary["hole"]  # doctest: +SKIP
+    (40, 0.12)
+
     Flow is estimated (OpenCV's DIS), hidden in the masks and wherever it leads into them, and completed by a refiner or
     a fill; see `propagate` for the rest. The folder holds `frames/00000.png` (pixels that are not masked are
     bit-identical), `inpainted.mp4`, `provenance.mp4` (what comes from where: green a later frame, blue an earlier one,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from outpaint_lightning.types import InputError, did_you_mean
+from outpaint_lightning.types import InputError
 
 StrPath = str | os.PathLike[str]
 
@@ -69,22 +69,6 @@ def require_free(path: StrPath, overwrite: bool) -> None:
     taken = any(path.iterdir()) if path.is_dir() else path.exists()
     if taken and not overwrite:
         raise InputError(f"{path} already exists; pass --overwrite")
-
-
-def shipped_config(name: str, folder: str = "configs") -> Path:
-    """Return a file of the repository's `configs` (or `sweeps`), which an installed package carries inside.
-
-    Raises:
-        InputError: it is in neither place.
-    """
-    package = Path(__file__).parents[1]
-    roots = [package / folder, package.parent / folder]
-    found = next((root / name for root in roots if (root / name).is_file()), None)
-    if found is None:
-        known = [str(path.relative_to(root)) for root in roots for path in root.rglob("*.yaml")]
-        near = did_you_mean(name, known)
-        raise InputError(f"{roots[1] / name}: no such config{near} (expected it there or in {roots[0]})")
-    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
 def _plain(obj: Any) -> Any:

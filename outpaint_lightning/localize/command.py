@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize every input; return the exit code."""
+    from outpaint_lightning.checkpoints.files import find_checkpoint
+
+    find_checkpoint(args.ckpt_path)  # before torch is imported, which takes seconds
+
     from outpaint_lightning.localize.run import localize
 
     localize(

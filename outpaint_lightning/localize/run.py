@@ -56,6 +56,10 @@ def localize(
 ) -> list[dict[str, Any]]:
     """Analyse video files or frame folders, and write one folder `<out>/<name>` for each.
 
+    >>> summaries = outpaint_lightning.localize(["suspect.mp4"], "runs/localizer/small", "found")  # doctest: +SKIP
+    >>> summaries[0]["forged_fraction"]  # doctest: +SKIP
+    0.21
+
     A folder holds `masks/00000.png` (255 = forged), `masks.mp4`, `overlay.mp4` (same size and frame rate as the input),
     `frames.csv` (`frame,time,forged_fraction,score`) and `summary.json`. A file that breaks off is analysed as far as
     it decodes, and named afterwards. The checkpoint of a `RegionTask` judges images, see `report.regions`.

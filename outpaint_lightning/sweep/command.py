@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from outpaint_lightning.types import InputError, did_you_mean
@@ -15,9 +16,7 @@ _OF_TRIALS = ("seed_everything", "ckpt_path")  # the keys of an experiment witho
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sweep`."""
     parser.usage = "%(prog)s SWEEP.yaml [OPTIONS] [--KEY VALUE ...]"
-    parser.add_argument(
-        "sweep", metavar="SWEEP.yaml", help="a file, or the name of a shipped one: localizer_gamma.yaml"
-    )
+    parser.add_argument("sweep", metavar="SWEEP.yaml", help="a file, or the name of a shipped one: localizer_gamma")
     parser.add_argument("--out", metavar="DIR", help="sweep folder (default: runs/<name of the sweep>)")
     parser.add_argument("--trials", type=int, metavar="N", help="how many in all, finished ones included")
     parser.add_argument("--workers", type=int, metavar="N", help="trials at a time (default: as the GPUs allow, or 1)")
@@ -48,13 +47,17 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 def run(args: argparse.Namespace) -> int:
     """Run or list a sweep; return the exit code."""
-    from outpaint_lightning.sweep.run import list_trials, sweep
+    if find_spec("fcntl") is None:
+        raise InputError("sweep: does not work on Windows, which lacks the file locks and process groups it stands on")
     from outpaint_lightning.sweep.spec import read_sweep
 
-    told = read_sweep(args.sweep, args.trials, args.overrides, args.configs)
+    plan = read_sweep(args.sweep, args.trials, args.overrides, args.configs)
+
+    from outpaint_lightning.sweep.run import list_trials, sweep
+
     if args.list:
-        return list_trials(told, args.out, args.storage)
-    return sweep(told, args.out, args.storage, args.workers)
+        return list_trials(plan, args.out, args.storage)
+    return sweep(plan, args.out, args.storage, args.workers)
 
 
 def _value(word: str) -> Any:

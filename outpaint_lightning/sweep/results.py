@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 def line(study: optuna.Study, sweep: Sweep, trial: FrozenTrial) -> str:
-    """Return what is said of a trial that ended."""
+    """Return the line that is printed of a trial that ended."""
     title = sweep.space.title(sweep.space.values(trial.params))
     took = f"{trial.duration.total_seconds():.0f} s" if trial.duration else "no time"
     if trial.state == TrialState.FAIL:
@@ -46,7 +46,7 @@ def _row(sweep: Sweep, trial: FrozenTrial, lost: bool) -> dict[str, Any]:
     values = sweep.space.values(trial.params)
     reason = trial.user_attrs.get("reason") if trial.state == TrialState.FAIL else None
     if trial.state == TrialState.FAIL and not reason:
-        reason = "its worker was lost"
+        reason = "its host was lost"
     return {
         "number": trial.number,
         "state": trial.state.name,

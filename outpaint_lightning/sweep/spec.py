@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Generic, Literal, TypeVar
 
-import yaml
+import optuna
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 
-from outpaint_lightning.io.files import shipped_config
+from outpaint_lightning.settings.build import ClassSpec, find_class
+from outpaint_lightning.settings.find import find_config
+from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.sweep.space import Space, Values, text
 from outpaint_lightning.types import InputError, did_you_mean
 
@@ -56,12 +60,45 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """A sampler or pruner: a class and its options."""
+Made = TypeVar("Made", BaseSampler, BasePruner)
 
-    make: Callable[..., Any]
+
+@dataclass(frozen=True)
+class Factory(Generic[Made]):
+    """Makes samplers or pruners of one class, with the options of the sweep's file."""
+
+    kind: type[Made]
     options: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, given: Any, base: type, module: ModuleType, where: str) -> Factory[Any]:
+        """Return what a YAML names, tried by making one.
+
+        Args:
+            given: a class of Optuna by its name, or any by its dotted path; or `class_path` and `init_args`.
+            base: what it must be a subclass of.
+            module: of Optuna's classes.
+            where: file and key, for messages.
+
+        Raises:
+            InputError: there is no such class, or it refuses the options.
+        """
+        known = {name: getattr(module, name) for name in module.__all__ if name[0].isupper()}
+        try:
+            spec = ClassSpec.read(given, "a class")
+            factory = cls(find_class(spec.class_path, (base,), known), spec.init_args)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        try:
+            with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                factory.make()
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{where}: {factory.kind.__name__}: {error}") from error
+        return factory
+
+    def make(self, **changes: Any) -> Made:
+        """Make one; `changes` win over the options of the file."""
+        return self.kind(**{**self.options, **changes})
 
 
 @dataclass(frozen=True)
@@ -73,9 +110,9 @@ class Sweep:
     """
 
     file: Path
-    """Where it was read, which relative paths of configs start from, and which messages name."""
+    """Its own, which relative paths of configs start from and which messages name."""
     mapping: Mapping[str, Any]
-    """As written, resolved: what another process needs to make the same sweep."""
+    """As written, resolved."""
     name: str
     configs: Sequence[str]
     overrides: Mapping[str, Any]
@@ -91,16 +128,14 @@ class Sweep:
     """Minutes."""
     heartbeat: int
     """Seconds."""
-    sampler: Part
-    pruner: Part | None
+    sampler: Factory[BaseSampler]
+    pruner: Factory[BasePruner]
     space: Space
     first: Sequence[Values]
 
     @classmethod
-    def of(cls, mapping: Any, file: Path) -> Sweep:
+    def of(cls, mapping: Mapping[str, Any], file: Path) -> Sweep:
         """Return the sweep that a YAML's content describes."""
-        if not isinstance(mapping, Mapping):
-            raise InputError(f"{file}: expected keys and values")
         for key in mapping:
             if key not in _DEFAULTS:
                 raise InputError(f"{file}: no key {key!r}{did_you_mean(str(key), _DEFAULTS)}")
@@ -116,6 +151,8 @@ class Sweep:
         if len(metrics) > 1 and given["pruner"] is not None:
             raise InputError(f"{file}: pruner: expected none with several metrics, which Optuna cannot prune by")
         configs = _list(given["configs"])
+        if not all(isinstance(name, str) for name in configs):
+            raise InputError(f"{file}: configs: expected files or names of shipped experiments, got {configs!r}")
         space = Space.read(given["space"], f"{file}: space")
         if not configs and space[0].key != "config":
             raise InputError(f"{file}: configs: expected at least one experiment, such as localizer/small.yaml")
@@ -139,8 +176,8 @@ class Sweep:
             devices=given["devices"],
             timeout=given["timeout"],
             heartbeat=given["heartbeat"],
-            sampler=_part(given["sampler"], "samplers", f"{file}: sampler"),
-            pruner=None if given["pruner"] is None else _part(given["pruner"], "pruners", f"{file}: pruner"),
+            sampler=Factory.read(given["sampler"], BaseSampler, optuna.samplers, f"{file}: sampler"),
+            pruner=Factory.read(given["pruner"] or "NopPruner", BasePruner, optuna.pruners, f"{file}: pruner"),
             space=space,
             first=first,
         )
@@ -169,7 +206,7 @@ class Sweep:
             ("trainer.callbacks+", REPORTER),  # may be there twice: last, so that its option follows it
             ("trainer.callbacks.metrics", self.metrics),
         )
-        files = [word for name in configs for word in ("--config", str(self.find(name)))]
+        files = [word for name in configs for word in ("--config", str(self.find(str(name))))]
         return [*files, *(f"--{key}={text(value)}" for key, value in (*options.items(), *own)), "--overwrite"]
 
     def find(self, name: str) -> Path:
@@ -178,17 +215,16 @@ class Sweep:
         Raises:
             InputError: it is in none of these places.
         """
-        own = next((path for path in (self.file.parent / name, Path(name)) if path.is_file()), None)
-        return own or shipped_config(name)
+        return find_config(name, beside=self.file.parent)
 
 
 def read_sweep(
-    path: str, trials: int | None = None, overrides: Values | None = None, configs: Sequence[str] = ()
+    path: str | Path, trials: int | None = None, overrides: Values | None = None, configs: Sequence[str] = ()
 ) -> Sweep:
     """Read a sweep.
 
     Args:
-        path: a YAML, or the name of a shipped one.
+        path: a YAML, or the name of a shipped one: `localizer_gamma`.
         trials: how many, instead of the file's number; of a grid, the first ones.
         overrides: keys of its trials that replace or join the file's.
         configs: further experiments, which win over the file's.
@@ -196,20 +232,16 @@ def read_sweep(
     Raises:
         InputError: there is no such file, it is no YAML, or not a sweep.
     """
-    file = Path(path)
-    if not file.is_file():
-        file = shipped_config(path.removeprefix("sweeps/"), "sweeps")
+    file = find_config(path, "sweeps")
     try:
-        mapping = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+        mapping: Any = OmegaConf.to_container(OmegaConf.create(read_mapping(file, "a sweep")), resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(f"{file}: {str(error).splitlines()[0]}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a YAML: {' '.join(str(error).split())}") from error
-    if isinstance(mapping, dict):
-        if overrides:
-            mapping["overrides"] = {**(mapping.get("overrides") or {}), **overrides}
-        if configs:
-            mapping["configs"] = [*_list(mapping.get("configs")), *configs]
+    written = mapping.get("overrides") or {}
+    if overrides and isinstance(written, Mapping):  # else `Sweep.of` refuses it
+        mapping["overrides"] = {**written, **overrides}
+    if configs:
+        mapping["configs"] = [*_list(mapping.get("configs")), *configs]
     sweep = Sweep.of(mapping, file)
     if trials is None:
         return sweep
@@ -229,24 +261,3 @@ def _first(rows: list[Values], space: Space, where: str) -> list[Values]:
             if not parameter.holds(value):
                 raise InputError(f"{where}: {key}: expected {parameter.expected()}, got {value!r}")
     return rows
-
-
-def _part(given: Any, module: str, where: str) -> Part:
-    """Return a class of `optuna.<module>` or of an import path, checked by making one."""
-    given = {"class_path": given} if isinstance(given, str) else given
-    if not isinstance(given, Mapping) or not {"class_path"} <= set(given) <= {"class_path", "init_args"}:
-        raise InputError(f"{where}: expected a class, or class_path and init_args, got {given!r}")
-    path, options = str(given["class_path"]), given.get("init_args") or {}
-    owner, _, name = path.rpartition(".")
-    known = f"optuna.{module}"
-    try:
-        make = getattr(importlib.import_module(owner or known), name)
-    except (ImportError, AttributeError) as error:
-        classes = [cls for cls in dir(importlib.import_module(known)) if cls[0].isupper()]
-        raise InputError(f"{where}: no class {path!r} in {owner or known}{did_you_mean(name, classes)}") from error
-    try:
-        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-            make(**options)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {name}: {error}") from error
-    return Part(make, options)

@@ -1,4 +1,16 @@
-"""The study behind a sweep: where it is stored, who creates it, and which of its trials count."""
+"""The study behind a sweep: where it is stored, who creates it, and which of its trials count.
+
+What Optuna does: storage, heartbeats, samplers, pruners, queues of trials. What it does not, and is here:
+
+- **Exactly as many trials as asked for.** `MaxTrialsCallback` looks after a trial has ended, so that several workers
+  overshoot by one each; ours take turns and count those that run.
+- **Trials stopped by Ctrl-C come again without end, those of a killed host twice.** `RetryHeartbeatStaleTrialCallback`
+  counts both alike, and copies what became of the lost trial (its folder) to the new one.
+- **A trial whose host was killed before its first heartbeat** is never called stale by Optuna.
+- **A study that is not the one of this file** (other space, base or metric) would be continued by `load_if_exists`.
+- **One seed, many workers.** Optuna's samplers would propose the same values once more in each worker and after each
+  start, or, reseeded, others in every run.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +27,23 @@ from typing import IO, Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import (
+    DuplicatedStudyError,
+    ExperimentalWarning,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler
-from optuna.storages import RDBStorage
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from outpaint_lightning.sweep.spec import Part, Sweep
+from outpaint_lightning.sweep.spec import Factory, Sweep
 from outpaint_lightning.types import InputError
 
 LOST_AFTER = 3
-"""Heartbeats without a sign of life after which a worker counts as lost."""
+"""Heartbeats without a sign of life after which a trial counts as lost."""
 _RETRIES_OF_LOST = 2
 _PATIENCE = 60  # seconds that a study may take to be created by someone else
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -34,7 +51,7 @@ _OF_ONE_SEED = (GridSampler, QMCSampler)  # whose trials deal out one sequence
 
 
 class Turn:
-    """A lock that one process of a host has at a time, left by `release` or at the end of the block.
+    """A lock that one worker of a host has at a time, in whatever process; left by `release` or at the block's end.
 
     Args:
         path: of a file that all agree on.
@@ -62,20 +79,19 @@ class Turn:
 class SeededSampler(BaseSampler):
     """A sampler made anew for each trial, its seed drawn from the sweep's and the trial's number.
 
-    A sampler with a seed of its own in each of several workers, or in a study that goes on, would propose the same
-    random values once more. One that deals out a sequence keeps the sweep's seed, of which it takes what no trial has.
+    One that deals out a sequence keeps the sweep's seed, of which it takes what no trial has.
     """
 
-    def __init__(self, part: Part) -> None:
-        self._part = part
-        self._sampler: BaseSampler = part.make(**part.options)
+    def __init__(self, factory: Factory[BaseSampler]) -> None:
+        self._factory = factory
+        self._sampler = factory.make()
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Make the trial's sampler."""
-        seed = self._part.options.get("seed")
+        seed = self._factory.options.get("seed")
         if seed is not None and not isinstance(self._sampler, _OF_ONE_SEED):
             own = int(np.random.SeedSequence((seed, trial.number)).generate_state(1)[0])
-            self._sampler = self._part.make(**{**self._part.options, "seed": own})
+            self._sampler = self._factory.make(seed=own)
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -99,6 +115,15 @@ class SeededSampler(BaseSampler):
     ) -> None:
         """Tell it."""
         self._sampler.after_trial(study, trial, state, values)
+
+
+def file_url(path: Path) -> str:
+    """Return the URL of a database in a file; `?`, `#`, `%` and braces in its name are quoted.
+
+    >>> file_url(Path("runs/lr?/study.db"))
+    'sqlite:///runs/lr%3F/study.db'
+    """
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def masked(url: str) -> str:
@@ -126,6 +151,7 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
         InputError: it is no URL, or its driver or tables are not there or not ours.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would tell of each trial in its own words
+    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats and fixed parameters; for all threads
     try:
         backend = make_url(url).get_backend_name()
     except ArgumentError as error:
@@ -133,15 +159,14 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
     options: dict[str, Any] = {"pool_pre_ping": True}  # a connection may have been closed during a long trial
     if backend == "sqlite":
         options["connect_args"] = {"timeout": 60}  # seconds to wait while another worker writes
-    with warnings.catch_warnings(action="ignore"):  # heartbeats are called experimental
-        try:
-            return _connect(url, options, heartbeat)
-        except (IntegrityError, ProgrammingError):  # another host was making the same tables
-            time.sleep(1)
-            return _connect(url, options, heartbeat)
-        except (ImportError, RuntimeError) as error:  # no driver, or tables of another Optuna
-            hint = ": pip install 'outpaint_lightning[postgres]'" if backend == "postgresql" else ""
-            raise InputError(f"storage {masked(url)}: {str(error).splitlines()[0]}{hint}") from error
+    try:
+        return _connect(url, options, heartbeat)
+    except (IntegrityError, ProgrammingError):  # another host was making the same tables
+        time.sleep(1)
+        return _connect(url, options, heartbeat)
+    except (ImportError, RuntimeError) as error:  # no driver, or tables of another Optuna
+        hint = ": pip install 'outpaint_lightning[postgres]'" if backend == "postgresql" else ""
+        raise InputError(f"storage {masked(url)}: {str(error).splitlines()[0]}{hint}") from error
 
 
 def _connect(url: str, options: dict[str, Any], heartbeat: int) -> RDBStorage:
@@ -166,10 +191,8 @@ def create_or_join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
         return _join(sweep, storage, url)
     for name, value in sweep.record().items():
         study.set_user_attr(name, value)
-    rows = sweep.space.combinations("trials: all") if sweep.grid else sweep.first
-    with warnings.catch_warnings(action="ignore"):  # fixed parameters are called experimental
-        for row in rows:
-            study.enqueue_trial(sweep.space.stored(row))
+    for row in sweep.space.combinations("trials: all") if sweep.grid else sweep.first:
+        study.enqueue_trial(sweep.space.stored(row))
     study.set_user_attr("ready", True)
     return study
 
@@ -184,14 +207,13 @@ def _join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
                 "expected another name, or that it is deleted"
             )
         time.sleep(0.2)
-    there = study.user_attrs
-    differ = [name for name, value in sweep.record().items() if there.get(name) != value]
-    if differ:
-        name = differ[0]
-        raise InputError(
-            f"study {sweep.name!r} in {masked(url)} has another {name}: {there.get(name)}, not {sweep.record()[name]}; "
-            "expected another name or --out for another study"
-        )
+    found = study.user_attrs
+    for name, value in sweep.record().items():
+        if found.get(name) != value:
+            raise InputError(
+                f"study {sweep.name!r} in {masked(url)} has another {name}: {found.get(name)}, not {value}; "
+                "expected another name or --out for another study"
+            )
     return study
 
 
@@ -209,12 +231,12 @@ def load(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
 
 def retried(trials: Sequence[FrozenTrial]) -> set[int]:
     """Return the numbers of the trials that others have tried again, or will."""
-    return {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+    return {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue a trial that failed through no fault of its own, with its values and nothing of what became of it."""
-    history = [*trial.system_attrs.get("retry_history", ()), trial.number]
+    history = [*RetryHeartbeatStaleTrialCallback.retry_history(trial), trial.number]
     study.add_trial(
         optuna.create_trial(
             state=TrialState.WAITING,
@@ -226,20 +248,19 @@ def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def _try_lost_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial whose worker was lost, but not for ever; one that was stopped has a reason, and does not count."""
-    history = (*trial.system_attrs.get("retry_history", ()), trial.number)
+    """Queue a trial that was lost, but not for ever; one that was stopped has a reason, and does not count."""
+    history = (*RetryHeartbeatStaleTrialCallback.retry_history(trial), trial.number)
     if sum(study.trials[number].user_attrs.get("reason") is None for number in history) <= _RETRIES_OF_LOST:
         try_again(study, trial)
 
 
 def fail_lost(study: optuna.Study, heartbeat: int) -> None:
-    """Mark as failed what is running at a worker that gives no sign of life, and queue it again.
+    """Mark as failed what is running where nobody gives a sign of life, and queue it again.
 
-    Optuna sees to trials whose heart has beaten once. A worker killed before that leaves one that has not even told
-    its folder.
+    Optuna sees to trials whose heart has beaten once. A host that is killed before that leaves one that has not even
+    told its folder.
     """
-    with warnings.catch_warnings(action="ignore"):  # called experimental
-        optuna.storages.fail_stale_trials(study)
+    optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         started = trial.datetime_start or datetime.now()
         if "folder" not in trial.user_attrs and datetime.now() - started > timedelta(seconds=LOST_AFTER * heartbeat):
@@ -264,5 +285,5 @@ def only_refused(study: optuna.Study) -> bool:
     """Return whether all that came of a study is that command lines of its trials were refused."""
     trials = study.get_trials(deepcopy=False, states=(*_ENDED, TrialState.RUNNING))
     again = retried(study.get_trials(deepcopy=False))
-    told = [trial.user_attrs.get("refused", False) for trial in trials if trial.number not in again]
-    return bool(told) and all(told)
+    refused = [trial.user_attrs.get("refused", False) for trial in trials if trial.number not in again]
+    return bool(refused) and all(refused)

@@ -1,4 +1,9 @@
-"""One trial: a `fit` in processes of its own, followed and stopped through files and signals."""
+"""One trial: a `fit` in processes of its own, followed and stopped through files and signals.
+
+Optuna calls a function in its own process. A training crashes, runs out of memory, or is itself several processes, each
+of which would open trials of its own if Optuna ran inside it. So the training knows nothing of Optuna, and the two talk
+through the run folder; see `callbacks.TrialReporter`.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +145,7 @@ class Job:
         errors = [_read(path) for path in self.folder.glob("error.*.json")]
         first = min(errors, key=lambda error: error.get("time", 0), default=result).get("error")
         log = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = log[-1].removeprefix("outpaint-lightning: error: ") if log else "said nothing"
+        last = log[-1].removeprefix("outpaint-lightning: error: ") if log else "no output"
         line = first if first and code != 2 else last
         return f"killed by {signal.Signals(-code).name}: {line}" if code < 0 else str(line)
 

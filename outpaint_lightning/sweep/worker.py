@@ -1,113 +1,85 @@
-"""One worker of a sweep: asks the study for values, runs a trial with them, tells how it ended, again and again.
+"""The workers of a sweep: threads that each run one trial at a time until the study has enough.
 
-`python -m outpaint_lightning.sweep.worker` reads its task as JSON from stdin, so that no password of a storage is seen
-among the processes or on disk. It imports neither torch nor Lightning.
+Threads serve, as every trial is a process of its own and its worker only waits for it. Optuna's `optimize(n_jobs=...)`
+has threads as well, but shares one sampler among them and starts a fixed number of trials, whatever other hosts
+run; so each of ours calls `optimize` for one trial, when the study has room for one.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import signal
 import socket
-import sys
-import time
-import warnings
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from outpaint_lightning.sweep.results import line
 from outpaint_lightning.sweep.spec import Sweep
-from outpaint_lightning.sweep.study import (
-    SeededSampler,
-    Turn,
-    fail_lost,
-    load,
-    open_storage,
-    retried,
-    storage_errors,
-    tally,
-    try_again,
-)
+from outpaint_lightning.sweep.study import SeededSampler, Turn, fail_lost, load, retried, tally, try_again
 from outpaint_lightning.sweep.trial import Interrupted, Job, Report, TrialFailed
 from outpaint_lightning.types import InputError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WAIT = 0.5  # seconds between looks at a study that has no room
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a worker is told.
+class Worker:
+    """Runs trials until the study has enough, or it is asked to stop.
 
     Args:
-        sweep: content of the sweep's file, as read.
-        file: of the sweep.
-        out: sweep folder.
-        storage: URL.
-        trials: how many in all.
+        sweep: what to do.
+        folder: of the sweep.
         command: of a trial, before its options.
+        storage: of the study.
+        url: of the storage, for messages.
         environment: of its trials: GPUs, threads.
+        stop: set when all workers are to stop.
     """
 
-    sweep: Mapping[str, object]
-    file: str
-    out: str
-    storage: str
-    trials: int
+    sweep: Sweep
+    folder: Path
     command: Sequence[str]
+    storage: RDBStorage
+    url: str
     environment: Mapping[str, str]
-
-
-class Worker:
-    """Runs trials until the study has enough, or a signal comes."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.sweep = replace(Sweep.of(task.sweep, Path(task.file)), trials=task.trials)
-        self.out = Path(task.out)
-        self.stopping = False
-        self._turn = Turn(self.out / ".turn")
-        for number in SIGNALS:  # also SIGINT, which a shell's background jobs are born deaf to
-            signal.signal(number, self._stop)
-
-    def _stop(self, *_: object) -> None:
-        self.stopping = True
+    stop: threading.Event
 
     def run(self) -> None:
         """Run trials.
 
         Raises:
-            InputError: the storage fails; or a trial's command line is refused before any trial got anywhere.
+            InputError: a trial's command line is refused before any trial got anywhere.
+            OSError: no room for a trial's files.
+            SQLAlchemyError: the storage fails.
         """
-        sweep = self.sweep
-        with storage_errors(self.task.storage):
-            study = load(sweep, open_storage(self.task.storage, sweep.heartbeat), self.task.storage)
-            study.sampler = SeededSampler(sweep.sampler)
-            study.pruner = sweep.pruner.make(**sweep.pruner.options) if sweep.pruner else optuna.pruners.NopPruner()
-            while not self.stopping:
-                with self._turn:
-                    fail_lost(study, sweep.heartbeat)
-                    count = tally(study)
-                    if count["finished"] >= sweep.trials:
-                        return
-                    room = count["finished"] + count["running"] < sweep.trials
-                    if room and (count["waiting"] or not sweep.grid) and not self.stopping:
-                        self._next(study)
-                        continue
-                time.sleep(_WAIT)  # a running trial may yet be lost
+        study = load(self.sweep, self.storage, self.url)
+        study.sampler = SeededSampler(self.sweep.sampler)
+        study.pruner = self.sweep.pruner.make()
+        while not self.stop.is_set():
+            with Turn(self.folder / ".turn") as turn:
+                fail_lost(study, self.sweep.heartbeat)
+                count = tally(study)
+                if count["finished"] >= self.sweep.trials:
+                    return
+                room = count["finished"] + count["running"] < self.sweep.trials
+                if room and (count["waiting"] or not self.sweep.grid) and not self.stop.is_set():
+                    self._next(study, turn)
+                    continue
+            self.stop.wait(_WAIT)  # a running trial may yet be lost
 
-    def _next(self, study: optuna.Study) -> None:
+    def _next(self, study: optuna.Study, turn: Turn) -> None:
         """Run one trial, say how it ended, and see to one that failed."""
         numbers: list[int] = []
         ended: list[TrialFailed] = []
 
         def objective(trial: optuna.Trial) -> float | list[float]:
-            self._turn.release()
+            turn.release()
             numbers.append(trial.number)
             try:
                 return self._objective(trial)
@@ -122,8 +94,8 @@ class Worker:
             study.optimize(objective, n_trials=1, catch=(TrialFailed,))
         except Exception:
             trials = study.trials
-            if {*numbers} & retried(trials):  # Optuna will not be told of a trial that has ended
-                print(f"trial {numbers[0]}: taken for lost while this worker slept, and tried again", flush=True)
+            if {*numbers} & retried(trials):  # Optuna refuses the result of a trial that has ended
+                print(f"trial {numbers[0]}: taken for lost while this host slept, and tried again", flush=True)
                 return
             for number in numbers:
                 if trials[number].state == TrialState.FAIL:  # of a full disk, or a storage that was away
@@ -134,7 +106,7 @@ class Worker:
             try_again(study, trial)
         print(line(study, self.sweep, trial), flush=True)
         if any(failed.bad_input for failed in ended) and not tally(study)["good"]:
-            raise InputError(f"{self.task.file}: trial {trial.number}: {ended[0]}")
+            raise InputError(f"{self.sweep.file}: trial {trial.number}: {ended[0]}")
 
     def _objective(self, trial: optuna.Trial) -> float | list[float]:
         sweep = self.sweep
@@ -152,50 +124,43 @@ class Worker:
             return trial.should_prune()
 
         job = Job(
-            command=[*self.task.command, *sweep.words(values, self.out / folder)],
-            folder=self.out / folder,
+            command=[*self.command, *sweep.words(values, self.folder / folder)],
+            folder=self.folder / folder,
             environment={
                 "WANDB_RUN_GROUP": sweep.name,
                 "WANDB_JOB_TYPE": "trial",
                 "WANDB_NAME": sweep.space.title(values),
-                **self.task.environment,
+                **self.environment,
             },
             timeout=None if sweep.timeout is None else 60 * sweep.timeout,
         )
         try:
-            state = job.run(on_report, lambda: self.stopping)
+            state = job.run(on_report, self.stop.is_set)
         finally:
             trial.set_user_attr("epochs", reports[-1].epoch + 1 if reports else 0)
         if state == "pruned":
             raise optuna.TrialPruned
-        worth = self._worth(reports)
+        worth = _worth(sweep, reports)
         return worth[0] if len(worth) == 1 else worth
 
-    def _worth(self, reports: Sequence[Report]) -> list[float]:
-        """Return the metrics of the validation that counts: the last, or the best in the first metric."""
-        first, sign = self.sweep.metrics[0], -1 if self.sweep.directions[0] == "minimize" else 1
-        known = [r for r in reports if all(math.isfinite(r.metrics[name]) for name in self.sweep.metrics)]
-        if not known:
-            what = "was not a number in any validation" if reports else "was never logged: no validation took place"
-            raise TrialFailed(f"{', '.join(self.sweep.metrics)} {what}")
-        chosen = known[-1] if self.sweep.last else max(known, key=lambda report: sign * report.metrics[first])
-        return [chosen.metrics[name] for name in self.sweep.metrics]
+
+def run_workers(workers: Sequence[Worker], stop: threading.Event) -> None:
+    """Run workers to their end, each in a thread; when one fails, the others stop and its exception is raised."""
+    with ThreadPoolExecutor(len(workers)) as pool:
+        running = [pool.submit(worker.run) for worker in workers]
+        done, _ = wait(running, return_when=FIRST_EXCEPTION)
+        if any(future.exception() for future in done):
+            stop.set()
+    for future in running:
+        future.result()
 
 
-def main() -> int:
-    """Run the worker whose task is on stdin; return 0, 2 for bad input, or 130 when it was stopped."""
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    worker = Worker(Task(**json.load(sys.stdin)))
-    try:
-        worker.run()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:  # a full disk
-        print(f"{error.filename or error}: {error.strerror or ''}; the same command goes on", file=sys.stderr)
-        return 2
-    return 130 if worker.stopping else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _worth(sweep: Sweep, reports: Sequence[Report]) -> list[float]:
+    """Return the metrics of the validation that counts: the last, or the best in the first metric."""
+    first, sign = sweep.metrics[0], -1 if sweep.directions[0] == "minimize" else 1
+    known = [report for report in reports if all(math.isfinite(report.metrics[name]) for name in sweep.metrics)]
+    if not known:
+        what = "was not a number in any validation" if reports else "was never logged: no validation took place"
+        raise TrialFailed(f"{', '.join(sweep.metrics)} {what}")
+    chosen = known[-1] if sweep.last else max(known, key=lambda report: sign * report.metrics[first])
+    return [chosen.metrics[name] for name in sweep.metrics]

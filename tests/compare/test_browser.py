@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from written_runs import VIDEOS, write_run, write_sweep
 
-from outpaint_lightning.compare.page import compare
+from outpaint_lightning.compare.run import compare
 from outpaint_lightning.io import write_image, write_json
 
 PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}

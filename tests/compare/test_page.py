@@ -21,7 +21,7 @@ from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.config import changes, flatten
 from outpaint_lightning.compare.curves import thinned
 from outpaint_lightning.compare.groups import bootstrap, group, versus
-from outpaint_lightning.compare.page import compare
+from outpaint_lightning.compare.run import compare
 from outpaint_lightning.compare.runs import find
 from outpaint_lightning.compare.sweeps import Axis, Study, ranks
 from outpaint_lightning.io import read_image

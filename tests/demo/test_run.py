@@ -16,7 +16,6 @@ import torch
 from outpaint_lightning.cli import main
 from outpaint_lightning.demo.run import HELD_OUT, Scale, demo, render_clips
 from outpaint_lightning.io import VideoFile, read_dataset, read_image
-from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.types import InputError
 
 TINY = Scale(
@@ -141,11 +140,3 @@ def test_splits_share_neither_scenes_nor_photographs(tmp_path):
     assert [row["split"] for row in rows] == ["train", "train", "val", "test", "test"]
     assert len({row["source"] for row in rows}) == len(rows)
     assert not set(HELD_OUT["val"]) & set(HELD_OUT["test"])
-
-
-def test_the_experiment_is_found_wherever_the_user_stands(tmp_path, monkeypatch):
-    assert shipped_config("localizer/small.yaml").is_file()
-    monkeypatch.chdir(tmp_path)
-    assert shipped_config("localizer/small.yaml").is_file()
-    with pytest.raises(InputError, match=r"localizer/none\.yaml"):
-        shipped_config("localizer/none.yaml")

@@ -61,8 +61,8 @@ def test_what_the_command_line_says_wins():
         ("masks: [{class_path: box, init_args: [1]}]", r"init_args is \[1\]; expected option: value"),
         ("masks: [..x]", "cannot be imported"),
         ("1: [border]", "no key '1'"),
-        ("masks: [", "no YAML"),
-        ("- border", "expected the keys masks"),
+        ("masks: [", "not YAML"),
+        ("- border", "holds no keys; expected the keys masks"),
     ],
 )
 def test_bad_recipes_are_named_with_their_file(text: str, message: str, tmp_path: Path):
@@ -99,7 +99,10 @@ def test_what_the_command_line_says_is_not_blamed_on_the_file():
 def test_a_missing_recipe_is_named(tmp_path: Path):
     with pytest.raises(InputError, match=r"none\.yaml"):
         Recipe.read(tmp_path / "none.yaml")
-    with pytest.raises(InputError, match=r"forge/none\.yaml: no such config"):
+    with pytest.raises(
+        InputError,
+        match="none: no such file; expected a YAML file, or one of compressed, default, outpainting, regions",
+    ):
         Recipe.read("none")
 
 

@@ -2,10 +2,11 @@
 
 import csv
 import json
-import signal
 import sqlite3
-import subprocess
 import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
 
 import optuna
 import pytest
@@ -13,9 +14,10 @@ import yaml
 from sqlalchemy.exc import OperationalError
 
 from outpaint_lightning.cli import main
-from outpaint_lightning.sweep.run import _wait, share_out
-from outpaint_lightning.sweep.spec import Part
-from outpaint_lightning.sweep.study import SeededSampler, open_storage, storage_errors, try_again
+from outpaint_lightning.sweep.run import share_out
+from outpaint_lightning.sweep.spec import Factory
+from outpaint_lightning.sweep.study import SeededSampler, file_url, open_storage, storage_errors, try_again
+from outpaint_lightning.sweep.worker import run_workers
 from outpaint_lightning.types import InputError
 
 
@@ -37,7 +39,7 @@ def test_good_and_bad_trials(folder, plots, capfd, monkeypatch):
     assert [trial.state.name for trial in bad] == ["FAIL"] * 4
     reasons = [trial.user_attrs["reason"] for trial in bad]
     assert reasons[0] == "ValueError: the cause"  # of rank 1, not what rank 0 noticed of it later
-    assert reasons[1] == "said nothing"  # exit code 0 is not success
+    assert reasons[1] == "no output"  # exit code 0 is not success
     assert reasons[2] == "val/f1 was not a number in any validation"
     assert reasons[3] == "took longer than 0.02 minutes (timeout)"
 
@@ -59,7 +61,6 @@ def test_good_and_bad_trials(folder, plots, capfd, monkeypatch):
     said = capfd.readouterr().out
     assert "trial 0: val/f1 1.1000 (best 1.1000 of trial 0) x=0.3 mode=ok, " in said
     assert "trial 1: failed, x=0.4 mode=crash" in said
-    assert not [*(folder.out / "workers").iterdir()]
 
 
 def test_going_on(folder, capfd, monkeypatch):
@@ -103,10 +104,10 @@ def test_pruning(folder):
 
 
 def test_grid_with_two_workers_tries_everything_once(folder):
-    space = {"config": {"choices": ["localizer/small.yaml", "localizer/plain.yaml"]}, "x": {"choices": [1, 2]}}
+    space = {"config": {"choices": ["localizer/small", "localizer/rows/plain"]}, "x": {"choices": [1, 2]}}
     assert folder.sweep("--workers", "2", trials="all", space=space) == 0
     tried = sorted(tuple(trial.params.values()) for trial in folder.trials())
-    assert tried == [(f"localizer/{name}.yaml", x) for name in ("plain", "small") for x in ("1", "2")]
+    assert tried == [(f"localizer/{name}", x) for name in ("rows/plain", "small") for x in ("1", "2")]
     words = json.loads(folder.of_trial(0, "words.json"))
     assert [words[i + 1].rpartition("/")[2] for i, word in enumerate(words) if word == "--config"] == ["small.yaml"] * 2
 
@@ -184,11 +185,54 @@ def test_a_storage_that_cannot_be_used_is_named_without_its_password(folder, cap
         raise full
 
 
-def test_a_worker_told_to_stop_before_it_began_is_not_called_killed(tmp_path, capsys):
-    log = tmp_path / "0.log"
-    log.touch()
-    assert _wait([(subprocess.Popen(["sleep", "60"]), log)], [signal.SIGINT], 3) is None
-    assert capsys.readouterr().out == ""
+@dataclass
+class Fails:
+    """A worker that finds the sweep at fault."""
+
+    def run(self):
+        raise InputError("at fault")
+
+
+@dataclass
+class Waits:
+    """A worker that goes on until it is asked to stop."""
+
+    stop: threading.Event
+    stopped: bool = False
+
+    def run(self):
+        self.stopped = self.stop.wait(30)
+
+
+def test_a_worker_that_fails_stops_the_others():
+    """Kills one that waits for all of them, hours after the first has said what is at fault."""
+    stop = threading.Event()
+    waiting = Waits(stop)
+    with pytest.raises(InputError, match="at fault"):
+        run_workers([waiting, Fails()], stop)
+    assert waiting.stopped
+
+
+def test_folders_of_any_name_have_a_study_of_their_own(tmp_path, monkeypatch):
+    """Kills an address put together as text: `?` ended the path, and two sweeps shared one study outside them."""
+    monkeypatch.chdir(tmp_path)
+    folders = [Path(name) for name in ("lr?=1", "lr?=2", "a#b", "100%", "{x}", "plain")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        optuna.create_study(storage=open_storage(file_url(folder / "study.db"), 1), study_name=f"study {number}")
+    for number, folder in enumerate(folders):
+        assert [path.name for path in folder.iterdir()] == ["study.db"]
+        assert optuna.get_all_study_names(open_storage(file_url(folder / "study.db"), 1)) == [f"study {number}"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, folders))
+    assert file_url(Path("runs/gamma/study.db")) == "sqlite:///runs/gamma/study.db"  # as those of earlier versions
+
+
+def test_windows_is_refused_in_one_line(folder, capfd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as there
+    assert folder.sweep() == 2
+    said = capfd.readouterr().err
+    assert "does not work on Windows" in said
+    assert said.count("\n") == 1
 
 
 def test_listing_what_was_never_started(folder, capfd):
@@ -218,7 +262,7 @@ def test_a_seed_gives_each_trial_values_of_its_own_whoever_asks():
         found = []
         for i in range(6):
             if i % number_of_workers == 0:  # a new worker
-                study.sampler = SeededSampler(Part(optuna.samplers.TPESampler, {"seed": 0}))
+                study.sampler = SeededSampler(Factory(optuna.samplers.TPESampler, {"seed": 0}))
             found.append(study.ask().suggest_float("x", 0, 1))
         return found
 
@@ -229,13 +273,8 @@ def test_a_seed_gives_each_trial_values_of_its_own_whoever_asks():
 def test_a_sampler_that_deals_out_a_sequence_keeps_its_seed():
     study = optuna.create_study()
     options = {"search_space": {"x": [*range(8)]}, "seed": 0}
-    study.sampler = SeededSampler(Part(optuna.samplers.GridSampler, options))
+    study.sampler = SeededSampler(Factory(optuna.samplers.GridSampler, options))
     assert sorted(study.ask().suggest_int("x", 0, 7) for _ in range(8)) == [*range(8)]
-
-
-def test_worker_imports_nothing_heavy():
-    code = "import sys, outpaint_lightning.sweep.worker; print({'torch', 'lightning', 'matplotlib'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 @pytest.mark.parametrize(

@@ -33,16 +33,17 @@ def tiny(request):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_lines_of_a_shipped_sweep(name, tiny, tmp_path):
-    told = read_sweep(f"sweeps/{name}", configs=[str(SCRATCH)] if name.startswith("regions") else [])
-    check(told, tmp_path)
+    scratch = [str(SCRATCH)] if name.startswith("regions") else []
+    data = {key: value for key, value in tiny(name).items() if key == "data.root"}
+    check(read_sweep(f"sweeps/{name}", overrides=data, configs=scratch), tmp_path)
 
-    told = read_sweep(name, overrides=tiny(name), configs=told.configs[1:])
-    values = [*told.first, *told.space.examples()][-1]
-    assert main(["fit", *told.words(values, tmp_path)]) == 0
+    plan = read_sweep(name, overrides=tiny(name), configs=scratch)
+    values = [*plan.first, *plan.space.examples()][-1]
+    assert main(["fit", *plan.words(values, tmp_path)]) == 0
     assert json.loads((tmp_path / "result.json").read_text()) == {"state": "complete", "error": None}
     (report,) = map(json.loads, (tmp_path / "reports.jsonl").read_text().splitlines())
     assert report["epoch"] == 0
-    assert [*report["metrics"]] == told.metrics
+    assert [*report["metrics"]] == plan.metrics
 
 
 @pytest.mark.slow
@@ -71,12 +72,17 @@ def test_real_sweep_from_file_to_best(dataset, tmp_path, monkeypatch, capfd):
         ({"space": {"model.criterion.gama": {"low": 0.5, "high": 1.0}}}, "no option 'gama'; did you mean 'gamma'?"),
         ({"space": {"model.criterion": {"choices": ["SequenceFocl"]}}}, "did you mean 'SequenceFocal'?"),
         ({"space": {"data.batch_size": {"low": 0.5, "high": 1.0}}}, "batch_size: expected int, got '0.5'"),
-        ({"overrides": {"data.rot": "x"}}, "s.yaml: Parser key \"data\": no option 'rot'; did you mean 'root'?"),
-        ({"configs": ["localizer/smal.yaml"]}, "smal.yaml: no such config"),
+        ({"overrides": {"data.root": "gone"}}, "s.yaml: gone: no such folder"),
+        (
+            {"overrides": {"data.root": ".", "data.rot": "x"}},
+            "s.yaml: Parser key \"data\": no option 'rot'; did you mean 'root'?",
+        ),
+        ({"configs": ["localizer/smal.yaml"]}, "smal.yaml: no such file; did you mean 'localizer/small'?"),
     ],
 )
 def test_what_trials_would_refuse_is_said_before_any(change, said, tmp_path, capsys):
-    basis = {"name": "x", "configs": ["localizer/small.yaml"], "metric": "val/f1", "trials": 2}
+    basis = {"name": "x", "configs": ["localizer/small"], "metric": "val/f1", "trials": 2}
+    basis["overrides"] = {"data.root": str(tmp_path)}
     space = {"model.criterion.gamma": {"low": 0.5, "high": 1.0}}
     (tmp_path / "s.yaml").write_text(json.dumps({**basis, "space": space, **change}))
     assert main(["sweep", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "out")]) == 2

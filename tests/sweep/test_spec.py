@@ -42,9 +42,12 @@ def read(folder, **changes):
         ({"name": "a/b"}, "name: expected a name without slashes, got 'a/b'"),
         ({"configs": []}, "configs: expected at least one experiment"),
         ({"overrides": {"a.b": 1}}, "overrides: a.b is in the space as well"),
-        ({"sampler": "TPESampel"}, "sampler: no class 'TPESampel' in optuna.samplers; did you mean 'TPESampler'?"),
+        ({"sampler": "TPESampel"}, "did you mean 'TPESampler'?"),
         ({"sampler": {"class_path": "TPESampler", "init_args": {"sed": 0}}}, "sampler: TPESampler: "),
-        ({"pruner": {"init_args": {}}}, "pruner: expected a class, or class_path and init_args"),
+        ({"pruner": {"init_args": {"n": 1}}}, "pruner: {'init_args': {'n': 1}}: expected a class, or class_path and"),
+        ({"pruner": "optuna.samplers.TPESampler"}, "pruner: optuna.samplers.TPESampler: expected a BasePruner"),
+        ({"configs": [{"a": 1}]}, "configs: expected files or names of shipped experiments, got [{'a': 1}]"),
+        ({"configs": {"a": 1}}, "configs: expected files or names of shipped experiments"),
         ({"first": [{"a.c": 1}]}, "first: no key 'a.c' in the space above it; did you mean 'a.b'?"),
         ({"first": [{"a.b": 2}]}, "first: a.b: expected 0.0 to 1.0, got 2"),
         ({"first": {"a.b": 1}}, "first: expected a list of {key: value}"),
@@ -60,41 +63,42 @@ def test_what_is_wrong_is_named(tmp_path, change, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a: [", "not a YAML"),
+        ("a: [", "not YAML"),
         ("a: ${oc.env:NOWHERE_AT_ALL}", "NOWHERE_AT_ALL"),
-        ("- a", "expected keys and values"),
+        ("- a", "holds no keys; expected a sweep"),
     ],
 )
 def test_files_that_are_no_sweeps(tmp_path, content, said):
     (tmp_path / "s.yaml").write_text(content)
     with pytest.raises(InputError, match=said):
         read_sweep(str(tmp_path / "s.yaml"))
-    with pytest.raises(InputError, match=r"_gama\.yaml: no such config; did you mean 'localizer_gamma\.yaml'\?"):
+    with pytest.raises(InputError, match=r"_gama\.yaml: no such file; did you mean 'localizer_gamma'\?"):
         read_sweep("localizer_gama.yaml")
 
 
 def test_a_config_is_looked_for_beside_the_sweep_then_from_here_then_among_the_shipped(tmp_path, monkeypatch):
     (tmp_path / "here" / "localizer").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
-    told = read(tmp_path)
-    assert told.find("localizer/small.yaml").is_relative_to(Path(__file__).parents[2])
+    plan = read(tmp_path)
+    assert plan.find("localizer/small").is_relative_to(Path(__file__).parents[2])
+    assert plan.find("localizer/small.yaml").is_relative_to(Path(__file__).parents[2])
     Path("localizer/small.yaml").touch()
-    assert told.find("localizer/small.yaml") == Path("localizer/small.yaml")
+    assert plan.find("localizer/small.yaml") == Path("localizer/small.yaml")
     (tmp_path / "localizer").mkdir()
     (tmp_path / "localizer" / "small.yaml").touch()
-    assert told.find("localizer/small.yaml") == tmp_path / "localizer" / "small.yaml"
+    assert plan.find("localizer/small.yaml") == tmp_path / "localizer" / "small.yaml"
 
 
 def test_command_line_of_a_trial(tmp_path):
     """The config of the space comes after the fixed ones, values after overrides, the reporter last."""
     (tmp_path / "own.yaml").write_text("")
-    told = read(
+    plan = read(
         tmp_path,
         overrides={"trainer.callbacks+": "X", "a.none": None},
         devices=2,
         space={"config": {"choices": ["own.yaml"]}, "a.b": {"choices": [[1, 2.5]]}},
     )
-    words = told.words({"a.b": [1, 2.5], "config": "own.yaml"}, Path("runs/x"))
+    words = plan.words({"a.b": [1, 2.5], "config": "own.yaml"}, Path("runs/x"))
     assert words[1].endswith("configs/localizer/small.yaml")
     assert words[3] == str(tmp_path / "own.yaml")
     assert words[4:] == [

@@ -164,13 +164,24 @@ def test_a_checkpoint_needs_no_weights_of_the_yaml(photos, region_run):
     assert config["model"]["init_args"]["net"]["init_args"]["weights"] is None
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("regions/*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("regions/**/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, photos, tmp_path):
     """One batch of training and validation of each YAML, with its own net; nothing is written.
 
     Tests and predictions differ in nothing but the net; building VGG11 again for each takes seconds.
     """
-    options = ["--config", str(path), "--data.root", str(photos), "--data.batch_size", "2", "--data.workers", "0"]
+    base = ["--config", "regions/resnet18"] if path.parent.name == "rows" else []
+    options = [
+        *base,
+        "--config",
+        str(path),
+        "--data.root",
+        str(photos),
+        "--data.batch_size",
+        "2",
+        "--data.workers",
+        "0",
+    ]
     options += ["--data.size", "[64,64]", "--config", str(SCRATCH), "--trainer.devices", "1"]
     options += ["--trainer.default_root_dir", str(tmp_path), "--trainer.fast_dev_run", "1"]
     for command in ("fit", "test", "predict") if path.stem == "small" else ("fit",):

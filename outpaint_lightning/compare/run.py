@@ -1,0 +1,88 @@
+"""Put runs side by side: one page that needs nothing else, and a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from outpaint_lightning.compare.config import as_text, without_seeds
+from outpaint_lightning.compare.groups import Group, group, seed_of
+from outpaint_lightning.compare.page import TABLE, counted, render
+from outpaint_lightning.compare.runs import Sweep, find
+from outpaint_lightning.io import atomic, write_csv
+from outpaint_lightning.pages.html import digits
+from outpaint_lightning.results import number_at
+from outpaint_lightning.types import InputError
+
+PAGE = "index.html"
+
+
+def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = False) -> list[str]:
+    """Write `<out>/index.html`, which needs nothing else, and `<out>/compare.csv`, one line for each run.
+
+    >>> for line in outpaint_lightning.compare(["runs/plain", "runs/flip"], "compared"):  # doctest: +SKIP
+    ...     print(line)
+
+    Args:
+        runs: run folders, folders of runs or sweep folders; the first run is the baseline.
+        out: folder to write into.
+        overwrite: replace the page and the table of an earlier comparison; nothing else is touched.
+
+    Returns:
+        One line for each experiment with its deciding number, and one that names the page.
+
+    Raises:
+        InputError: a folder holds no run or a file that cannot be read, or the result would replace something.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; expected a folder to write into")
+    taken = [out / name for name in (PAGE, TABLE) if (out / name).exists()] or ([out] if _holds_something(out) else [])
+    if taken and not overwrite:
+        raise InputError(f"{taken[0]} already exists; pass --overwrite")
+    found, sweeps = find(runs)
+    groups = group(found) if found else []
+    with atomic(out / PAGE) as temporary:
+        temporary.write_text(render(groups, sweeps, out), encoding="utf-8")
+    write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
+    return [*_lines(groups), f"{counted(groups, sweeps)} -> {out / PAGE}"]
+
+
+def rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    """Yield the line of each run: its numbers, and the keys of the configs whose values differ."""
+    configs = [without_seeds(run.config) for each in groups for run in each.runs]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    differing = [key for key in keys if len({as_text(config.get(key, ...)) for config in configs}) > 1]
+    for each in groups:
+        for run in each.runs:
+            numbers = {column.key: number_at(run.summary, column.key) for column in each.kind.columns}
+            floors = {f"floors.{name}": value for name, value in each.kind.floors(run.summary).items()}
+            config = {key: as_text(run.config[key]) for key in differing if key in run.config}
+            start = {"experiment": each.name, "seed": seed_of(run), "kind": each.kind.name}
+            yield {**start, **numbers, **floors, **config, "folder": str(run.folder), "missing": ", ".join(run.missing)}
+
+
+def trial_rows(sweep: Sweep) -> Iterator[dict[str, Any]]:
+    """Yield the line of each trial of a sweep."""
+    for row in sweep.trials:
+        yield {"experiment": f"{sweep.folder.name}/{row['number']}", "kind": "trial", **row}
+
+
+def _lines(groups: Sequence[Group]) -> Iterator[str]:
+    """Yield a line for each experiment: its deciding number."""
+    width = max((len(each.name) for each in groups), default=0)
+    for each in groups:
+        title = each.kind.columns[0].title if each.kind.columns else ""
+        sd, score = each.deviation(each.kind.columns[0].key) if each.kind.columns else None, each.score
+        spread = f" ± {digits(sd)}" if sd is not None else ""
+        yield (
+            f"{each.name:{width}}  {title} {digits(score)}{spread}"
+            if score is not None
+            else f"{each.name:{width}}  no test yet"
+        )
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(os.scandir(folder))

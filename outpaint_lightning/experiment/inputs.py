@@ -1,0 +1,136 @@
+"""Look for the files that a command line names: experiments, checkpoint, dataset.
+
+Torch is not imported, which takes seconds: whoever misspells a name is told at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from outpaint_lightning.checkpoints.files import find_checkpoint
+from outpaint_lightning.settings.find import find_config
+from outpaint_lightning.settings.read import read_mapping
+from outpaint_lightning.types import InputError, did_you_mean
+
+DEFAULT_RUN = "runs/default"
+"""The run folder where neither config nor command line names one."""
+_LISTS = ("--print_config", "--help", "--model.help", "--data.help", "--trainer.help")  # nothing is run
+
+
+def find_inputs(command: str, words: Sequence[str]) -> list[str]:
+    """Return the options of a command with a path for the name of each `--config`.
+
+    Args:
+        command: `fit`, `validate`, `test` or `predict`.
+        words: its options.
+
+    Raises:
+        InputError: there is no experiment, or a config, the checkpoint or the dataset does not exist.
+    """
+    found = [*_found_configs(words)]
+    if any(word.startswith(_LISTS) for word in words):
+        return found
+    files = [*_values(found, "--config")]
+    configs = [read_mapping(path, "an experiment") for path in files]
+    if not any(map(_names_model, configs)) and not any(
+        re.match(r"--model(\.class_path)?(=|$)", word) for word in words
+    ):
+        where = f"{files[-1]} names no model" if files else command
+        raise InputError(
+            f"{where}: expected --config FILE.yaml with a whole experiment, or the name of a shipped one: "
+            "--config localizer/small"
+        )
+    settings = _Settings(found, configs)
+    chosen_checkpoint(
+        command,
+        Path(settings.text("trainer.default_root_dir") or DEFAULT_RUN).expanduser(),
+        settings.text("ckpt_path"),
+        settings.text("trainer.fast_dev_run") not in (None, "False", "false", "0"),
+    )
+    root = settings.text("data.root")
+    if root is not None and not Path(root).exists():
+        raise InputError(f"{root}: no such folder{_beside(Path(root))}; expected a dataset (data.root)")
+    return found
+
+
+def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: bool) -> Path | None:
+    """Return the checkpoint to load: of the run itself when none is named and `command` needs one.
+
+    Args:
+        command: `fit`, `validate`, `test` or `predict`.
+        run: run folder.
+        named: `best`, `last`, a run folder, a file, or None.
+        fast_dev_run: whether the command is only tried, with an untrained net where none is named.
+
+    Raises:
+        InputError: see `find_checkpoint`.
+    """
+    if named is None:
+        return None if command == "fit" or fast_dev_run else find_checkpoint(run)
+    return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
+
+
+def _names_model(config: Mapping[Any, Any]) -> bool:
+    """Return whether a config says of which class the model is; one that is laid over others need not."""
+    model = config.get("model")
+    return isinstance(model, str) or (isinstance(model, Mapping) and "class_path" in model)
+
+
+class _Settings:
+    """The few keys that name files, as far as YAML and command line tell without being resolved."""
+
+    def __init__(self, words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> None:
+        self._words = words
+        self._configs = configs
+
+    def text(self, key: str) -> str | None:
+        """Return the value that wins as text, or None: also for one that is only known once the config is resolved."""
+        value: Any = None
+        for config in self._configs:
+            value = _at(config, key, value)
+        owner, _, option = key.partition(".")
+        given = [*_values(self._words, f"--{key}", f"--{owner}.init_args.{option}")]
+        value = str(given[-1] if given else value)
+        return None if value in ("null", "None") or "${" in value else value
+
+
+def _at(config: Mapping[Any, Any], key: str, default: Any) -> Any:
+    """Return the value of a key of the command line in a config, where options of a class lie in `init_args`."""
+    part: Any = config
+    for name in key.split("."):
+        part = {**part, **(part.get("init_args") or {})} if isinstance(part, Mapping) else {}
+        if name not in part:
+            return default
+        part = part[name]
+    return part
+
+
+def _found_configs(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command line, with the path of each config in place of its name."""
+    rest = iter(words)
+    for word in rest:
+        option, equals, value = word.partition("=")
+        if option not in ("-c", "--config"):
+            yield word
+            continue
+        name = value if equals else next(rest, None)
+        if not name:
+            raise InputError(f"{option}: expected a YAML file, or the name of a shipped one: localizer/small")
+        yield from ("--config", str(find_config(name)))
+
+
+def _values(words: Sequence[str], *options: str) -> Iterator[str]:
+    """Yield the values that a command line gives to an option, as `--option value` or `--option=value`."""
+    for word, following in pairwise([*words, ""]):
+        option, equals, value = word.partition("=")
+        if option in options:
+            yield value if equals else following
+
+
+def _beside(path: Path) -> str:
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return did_you_mean(path.name, siblings)
