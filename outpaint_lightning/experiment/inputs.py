@@ -36,9 +36,7 @@ def find_inputs(command: str, words: Sequence[str]) -> list[str]:
         return found
     files = [*_values(found, "--config")]
     configs = [read_mapping(path, "an experiment") for path in files]
-    if not any(map(_names_model, configs)) and not any(
-        re.match(r"--model(\.class_path)?(=|$)", word) for word in words
-    ):
+    if not _names_model(found, configs):
         where = f"{files[-1]} names no model" if files else command
         raise InputError(
             f"{where}: expected --config FILE.yaml with a whole experiment, or the name of a shipped one: "
@@ -74,10 +72,13 @@ def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: 
     return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
 
 
-def _names_model(config: Mapping[Any, Any]) -> bool:
-    """Return whether a config says of which class the model is; one that is laid over others need not."""
-    model = config.get("model")
-    return isinstance(model, str) or (isinstance(model, Mapping) and "class_path" in model)
+def _names_model(words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> bool:
+    """Return whether anything says of which class the model is; rows leave that to what they are laid over."""
+    models = [config.get("model") for config in configs]
+    in_config = any(
+        isinstance(model, str) or (isinstance(model, Mapping) and "class_path" in model) for model in models
+    )
+    return in_config or any(re.match(r"--model(\.class_path)?(=|$)", word) for word in words)
 
 
 class _Settings:
@@ -102,10 +103,11 @@ def _at(config: Mapping[Any, Any], key: str, default: Any) -> Any:
     """Return the value of a key of the command line in a config, where options of a class lie in `init_args`."""
     part: Any = config
     for name in key.split("."):
-        part = {**part, **(part.get("init_args") or {})} if isinstance(part, Mapping) else {}
-        if name not in part:
+        options = part.get("init_args") if isinstance(part, Mapping) else None
+        owner = next((each for each in (options, part) if isinstance(each, Mapping) and name in each), None)
+        if owner is None:
             return default
-        part = part[name]
+        part = owner[name]
     return part
 
 

@@ -49,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
     """Run or list a sweep; return the exit code."""
     if find_spec("fcntl") is None:
         raise InputError("sweep: does not work on Windows, which lacks the file locks and process groups it stands on")
+    from outpaint_lightning.settings.find import find_config
+
+    find_config(args.sweep, "sweeps")  # before Optuna is imported, which takes a second
+
     from outpaint_lightning.sweep.spec import read_sweep
 
     plan = read_sweep(args.sweep, args.trials, args.overrides, args.configs)
