@@ -22,7 +22,6 @@ from tqdm import tqdm
 
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
-from outpaint_lightning.data.holes import hidden_vectors
 from outpaint_lightning.inpaint.propagation import Origin, Propagated, propagate
 from outpaint_lightning.io import (
     VIDEO_SUFFIXES,
@@ -38,6 +37,7 @@ from outpaint_lightning.io import (
     write_json,
 )
 from outpaint_lightning.motion.classical import estimate_flow
+from outpaint_lightning.motion.hidden import hidden_vectors
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.processes.device import choose_device
 from outpaint_lightning.tasks import FlowRefinementTask
