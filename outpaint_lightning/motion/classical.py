@@ -223,8 +223,9 @@ def _comes_back(flow: NDArray[np.float32], other: NDArray[np.float32]) -> NDArra
     height, width = flow.shape[:2]
     place = _places(flow.shape) + flow
     back = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    close: NDArray[np.bool_] = agrees(_squared(flow + back), _squared(flow) + _squared(back))
     inside: NDArray[np.bool_] = cv2.inRange(place, (0, 0), (width - 1, height - 1)) > 0
-    return inside & agrees(_squared(flow + back), _squared(flow) + _squared(back))
+    return close & inside
 
 
 def _squared(flow: NDArray[np.float32]) -> NDArray[np.float32]:
