@@ -1,0 +1,100 @@
+"""Output folders: one command at a time writes to one, and a folder appears only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from outpaint_lightning.types import InputError
+
+
+@contextmanager
+def sole_writer(out: Path, *parts: str) -> Iterator[None]:
+    """Keep other commands from writing to a folder, or to some parts of it, until the block ends.
+
+    A lock is a file, `.lock` or `.<part>.lock` in the folder, which the operating system frees when the process ends in
+    whatever way. Each process that the block starts may write too. Locks hold on one host, and between hosts where the
+    file system passes them on, as NFS 4 does.
+
+    Args:
+        out: the folder. It is made if it is missing, and removed again if the block leaves nothing in it.
+        parts: names in it; none keeps the whole folder.
+
+    Raises:
+        InputError: another command writes there, or `out` is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; expected a folder to write into")
+    with ExitStack() as stack:
+        if not out.exists():
+            out.mkdir(parents=True, exist_ok=True)
+            stack.callback(_remove_if_empty, out)
+        for part in parts or ("",):
+            stack.enter_context(_lock(out, part))
+        yield
+
+
+@contextmanager
+def _lock(out: Path, part: str) -> Iterator[None]:
+    file = out / (f".{part}.lock" if part else ".lock")
+    try:
+        lock = FileLock(file, timeout=0).acquire()
+    except Timeout as held:
+        raise InputError(
+            f"{out / part}: another command is writing there; wait for it, or give another folder"
+        ) from held
+    with lock:
+        try:
+            yield
+        finally:
+            # Safe while the lock is held: whoever has opened the file sees that it lost its name and opens another.
+            # Windows removes no open file; there it stays.
+            with suppress(OSError):
+                file.unlink()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder that takes the place of `folder` when the block ends well, and is removed otherwise.
+
+    What lies in `folder` is kept until then, also if the process is killed. For use within `sole_writer`.
+    """
+    partial, replaced = (folder.with_name(f".{folder.name}.{kind}") for kind in ("partial", "replaced"))
+    shutil.rmtree(partial, ignore_errors=True)
+    if replaced.exists() and not folder.exists():  # killed between the two renames below
+        replaced.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if folder.exists():
+        folder.rename(replaced)
+    partial.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder, before anything that follows.
+
+    Windows syncs no folders; there it does nothing for them.
+    """
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
