@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -61,6 +61,13 @@ def _lock(out: Path, part: str) -> Iterator[None]:
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
+
+
+def require_spared(folder: Path, inputs: Iterable[Path]) -> None:
+    """Raise `InputError` when one of the inputs lies in a folder that is to be replaced."""
+    for path in inputs:
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{folder}: would replace {path}; give another --out")
 
 
 @contextmanager
