@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,6 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from outpaint_lightning.types import InputError
+
+_REMAINS = re.compile(r"\.(.+\.)?lock|\.[0-9a-f]{12}(\.\w+)?")  # names of locks, and those that `files.atomic` gives
 
 
 @contextmanager
@@ -37,6 +40,11 @@ def sole_writer(out: Path, *parts: str) -> Iterator[None]:
         for part in parts or ("",):
             stack.enter_context(_lock(out, part))
         yield
+
+
+def is_free(folder: Path) -> bool:
+    """Return whether a folder is missing, or holds nothing but locks and what a killed writer left half-written."""
+    return not folder.is_dir() or all(_REMAINS.fullmatch(path.name) for path in folder.iterdir())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from outpaint_lightning.io import output
-from outpaint_lightning.io.output import sole_writer, whole_folder
+from outpaint_lightning.io.output import is_free, sole_writer, whole_folder
 from outpaint_lightning.types import InputError
 
 
@@ -52,6 +52,16 @@ def test_an_error_leaves_no_empty_folder_and_no_lock(tmp_path):
     with pytest.raises(KeyError), sole_writer(tmp_path):
         raise KeyError
     assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_free_that_holds_only_remains(tmp_path):
+    """Of a killed command; a hidden file of the user's is not."""
+    assert is_free(tmp_path / "missing")
+    for name in (".lock", ".fit.lock", ".0123456789ab.json"):
+        (tmp_path / name).touch()
+    assert is_free(tmp_path)
+    (tmp_path / ".git").mkdir()
+    assert not is_free(tmp_path)
 
 
 def test_a_file_is_no_folder(tmp_path):
