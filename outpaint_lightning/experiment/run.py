@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import logging
 import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +19,7 @@ import lightning.pytorch as pl
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -36,8 +39,10 @@ from outpaint_lightning.callbacks import (
     TestReport,
 )
 from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.checkpoints.writing import write_durably
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
 from outpaint_lightning.experiment.errors import one_line
+from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.loggers import WandbLogger, as_options, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
 from outpaint_lightning.types import InputError
@@ -68,8 +73,8 @@ def run(argv: Sequence[str] | None) -> None:
     for harmless in _HARMLESS:
         warnings.filterwarnings("ignore", harmless)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda line: "Tip:" not in line.getMessage())
-    with one_voice():
-        _start(_Experiment, argv)
+    with one_voice(), ExitStack() as held:
+        _start(functools.partial(_Experiment, held), argv)
 
 
 def check(argv: Sequence[str]) -> None:
@@ -78,10 +83,11 @@ def check(argv: Sequence[str]) -> None:
     Raises:
         InputError: a key or class that does not exist, or a value of the wrong type.
     """
-    _start(_Check, argv)
+    with ExitStack() as held:
+        _start(functools.partial(_Check, held), argv)
 
 
-def _start(cli: type[LightningCLI], argv: Sequence[str] | None) -> None:
+def _start(cli: Callable[..., LightningCLI], argv: Sequence[str] | None) -> None:
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     cli(
         pl.LightningModule,
@@ -141,7 +147,16 @@ class _SaveConfig(SaveConfigCallback):
 
 
 class _Experiment(LightningCLI):
-    """LightningCLI whose run lives in `trainer.default_root_dir`."""
+    """LightningCLI whose run lives in `trainer.default_root_dir`.
+
+    Args:
+        held: what is let go when the command ends; the lock of the run folder is entered here.
+        more: what LightningCLI takes.
+    """
+
+    def __init__(self, held: ExitStack, *more: Any, **named: Any) -> None:
+        self._held = held
+        super().__init__(*more, **named)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--overwrite", action="store_true", help="replace what the run folder holds")
@@ -185,14 +200,20 @@ class _Experiment(LightningCLI):
         return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
 
     def before_instantiate_classes(self) -> None:
-        """Refuse to write over an earlier run, unless asked to or resuming it."""
+        """Keep other commands of this kind out of the run folder, and refuse to write over an earlier run unasked.
+
+        A test may go on beside a training.
+        """
         command: str = self.config.subcommand
         config = self.config[command]
         self._run = Path(config.trainer.default_root_dir)
         own = self._run.resolve() / "checkpoints"
         self._resumed = command == "fit" and Path(config.ckpt_path or "").resolve().parent == own
         self.save_config_kwargs["replaced"] = ()
-        if config.trainer.fast_dev_run or self._resumed or _rank():
+        if config.trainer.fast_dev_run or _rank():
+            return
+        self._held.enter_context(sole_writer(self._run, command))
+        if self._resumed:
             return
         of_fit = ("checkpoints", "metrics.csv", "pictures", "validate", "test", "predict")
         names = of_fit if command == "fit" else (command,)
@@ -236,6 +257,7 @@ class _Experiment(LightningCLI):
         if trainer["sync_batchnorm"] and built.world_size > 1 and built.strategy.root_device.type == "cpu":
             raise InputError("trainer.sync_batchnorm is true on CPUs; torch has it for GPUs only")
         stop_in_order(built)
+        write_durably(built)
         return built
 
     def _csv_logger(self) -> CSVLogger:
@@ -263,6 +285,8 @@ class _Experiment(LightningCLI):
             self.trainer.strategy.barrier()  # else the first process could end the command while others still write
             exit_code = 0
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                print(_how_to_go_on(self.trainer), file=sys.stderr)
             raise KeyboardInterrupt from error
         except InputError as error:  # from a worker process it comes with that process's traceback before it
             raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
@@ -295,6 +319,16 @@ class _Check(_Experiment):
 
     def _run_subcommand(self, subcommand: str) -> None:
         pass
+
+
+def _how_to_go_on(trainer: pl.Trainer) -> str:
+    """Return how to resume a training that was interrupted."""
+    callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    written = [path for each in callbacks for path in (each.last_model_path, each.best_model_path) if path]
+    last = next((path for path in written if Path(path).name == "last.ckpt"), next(iter(written), None))
+    if last is None:
+        return "no checkpoint yet: the first is written when an epoch ends; --overwrite begins again"
+    return f"the same command with --ckpt_path {last} goes on from the last epoch that ended"
 
 
 def _rank() -> int:

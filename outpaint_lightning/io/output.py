@@ -1,4 +1,4 @@
-"""Output folders: one command at a time writes to one, and a folder appears only when it is complete."""
+"""Output folders: one command at a time writes to one, and folders and files appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -34,17 +34,16 @@ def sole_writer(out: Path, *parts: str) -> Iterator[None]:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; expected a folder to write into")
     with ExitStack() as stack:
-        if not out.exists():
-            out.mkdir(parents=True, exist_ok=True)
-            stack.callback(_remove_if_empty, out)
+        stack.callback(_remove_empty, [folder for folder in (out, *out.parents) if not folder.exists()])
+        out.mkdir(parents=True, exist_ok=True)
         for part in parts or ("",):
             stack.enter_context(_lock(out, part))
         yield
 
 
-def is_free(folder: Path) -> bool:
-    """Return whether a folder is missing, or holds nothing but locks and what a killed writer left half-written."""
-    return not folder.is_dir() or all(_REMAINS.fullmatch(path.name) for path in folder.iterdir())
+def is_free(folder: Path, *but: str) -> bool:
+    """Return whether a folder is missing, or holds nothing but locks, what a killed writer left, and some names."""
+    return not folder.is_dir() or all(p.name in but or _REMAINS.fullmatch(p.name) for p in folder.iterdir())
 
 
 @contextmanager
@@ -66,9 +65,11 @@ def _lock(out: Path, part: str) -> Iterator[None]:
                 file.unlink()
 
 
-def _remove_if_empty(folder: Path) -> None:
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, each before its parent, as far as nothing is in them."""
     with suppress(OSError):
-        folder.rmdir()
+        for folder in folders:
+            folder.rmdir()
 
 
 def require_spared(folder: Path, inputs: Iterable[Path]) -> None:
@@ -101,11 +102,25 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder, before anything that follows.
+@contextmanager
+def durable(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place when the block ends well and the disk holds it.
 
-    Windows syncs no folders; there it does nothing for them.
+    The temporary file has one name, so that a killed process leaves no more than one behind.
     """
+    temporary = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder. Windows syncs no folders; there it does nothing for them."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

@@ -3,11 +3,12 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
 from outpaint_lightning.io import output
-from outpaint_lightning.io.output import is_free, sole_writer, whole_folder
+from outpaint_lightning.io.output import durable, is_free, sole_writer, whole_folder
 from outpaint_lightning.types import InputError
 
 
@@ -47,7 +48,7 @@ def test_parts_are_held_together_or_not_at_all(tmp_path):
 
 
 def test_an_error_leaves_no_empty_folder_and_no_lock(tmp_path):
-    with pytest.raises(KeyError), sole_writer(tmp_path / "out"):
+    with pytest.raises(KeyError), sole_writer(tmp_path / "runs" / "new"):
         raise KeyError
     with pytest.raises(KeyError), sole_writer(tmp_path):
         raise KeyError
@@ -86,6 +87,22 @@ def test_a_killed_writer_leaves_no_lock_behind_though_its_child_lives(tmp_path):
     with sole_writer(tmp_path):
         pass
     os.close(writing)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_file_is_replaced_by_a_whole_one_or_not_at_all(tmp_path, fails):
+    """Catches a temporary file in another folder, whose move is a copy, and one that stays behind."""
+    file = tmp_path / "checkpoints" / "last.ckpt"
+    file.parent.mkdir()
+    file.write_bytes(b"good")
+    with suppress(OSError), durable(file) as temporary:
+        assert temporary.parent == file.parent
+        temporary.write_bytes(b"half")
+        assert file.read_bytes() == b"good"
+        if fails:
+            raise OSError
+    assert file.read_bytes() == (b"good" if fails else b"half")
+    assert os.listdir(file.parent) == ["last.ckpt"]
 
 
 def test_a_folder_appears_only_when_it_is_complete(tmp_path):
