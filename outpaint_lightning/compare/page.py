@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -21,6 +20,7 @@ from outpaint_lightning.compare.sections import differences, lead, numbers, part
 from outpaint_lightning.compare.sweeps import sweep_sections
 from outpaint_lightning.compare.videos import videos
 from outpaint_lightning.io import atomic, write_csv
+from outpaint_lightning.io.output import is_free, sole_writer
 from outpaint_lightning.pages.html import digits, note, section
 from outpaint_lightning.results.kinds import number_at
 from outpaint_lightning.types import InputError
@@ -46,16 +46,14 @@ def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = Fa
         InputError: a folder holds no run or a file that cannot be read, or the result would replace something.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; expected a folder to write into")
-    taken = [out / name for name in (PAGE, TABLE) if (out / name).exists()] or ([out] if _holds_something(out) else [])
-    if taken and not overwrite:
-        raise InputError(f"{taken[0]} already exists; pass --overwrite")
-    found, sweeps = find(runs)
-    groups = group(found) if found else []
-    with atomic(out / PAGE) as temporary:
-        temporary.write_text(render(groups, sweeps, out), encoding="utf-8")
-    write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
+    with sole_writer(out):
+        _require_free(out, overwrite)
+        found, sweeps = find(runs)
+        groups = group(found) if found else []
+        page = render(groups, sweeps, out)
+        with atomic(out / PAGE) as temporary:  # takes its place last: without it, the table counts as half a result
+            temporary.write_text(page, encoding="utf-8")
+            write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
     return [*_told(groups), f"{counted(groups, sweeps)} -> {out / PAGE}"]
 
 
@@ -160,5 +158,9 @@ def _told(groups: Sequence[Group]) -> Iterator[str]:
         )
 
 
-def _holds_something(folder: Path) -> bool:
-    return folder.is_dir() and any(os.scandir(folder))
+def _require_free(out: Path, overwrite: bool) -> None:
+    """Raise `InputError` where something lies that may not be replaced. A table alone is what a killed command left."""
+    page = out / PAGE
+    taken = page if page.exists() else out
+    if not overwrite and (page.exists() or not is_free(out, TABLE)):
+        raise InputError(f"{taken} already exists; pass --overwrite")

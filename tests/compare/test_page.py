@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from written_runs import VIDEOS, write_run, write_sweep
 
 from outpaint_lightning.callbacks.examples import WIDEST, Example, TestExamples, Top
 from outpaint_lightning.cli import main
+from outpaint_lightning.compare import page as page_module
 from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.config import changes, flatten
 from outpaint_lightning.compare.curves import thinned
@@ -287,6 +289,18 @@ def test_nothing_else_is_overwritten(runs, tmp_path):
         compare([runs], tmp_path / "out")
     compare([runs], tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+
+
+def test_a_killed_comparison_does_not_pass_for_a_result(runs, tmp_path, monkeypatch):
+    """The page comes last, and what is left without it may be replaced. Catches a page without its table."""
+    out, write, seen = tmp_path / "out", page_module.write_csv, []
+    monkeypatch.setattr(page_module, "write_csv", lambda *what: seen.append(os.listdir(out)) or write(*what))
+    compare([runs], out)
+    assert "index.html" not in seen[0]
+    assert "compare.csv" not in seen[0]
+    (out / "index.html").rename(out / ".0123456789ab.html")  # killed between the two
+    compare([runs], out)
+    assert {"index.html", "compare.csv"} <= {*os.listdir(out)}
 
 
 def test_a_sweep(tmp_path):
