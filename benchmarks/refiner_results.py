@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import Children, device, grid, score, start
+from experiments import Children, device, grid, keep, score, start
 
 from outpaint_lightning.data.holes import SETUPS
 from outpaint_lightning.io import write_csv, write_json
@@ -145,6 +145,7 @@ def main() -> int:
 
     config = (args.config or shipped_config("refiner/small.yaml")).resolve()
     checkpoint, out, options = args.checkpoint.resolve(), args.out.resolve(), tuple(args.options)
+    keep(out)
     tests = [
         Test(checkpoint, config, out / f"{protocol}_{setup}", protocol, setup, options)
         for protocol in args.protocols
