@@ -29,7 +29,7 @@ from outpaint_lightning.io import (
 from outpaint_lightning.io.files import shipped_config
 from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.io.output import sole_writer
-from outpaint_lightning.pictures import overlay, strip
+from outpaint_lightning.pictures import FORGED, overlay, strip
 
 Run = Callable[[list[str]], int]
 
@@ -191,7 +191,7 @@ def _write_strip(entries: list[ClipEntry], out: Path) -> None:
         frame = clip.read([middle])[0]
         masks = (out / "found" / entry.clip / "masks", entry.masks)
         rows.append([frame, *(overlay(frame, read_mask(folder / f"{middle:05d}.png")) for folder in masks)])
-    write_image(out / "strip.png", strip(rows))
+    write_image(out / "strip.png", strip(rows, ("frame", "found", "truth"), FORGED))
 
 
 def _best_floor(summary: dict[str, Any]) -> float:

@@ -91,25 +91,28 @@ def forge(
             print(f"forge: made anew, as they changed: {', '.join(anew)}", file=sys.stderr)
         if cut:
             print(f"forge: {cut} clips cut to their first {max_frames} frames (--max-frames)", file=sys.stderr)
-        records = _write(out, jobs, working)
-        write_contact_sheet(out, records)
-    return records
+        return _write(out, jobs, working)
 
 
 def _write(out: Path, jobs: Sequence[_Job], working: Generator[list[Record], None, None]) -> list[Record]:
-    """Let the jobs be done, and write the manifest of what they wrote; return all records."""
+    """Let the jobs be done, and write the contact sheet and the manifest; return all records.
+
+    The manifest comes last: a dataset that has one is complete.
+    """
     try:
         with closing(working):
             written = list(working)
     finally:
         shutil.rmtree(out / STAGE, ignore_errors=True)
+    records = [record for of_clip in written for record in of_clip]
+    write_contact_sheet(out, records)
     entries = [
         replace(job.material.entry, clip=record["clip"], forger=record["forger"])
         for job, of_clip in zip(jobs, written, strict=True)
         for record in of_clip
     ]
     write_manifest(out / "manifest.csv", entries)
-    return [record for of_clip in written for record in of_clip]
+    return records
 
 
 def _require_distinct(names: list[str]) -> None:

@@ -2,6 +2,6 @@
 
 from outpaint_lightning.pictures.boxes import draw_boxes
 from outpaint_lightning.pictures.flow import flow_colours
-from outpaint_lightning.pictures.marks import MarkedPicture, overlay, strip
+from outpaint_lightning.pictures.marks import FORGED, MarkedPicture, band, overlay, strip
 
-__all__ = ["MarkedPicture", "draw_boxes", "flow_colours", "overlay", "strip"]
+__all__ = ["FORGED", "MarkedPicture", "band", "draw_boxes", "flow_colours", "overlay", "strip"]
