@@ -14,6 +14,7 @@ from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.config import as_text, without_seeds
 from outpaint_lightning.compare.curves import curves
 from outpaint_lightning.compare.groups import Group, group, seed_of
+from outpaint_lightning.compare.judged import other_frames
 from outpaint_lightning.compare.pictures import links, pictures
 from outpaint_lightning.compare.runs import Run, Sweep, find
 from outpaint_lightning.compare.sections import differences, lead, numbers, parts, provenance
@@ -145,7 +146,7 @@ def _kinds(groups: Sequence[Group]) -> list[Any]:
 
 
 def _told(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line for each experiment: its deciding number."""
+    """Yield a line for each experiment, its deciding number, and one for each whose test judged other frames."""
     width = max((len(each.name) for each in groups), default=0)
     for each in groups:
         title = each.kind.columns[0].title if each.kind.columns else ""
@@ -156,6 +157,10 @@ def _told(groups: Sequence[Group]) -> Iterator[str]:
             if score is not None
             else f"{each.name:{width}}  no test yet"
         )
+    for kind in _kinds(groups):
+        of_kind = [each for each in groups if each.kind == kind]
+        for name, words in other_frames(of_kind).items():
+            yield f"warning: the test of {name} judged other frames than that of {of_kind[0].name}: {words}"
 
 
 def _require_free(out: Path, overwrite: bool) -> None:

@@ -20,6 +20,7 @@ from outpaint_lightning.io.files import write_json
 from outpaint_lightning.processes.parent import die_with_parent
 from outpaint_lightning.processes.pool import cores
 from outpaint_lightning.sweep.results import best, table, write_best, write_plots, write_trials
+from outpaint_lightning.sweep.space import Range
 from outpaint_lightning.sweep.spec import Sweep
 from outpaint_lightning.sweep.study import (
     LOST_AFTER,
@@ -168,6 +169,7 @@ def _plain_record(told: Sweep, url: str) -> Mapping[str, object]:
         "metrics": told.metrics,
         "directions": told.directions,
         "space": [parameter.key for parameter in told.space],
+        "logarithmic": [parameter.key for parameter in told.space if isinstance(parameter, Range) and parameter.log],
         "configs": told.configs,
         "overrides": told.overrides,
         "storage": masked(url),
