@@ -28,6 +28,7 @@ from outpaint_lightning.callbacks import MaskPictures
 from outpaint_lightning.loggers import WandbLogger
 from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.nets import RaftLocalizer
+from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch
 
 
@@ -99,7 +100,7 @@ def _frames(count: int, height: int, width: int, device: torch.device) -> Batch:
 def _showing(run: Path, batch: Batch, loggers: list[Any]) -> Callable[[], None]:
     """Return what shows the frames of one validation."""
     outputs = {"probability": 0.8 * batch["mask"][:, 0, 0].roll(20, -1)}
-    callback, task = MaskPictures(len(batch["meta"])), SimpleNamespace(per_video=[], threshold=0.5)
+    callback, task = MaskPictures(len(batch["meta"])), SimpleNamespace(kind=LOCALIZATION, threshold=0.5)
     trainer: Any = SimpleNamespace(
         loggers=loggers, default_root_dir=run, global_step=0, current_epoch=0, is_global_zero=True, fast_dev_run=0,
         sanity_checking=False, state=SimpleNamespace(fn=TrainerFn.FITTING),

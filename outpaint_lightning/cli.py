@@ -50,6 +50,7 @@ usage: outpaint-lightning {command} --config FILE.yaml [--KEY VALUE ...]
   --overwrite              replace what the run folder holds
   --print_config           print the resolved config and stop
   --help-all               every key, with types and defaults (imports everything: takes a while)
+  --trust MODULE           let a checkpoint name classes of a module of your own; may be given again
   --debug                  show the traceback of an error
 """
 
@@ -63,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    command = words[0] if words else "--help"
     try:
+        words = _without_trust(words)
+        command = words[0] if words else "--help"
         if command in ("-h", "--help"):
             print(_help())
         elif command == "--version":
@@ -115,12 +117,26 @@ def _help() -> str:
     )
 
 
+def _without_trust(words: Sequence[str]) -> list[str]:
+    """Note the modules that `--trust` names, and return the other words."""
+    kept, rest = [], iter(words)
+    for word in rest:
+        name, given, module = word.partition("=")
+        if name != "--trust":
+            kept.append(word)
+            continue
+        from outpaint_lightning.checkpoints.allowed import trust
+
+        trust(module if given else next(rest, ""))
+    return kept
+
+
 def _command(command: str, words: Sequence[str]) -> int:
     """Run a command that has a module of its own."""
     summary, module_name = COMMANDS[command]
     module = importlib.import_module(module_name)
     parser = _Parser(f"outpaint-lightning {command}", description=summary, allow_abbrev=False)
-    parser.epilog = "--debug shows the traceback of an error."
+    parser.epilog = "--debug shows the traceback of an error; --trust MODULE lets a checkpoint name your own classes."
     module.add_arguments(parser)
     parse = getattr(module, "parse", _Parser.parse_args)  # a command may take words that are not its own
     return _exit_code(lambda: module.run(parse(parser, words)))

@@ -19,10 +19,12 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
 
@@ -69,6 +71,85 @@ class Batch(TypedDict, total=False):
     label: Tensor
     box: Tensor
     meta: list[WindowMeta]
+
+
+class VideoData(Protocol):
+    """What every task needs of its DataModule."""
+
+    def videos(self, split: str) -> list[VideoInfo]:
+        """Return what is known of each video of a split."""
+        ...
+
+
+class ClipData(VideoData, Protocol):
+    """What a localizer needs of its DataModule."""
+
+    window: dict[str, int]
+    """`frames` and `stride` of a window."""
+    conditions: list[tuple[str, float]]
+    """Curve and level of each loader of a test after the first."""
+    corruption_options: dict[str, str]
+    """Of each curve, the option that its levels are values of."""
+
+    def training_masks(self, size: int) -> tuple[Tensor, float]:
+        """Return forged training masks `N size size` in [0, 1], and the forged share of the training pixels."""
+        ...
+
+
+class RegionData(VideoData, Protocol):
+    """What a region detector needs of its DataModule."""
+
+    size: tuple[int, int]
+    """Height and width of the images that a batch holds."""
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[int, int]]:
+        """Height and width of each clip on disk."""
+        ...
+
+    def training_boxes(self) -> tuple[Tensor, float]:
+        """Return forged training boxes `N 4`, relative to their images, and the share of forged images."""
+        ...
+
+
+class FlowData(VideoData, Protocol):
+    """What a flow refiner needs of its DataModule."""
+
+    protocol: str
+    """Name of the rule by which a hole hides vectors."""
+    hole_setup: str
+    """Name of the choice of frames that have the hole."""
+
+
+class StoredData(VideoData, Protocol):
+    """What callbacks that show the original images need of a DataModule."""
+
+    root: Path
+
+    def clips(self, split: str) -> Sequence[Any]:
+        """Return the clips of a split (`io.Clip`), in the order of `videos`."""
+        ...
+
+
+def datamodule(trainer: Any, needs: type[Any]) -> Any:
+    """Return the DataModule of a trainer; assign it to a variable of the type `needs`.
+
+    Args:
+        trainer: Lightning's, whose own type hints leave the attribute out.
+        needs: one of the protocols above.
+
+    Raises:
+        InputError: the DataModule lacks something of it, as that of another task does.
+    """
+    data = trainer.datamodule
+    members = [name for name in (*dir(needs), *needs.__annotations__) if not name.startswith("_")]
+    missing = [name for name in members if not hasattr(data, name)]
+    if missing:
+        raise InputError(
+            f"data: {type(data).__name__} lacks {', '.join(missing)}; expected a DataModule for this task, "
+            f"see outpaint_lightning.types.{needs.__name__}"
+        )
+    return data
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

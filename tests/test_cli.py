@@ -3,6 +3,8 @@
 import csv
 import json
 import pickle
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -166,11 +168,21 @@ def test_resume_goes_on_and_keeps_the_log(dataset, tmp_path):
     assert len(losses(run)) == 6
 
 
-def test_a_finished_run_goes_on_for_longer(dataset, tmp_path):
-    """The one-cycle schedule of the checkpoint is shorter than the training that is asked for now."""
+def test_a_finished_run_goes_on_for_longer(dataset, tmp_path, capsys):
+    """The one-cycle schedule of the checkpoint is shorter than the training that is asked for now.
+
+    At its end it says where it is, how good, and what to type next, which works as it stands.
+    """
     assert main(["fit", *fit_options(dataset, tmp_path)]) == 0
     more = ["--trainer.max_epochs", "3", "--ckpt_path", "last"]
+    capsys.readouterr()
     assert main(["fit", *fit_options(dataset, tmp_path), *more]) == 0
+    folder, best, following = capsys.readouterr().out.splitlines()[-3:]
+    assert folder.split() == ["run", "folder", str(tmp_path)]
+    assert re.fullmatch(rf"best +val/f1 [\d.]+, in {tmp_path}/checkpoints/best.ckpt", best)
+    assert following.split()[:3] == ["next", "outpaint-lightning", "test"]
+    assert not {"last", "--overwrite"} & {*following.split()}
+    assert main([*shlex.split(following)[2:], "--trainer.limit_test_batches", "1"]) == 0
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
 
 
@@ -193,9 +205,14 @@ def test_windows_of_another_shape_are_named(run_folder, dataset, tmp_path, capsy
         assert main([command, *options, *shape, "--overwrite"]) == 0
 
 
-def test_validation_without_forgeries_trains_on(dataset, tmp_path):
-    """The first validation clip is authentic: F1 is undefined, which must not stop the training."""
+def test_validation_without_forgeries_trains_on(dataset, tmp_path, capsys):
+    """The first validation clip is authentic: F1 is undefined, which must not stop the training, and is said."""
     assert main(["fit", *fit_options(dataset, tmp_path), "--trainer.limit_val_batches", "1"]) == 0
+    printed = capsys.readouterr()
+    undefined = "val/f1 undefined (no judged validation frame has forged pixels)"
+    assert printed.out.count(undefined) == 2  # in the epoch's line, and at the end
+    assert "nan" not in printed.out
+    assert "TPU available" not in printed.out + printed.err
     assert (tmp_path / "checkpoints" / "last.ckpt").exists()
 
 

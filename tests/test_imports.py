@@ -8,11 +8,13 @@ PACKAGE = REPOSITORY / "outpaint_lightning"
 LAYERS = (
     {"types", "geometry"},
     {"io", "processes", "pages"},
-    {"results", "pictures", "motion", "checkpoints"},
+    {"pictures", "motion", "checkpoints"},
+    {"results"},
     {"forge", "augment", "nets"},
     {"losses", "metrics"},
     {"audit"},
-    {"data", "tasks", "callbacks", "loggers"},
+    {"data", "callbacks", "loggers"},
+    {"tasks"},  # each names the callbacks that write its results
     {"localize", "inpaint", "compare"},
     {"experiment"},
     {"sweep"},  # checks and runs experiments

@@ -1,4 +1,4 @@
-"""What callbacks share: pictures of a validation, dry runs, and numbers as text."""
+"""What callbacks share: whom they serve, pictures of a validation, what loggers take, and dry runs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.io import write_image
 from outpaint_lightning.pictures import MarkedPicture, strip
+from outpaint_lightning.results import OTHER, Kind, Result
 from outpaint_lightning.types import Batch, InputError
 
 Picture = NDArray[np.uint8]
@@ -33,10 +34,12 @@ class ValidationPictures(Callback, ABC):
         InputError: the count is below 1.
     """
 
+    KIND: ClassVar[Kind]
+    """The results of the tasks that it serves; it leaves other tasks alone."""
     NAME: ClassVar[str]
-    """Of the pictures in a logger."""
+    """The name of the pictures in a logger."""
     KEY: ClassVar[str]
-    """Of `meta`: one sample is shown of each of the first values that it has."""
+    """A key of `meta`: of each of its first values, one sample is shown."""
     COLUMNS: ClassVar[int] = 1
     """Pictures side by side in the file."""
     LEGEND: ClassVar[Mapping[str, Picture]] = {}
@@ -49,15 +52,11 @@ class ValidationPictures(Callback, ABC):
         self._kept: dict[str, Any] = {}
 
     @abstractmethod
-    def is_for(self, pl_module: pl.LightningModule) -> bool:
-        """Return whether there is something to show of a task."""
-
-    @abstractmethod
     def keep(self, outputs: Any, batch: Batch, sample: int) -> Any | None:
-        """Return what to draw of one sample, given what `validation_step` returned; None shows another."""
+        """Return what to keep of one sample, given what `validation_step` returned; None passes it over."""
 
     def draw(self, kept: Any, pl_module: pl.LightningModule) -> MarkedPicture:  # noqa: ARG002
-        """Return the picture of what was kept, once the task has ended its validation; what was kept is that here."""
+        """Turn a kept sample into a picture, after the validation has ended. The default returns it unchanged."""
         picture: MarkedPicture = kept
         return picture
 
@@ -74,8 +73,8 @@ class ValidationPictures(Callback, ABC):
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
-        """Keep what is not shown yet."""
-        if not self.is_for(pl_module) or not trainer.is_global_zero or is_dry(trainer):
+        """Keep samples whose source or clip is not shown yet."""
+        if not reports(pl_module, self.KIND) or not trainer.is_global_zero or is_dry(trainer):
             return
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
@@ -98,6 +97,23 @@ class ValidationPictures(Callback, ABC):
         whole = strip(rows, legend=self.LEGEND)
         write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", whole)
         log_pictures(trainer, self.NAME, marked, whole)
+
+
+def task_kind(pl_module: pl.LightningModule) -> Kind:
+    """Return the kind of results that a task reports."""
+    kind: Kind = getattr(pl_module, "kind", OTHER)
+    return kind
+
+
+def reports(pl_module: pl.LightningModule, kind: Kind) -> bool:
+    """Return whether a task reports results of a kind."""
+    return task_kind(pl_module) == kind
+
+
+def result_of(pl_module: pl.LightningModule) -> Result | None:
+    """Return what a task left when it last judged a split."""
+    result: Result | None = getattr(pl_module, "result", None)
+    return result
 
 
 def first_frame(batch: Batch, sample: int) -> Picture:
@@ -133,8 +149,3 @@ def log_table(trainer: pl.Trainer, name: str, rows: Sequence[Mapping[str, Any]])
 def is_dry(trainer: pl.Trainer) -> bool:
     """Return whether this is a `fast_dev_run`, which writes nothing."""
     return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # a property that Lightning sets by a connector
-
-
-def number(value: float | None) -> str:
-    """Return a number with three digits after its point, a dash for none."""
-    return "    -" if value is None else f"{value:.3f}"

@@ -15,10 +15,11 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outpaint_lightning.callbacks.base import first_frame, is_dry
+from outpaint_lightning.callbacks.base import first_frame, is_dry, reports
 from outpaint_lightning.io import write_image, write_json
 from outpaint_lightning.metrics import pixel_counts, scores
 from outpaint_lightning.pictures import overlay, strip
+from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch, InputError
 
 WIDEST = 480  # pixels of a frame
@@ -49,8 +50,8 @@ class Example(NamedTuple):
 class TestExamples(Callback):
     """Write `<run>/test/examples/`: strips of frame, found and truth, and `examples.json` that lists them, worst first.
 
-    Of the forged frames of a test as it is, those of the highest and of the lowest pixel F1, one a clip each. For tasks
-    that judge pixels of video.
+    They show the forged frames of the highest and of the lowest pixel F1, one for each clip, without corruptions.
+    Serves localizers.
 
     Args:
         count: strips of either kind, at most.
@@ -80,7 +81,7 @@ class TestExamples(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch's frames that are better or worse than those kept; those under a corruption are passed over."""
-        if dataloader_idx > 0 or is_dry(trainer) or not hasattr(pl_module, "per_video"):
+        if dataloader_idx > 0 or is_dry(trainer) or not reports(pl_module, LOCALIZATION):
             return
         assert isinstance(outputs, Mapping)  # what the task's `test_step` returns
         found, truth = outputs["probability"] >= pl_module.threshold, batch["mask"][:, 0, 0] > 0.5

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.callbacks.base import Picture, ValidationPictures, first_frame
 from outpaint_lightning.pictures import FORGED, MarkedPicture, overlay, strip
+from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch
 
 WIDTH = 384  # of each of the three pictures in a row, whatever the frame's
@@ -29,7 +30,7 @@ class MaskPictures(ValidationPictures):
     """Show a few forged validation frames, the mask found and the true one, after each validation of a training.
 
     One frame of each of the first sources, scaled to a common width; see `ValidationPictures`. The threshold is the
-    one that the validation's F1 belongs to. Does so for tasks that judge videos.
+    one that the validation's F1 belongs to. Serves localizers.
 
     Args:
         count: frames shown, at most.
@@ -38,14 +39,10 @@ class MaskPictures(ValidationPictures):
         InputError: the count is below 1.
     """
 
-    NAME, KEY, LEGEND = "media/val/masks", "source", FORGED
+    KIND, NAME, KEY, LEGEND = LOCALIZATION, "media/val/masks", "source", FORGED
 
     def __init__(self, count: int = 4) -> None:
         super().__init__(count)
-
-    def is_for(self, pl_module: pl.LightningModule) -> bool:
-        """Return whether a task judges videos."""
-        return hasattr(pl_module, "per_video")
 
     def keep(self, outputs: Any, batch: Batch, sample: int) -> _Frame | None:
         """Return a forged frame and what the net says of it, None for an authentic one."""

@@ -8,17 +8,17 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import BasePredictionWriter
-from torch import Tensor
 
-from outpaint_lightning.callbacks.base import is_dry
+from outpaint_lightning.callbacks.base import is_dry, reports
 from outpaint_lightning.io import write_mask
+from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch
 
 
 class MaskWriter(BasePredictionWriter):
     """Write each predicted mask to `<run>/predict/<clip>/00000.png`, in the layout of a dataset's masks.
 
-    Does so for tasks that predict masks `B H W` and nothing else.
+    Serves localizers.
     """
 
     def __init__(self) -> None:
@@ -27,17 +27,15 @@ class MaskWriter(BasePredictionWriter):
     def write_on_batch_end(
         self,
         trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002 (Lightning's hook)
+        pl_module: pl.LightningModule,
         prediction: Any,
-        batch_indices: Sequence[int] | None,  # noqa: ARG002
+        batch_indices: Sequence[int] | None,  # noqa: ARG002 (Lightning's hook)
         batch: Batch,
         batch_idx: int,  # noqa: ARG002
         dataloader_idx: int,  # noqa: ARG002
     ) -> None:
         """Write the masks of one batch."""
-        if not isinstance(prediction, Tensor):
-            return
-        if is_dry(trainer):
+        if not reports(pl_module, LOCALIZATION) or is_dry(trainer):
             return
         root = Path(trainer.default_root_dir) / "predict"
         for meta, mask in zip(batch["meta"], prediction.cpu().numpy(), strict=True):

@@ -1,4 +1,4 @@
-"""Progress for logs: a line an epoch where there is no terminal to draw a bar on."""
+"""Progress for logs: one line for each epoch where there is no terminal to draw a bar on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-SHOWN = ("train/loss", "val/loss", "val/f1", "val/f1_and_iou", "val/pixel_fpr")
+from outpaint_lightning.callbacks.base import task_kind
 
 
 class PlainProgress(Callback):
@@ -18,13 +18,12 @@ class PlainProgress(Callback):
         """Start the clock."""
         self._start = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the line, once, in the first process."""
-        judged = (trainer.current_epoch + 1) % (
-            trainer.check_val_every_n_epoch or 1
-        ) == 0  # else val is an earlier one's
-        shown = [name for name in SHOWN if name in trainer.callback_metrics and (judged or name.startswith("train"))]
-        values = " ".join(f"{name} {float(trainer.callback_metrics[name]):.4f}" for name in shown)
+        kind, logged = task_kind(pl_module), trainer.callback_metrics
+        validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        names = [name for name in kind.progress if validated or name.startswith("train")]  # else val is an earlier one
+        values = " ".join(kind.logged(name, float(logged[name])) for name in names if name in logged)
         minutes = (time.monotonic() - self._start) / 60
         if trainer.is_global_zero:
             print(f"epoch {trainer.current_epoch} step {trainer.global_step} {minutes:.1f} min {values}", flush=True)

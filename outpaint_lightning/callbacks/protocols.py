@@ -11,9 +11,10 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from outpaint_lightning.callbacks.base import is_dry
+from outpaint_lightning.callbacks.base import is_dry, reports
 from outpaint_lightning.io import write_json
 from outpaint_lightning.metrics import PROTOCOLS
+from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch, InputError, did_you_mean
 
 
@@ -21,7 +22,7 @@ class ProtocolReport(Callback):
     """Write `<run>/test/protocols.json`: what each protocol makes of the maps of a test, and print it.
 
     A frame is judged as the net gives it, before any threshold of ours; docs/protocols.md has what each does. An
-    undefined number is null.
+    undefined number is null. Serves localizers.
 
     Args:
         protocols: names of `PROTOCOLS`; None takes them all.
@@ -39,12 +40,15 @@ class ProtocolReport(Callback):
                     f"{did_you_mean(name, PROTOCOLS)}"
                 )
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin anew.
 
         Raises:
-            InputError: there are several processes; some protocols depend on the order of all frames.
+            InputError: the task is no localizer; or there are several processes, and some protocols depend on the order
+                of all frames.
         """
+        if not reports(pl_module, LOCALIZATION):
+            raise InputError(f"ProtocolReport judges maps of forged pixels, and {type(pl_module).__name__} makes none")
         if trainer.world_size > 1:
             raise InputError("ProtocolReport judges in one process: give --trainer.devices 1")
         self._protocols = {name: PROTOCOLS[name]() for name in self.names}

@@ -1,33 +1,131 @@
-"""Build the task that a checkpoint describes."""
+"""The one place that makes a task or a net out of a checkpoint file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.cli import instantiate_module
+from jsonargparse import ArgumentParser, Namespace
+from torch import nn
 
+from outpaint_lightning.checkpoints.allowed import checked, class_paths, require_class
 from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
 from outpaint_lightning.types import InputError
+
+NET = "net."
+"""What the names of a net's weights begin with in the checkpoint of its task."""
 
 
 def load_task(path: str | Path) -> pl.LightningModule:
     """Build the task that a checkpoint describes, with its weights, in evaluation mode.
 
+    Args:
+        path: a checkpoint, or a run folder.
+
     Raises:
-        InputError: see `find_checkpoint` and `read_checkpoint`; or the checkpoint does not say how its net was built,
-            or its weights are of another net.
+        InputError: see `find_checkpoint`, `read_checkpoint` and `described`; or the weights are of another net.
     """
     path = find_checkpoint(path)
     checkpoint = read_checkpoint(path)
-    recipe = {key: value for key, value in checkpoint.get("hyper_parameters", {}).items() if key != "_instantiator"}
-    if "net" not in recipe:
+    model = described(checkpoint, path)
+    if model is None:
         raise InputError(f"{path}: does not say how its net is built; expected one of `outpaint-lightning fit`")
-    recipe["net"].get("init_args", {}).pop("weights", None)  # the state dict has them; the file may be elsewhere
-    try:
-        task = instantiate_module(pl.LightningModule, recipe)
-        task.load_state_dict(checkpoint["state_dict"])
-    except Exception as error:  # a class that is gone or changed, or weights of another net
-        raise InputError(f"{path}: cannot rebuild its net ({str(error).strip().splitlines()[-1].strip()})") from error
+    task: pl.LightningModule = _built(pl.LightningModule, model, checkpoint["state_dict"], path)
     task.on_load_checkpoint(checkpoint)
     return task.eval()
+
+
+def load_net(path: str | Path) -> nn.Module:
+    """Build the net alone of the task that a checkpoint describes, with its weights, in evaluation mode.
+
+    Args:
+        path: a checkpoint, or a run folder.
+
+    Raises:
+        InputError: as `load_task`.
+    """
+    path = find_checkpoint(path)
+    checkpoint = read_checkpoint(path)
+    options = checkpoint.get("hyper_parameters")
+    net = options.get("net") if isinstance(options, Mapping) else None
+    if not isinstance(net, Mapping) or "class_path" not in net:
+        raise InputError(f"{path}: does not say how its net is built; expected one of `outpaint-lightning fit`")
+    weights = {key.removeprefix(NET): value for key, value in checkpoint["state_dict"].items() if key.startswith(NET)}
+    built: nn.Module = _built(nn.Module, _allowed(nn.Module, net, path), weights, path)
+    return built.eval()
+
+
+def described(checkpoint: Mapping[str, Any], path: Path, named: Sequence[str] = ()) -> dict[str, Any] | None:
+    """Return the task that a checkpoint describes, as plain `class_path` and `init_args` that were checked.
+
+    Args:
+        checkpoint: its content.
+        path: its file, for messages.
+        named: modules that the user's own config names; the checkpoint may, too.
+
+    Returns:
+        None for the checkpoint of a task that was not built from a config.
+
+    Raises:
+        InputError: it names classes that it may not, or that are gone, or options that they do not have; see `checked`.
+    """
+    options = checkpoint.get("hyper_parameters", {})
+    if not isinstance(options, dict):
+        raise InputError(f"{path}: hyper_parameters is a {type(options).__name__}; expected options of a task")
+    if "_class_path" not in options:
+        return None
+    init_args = {key: value for key, value in options.items() if key not in ("_class_path", "_instantiator")}
+    return _allowed(pl.LightningModule, {"class_path": options["_class_path"], "init_args": init_args}, path, named)
+
+
+def _allowed(base: type, spec: Mapping[str, Any], path: Path, named: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a class of a checkpoint and its options, once everything in them was checked."""
+    try:
+        plain: dict[str, Any] = checked(dict(spec), named)
+        for name in class_paths(plain):
+            require_class(name, named)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    _, parsed = _parsed(base, plain, path)
+    _require_mappings(plain, parsed.built.as_dict(), path)
+    return plain
+
+
+def _require_mappings(plain: Any, parsed: Any, path: Path) -> None:
+    """Refuse text where a class is meant: it could be the name of any class in memory."""
+    if isinstance(parsed, Mapping) and isinstance(plain, str):
+        raise InputError(f"{path}: {plain!r} stands where a class is expected; expected class_path and init_args")
+    pairs: list[tuple[Any, Any]] = []
+    if isinstance(parsed, Mapping) and isinstance(plain, Mapping):
+        pairs = [(plain[key], parsed[key]) for key in plain.keys() & parsed.keys()]
+    elif isinstance(parsed, list | tuple) and isinstance(plain, list):
+        pairs = [*zip(plain, parsed, strict=False)]
+    for pair in pairs:
+        _require_mappings(*pair, path)
+
+
+def _parsed(base: type, spec: Mapping[str, Any], path: Path) -> tuple[ArgumentParser, Namespace]:
+    """Fit options to the signatures of their classes; neither files nor interpolations are read."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, "built", fail_untyped=False)
+    try:
+        return parser, parser.parse_object({"built": dict(spec)})
+    except Exception as error:  # a class that is gone or changed
+        raise _cannot(path, error) from error
+
+
+def _built(base: type, spec: Mapping[str, Any], weights: Mapping[str, Any], path: Path) -> Any:
+    parser, parsed = _parsed(base, spec, path)
+    try:
+        module = parser.instantiate_classes(parsed).built
+        module.load_state_dict(weights)
+    except Exception as error:  # options that the class refuses, or weights of another net
+        raise _cannot(path, error) from error
+    return module
+
+
+def _cannot(path: Path, error: Exception) -> InputError:
+    last = next(reversed(str(error).strip().splitlines()), type(error).__name__)
+    return InputError(f"{path}: cannot rebuild its net ({last.strip()})")

@@ -1,7 +1,7 @@
 """`compare`: runs beside each other on one page.
 
-`runs` reads folders, `config` tells what differs, `groups` joins the seeds of an experiment, `kinds` knows the numbers
-of each task; `html` and `svg` write markup, `sections`, `pictures` and `sweeps` what is on the page, `page` the whole.
+`runs` reads folders, `config` finds what differs, `groups` joins the seeds of an experiment; `sections`, `pictures` and
+`sweeps` write the parts of the page, `page` the whole. What the numbers of each kind of task mean is in `results`.
 
 Nothing is imported here: `compare --help` must answer at once.
 """

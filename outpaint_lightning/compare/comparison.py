@@ -10,7 +10,7 @@ from html import escape
 from outpaint_lightning.compare.groups import Group, Interval, versus
 from outpaint_lightning.compare.judged import other_frames
 from outpaint_lightning.pages.html import Cell, Head, number, table, text
-from outpaint_lightning.results.kinds import Kind
+from outpaint_lightning.results import Kind
 
 COLOURS = 8  # experiments told apart by colour, the baseline's black among them; others are grey
 DARKEST = 0.7  # shade of the largest difference in a table

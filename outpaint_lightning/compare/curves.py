@@ -10,7 +10,7 @@ from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.groups import Group
 from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.html import figure, note
-from outpaint_lightning.results.kinds import is_number, part
+from outpaint_lightning.results import is_number, part
 
 POINTS = 150  # of a drawn line
 LOGARITHMIC = 20  # a chart of a loss or a rate whose values span more has a logarithmic axis

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.compare.config import as_text, seeds, without_seeds
 from outpaint_lightning.compare.runs import Row, Run, to_number
-from outpaint_lightning.results.kinds import Kind, number_at
+from outpaint_lightning.results import Kind, number_at
 
 LEVEL = 0.95
 RESAMPLES = 10_000

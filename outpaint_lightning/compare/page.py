@@ -23,7 +23,7 @@ from outpaint_lightning.compare.videos import videos
 from outpaint_lightning.io import atomic, write_csv
 from outpaint_lightning.io.output import is_free, sole_writer
 from outpaint_lightning.pages.html import digits, note, section
-from outpaint_lightning.results.kinds import number_at
+from outpaint_lightning.results import number_at
 from outpaint_lightning.types import InputError
 
 PAGE, TABLE = "index.html", "compare.csv"

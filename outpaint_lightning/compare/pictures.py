@@ -89,18 +89,11 @@ def _files(run: Run) -> list[tuple[Path, str]]:
         )
         for r in sorted(run.examples, key=lambda record: record["f1"])
     ]
-    whole = [(test / name, words) for name, words in WHOLE.items() if (test / name).exists()]
+    whole = [(test / name, words) for name, words in run.kind.pictures.items() if (test / name).exists()]
     if strips or whole:
         return [*strips, *whole]
     last = sorted((run.folder / "pictures").glob("epoch_*.png"), key=natural_key)[-1:]
     return [(path, f"validation, {path.stem.replace('_', ' ')}") for path in last]
-
-
-WHOLE = {
-    "examples.png": "images whose box is found best, as the median, and worst; true boxes green, found yellow",
-    "robustness.png": "F1 under corruptions",
-}
-"""Pictures of a test that are one file."""
 
 
 def _overlays(run: Run) -> list[Path]:

@@ -14,7 +14,7 @@ import yaml
 
 from outpaint_lightning.compare.config import flatten
 from outpaint_lightning.io import natural_key, read_table
-from outpaint_lightning.results.kinds import Kind, is_number, kind_of
+from outpaint_lightning.results import Kind, is_number, kind_of
 from outpaint_lightning.types import InputError, did_you_mean
 
 CONFIGS = ("fit", "test", "validate", "predict")

@@ -21,7 +21,7 @@ from outpaint_lightning.pages.html import (
     table,
     text,
 )
-from outpaint_lightning.results.kinds import number_at, part
+from outpaint_lightning.results import number_at, part
 
 VERDICTS = {1: "good sure", -1: "bad sure", 0: "even"}
 """Classes of a difference."""

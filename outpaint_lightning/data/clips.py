@@ -23,7 +23,7 @@ from outpaint_lightning.forge import MAX_FRAMES
 from outpaint_lightning.forge.material import Material, materials
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sources import deal_splits
-from outpaint_lightning.io import ClipEntry, read_dataset
+from outpaint_lightning.io import Clip, ClipEntry, read_dataset
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
 PRIOR_MASKS = 2000  # masks read for the training prior; more change no digit that is printed
@@ -159,6 +159,10 @@ class ClipDataModule(pl.LightningDataModule):
     def videos(self, split: str) -> list[VideoInfo]:
         """Return what is known of each video of a split, for metrics."""
         return self.datasets[split].videos
+
+    def clips(self, split: str) -> list[Clip]:
+        """Return the opened clips of a split, in the order of `videos`."""
+        return self.datasets[split].clips
 
     def training_masks(self, size: int) -> tuple[Tensor, float]:
         """Return what the training masks alone tell.

@@ -157,7 +157,6 @@ class FlowDataModule(pl.LightningDataModule):
     Attributes:
         protocol: as above.
         hole_setup: `setup` as above; the name itself is Lightning's.
-        conditions: none; a test has one loader.
 
     Raises:
         InputError: naming the folder, clip, file or key that cannot be used.
@@ -206,7 +205,6 @@ class FlowDataModule(pl.LightningDataModule):
         self.setups = setups
         self.protocol: Protocol = protocol
         self.images, self.estimator = images, estimator or DisFlow()
-        self.conditions: list[tuple[str, float]] = []
         self.datasets: dict[str, FlowDataset] = {}
 
     def setup(self, stage: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from outpaint_lightning.types import did_you_mean
 
@@ -23,6 +24,37 @@ def one_line(message: str) -> str:
             return explain(match, message)
     lines = [line.strip(" -") for line in message.splitlines() if not _NOISE.search(line)]
     return " ".join(filter(None, lines))
+
+
+def with_key(message: str, config: Mapping[str, Any]) -> str:
+    """Return a message that begins with a class and its option, as `UNet: width is 0`, with the option's key instead.
+
+    Args:
+        message: one line.
+        config: parsed. Where it names the class more than once, or not at all, the message stays as it is.
+
+    >>> with_key("UNet: width is 0", {"model": {"net": {"class_path": "nets.UNet", "init_args": {"width": 0}}}})
+    'model.net.width is 0'
+    """
+    found = re.match(r"(?P<owner>\w+): (?P<option>\w+) ", message)
+    if found is None:
+        return message
+    keys = [key for key in _keys_of(config, found["owner"], found["option"]) if key]
+    return f"{keys[0]}.{message.removeprefix(found['owner'] + ': ')}" if len(keys) == 1 else message
+
+
+def _keys_of(part: Any, owner: str, option: str, key: str = "") -> Iterator[str]:
+    """Yield the keys of a config under which a class of some name has an option."""
+    if isinstance(part, Mapping):
+        options = part.get("init_args") or {}
+        if str(part.get("class_path", "")).rpartition(".")[2] == owner and option in options:
+            yield key
+        for name, value in part.items():
+            inner = key if name == "init_args" else f"{key}.{name}".lstrip(".")
+            yield from _keys_of(value, owner, option, inner)
+    elif isinstance(part, list | tuple):
+        for i, value in enumerate(part):
+            yield from _keys_of(value, owner, option, f"{key}[{i}]")
 
 
 def _option(match: re.Match[str], message: str) -> str:

@@ -19,7 +19,6 @@ import lightning.pytorch as pl
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -28,25 +27,21 @@ from omegaconf.errors import OmegaConfBaseException
 import outpaint_lightning.augment
 import outpaint_lightning.losses
 import outpaint_lightning.nets  # noqa: F401 (imported so that YAML may use short class names)
-from outpaint_lightning.callbacks import (
-    BoxWriter,
-    FlowReport,
-    FlowWriter,
-    MaskWriter,
-    PlainProgress,
-    RegionReport,
-    TestExamples,
-    TestReport,
-)
+from outpaint_lightning.callbacks import PlainProgress, TestReport
+from outpaint_lightning.checkpoints.allowed import class_paths
 from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.checkpoints.rebuild import described
 from outpaint_lightning.checkpoints.writing import write_durably
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
-from outpaint_lightning.experiment.errors import one_line
+from outpaint_lightning.experiment.ending import fit_lines, resume_line
+from outpaint_lightning.experiment.errors import one_line, with_key
 from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.loggers import WandbLogger, as_options, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
+from outpaint_lightning.tasks import BaseTask
 from outpaint_lightning.types import InputError
 
+_NOISE = ("Tip:", "TPU available", "HPU available")  # lines of Lightning's about what hardly anyone has or asks for
 COMMANDS = ("fit", "validate", "test", "predict")
 _HARMLESS = (  # Lightning's warnings about what is meant to be so
     ".*does not have many workers",
@@ -72,7 +67,9 @@ def run(argv: Sequence[str] | None) -> None:
     end_with_parent()
     for harmless in _HARMLESS:
         warnings.filterwarnings("ignore", harmless)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda line: "Tip:" not in line.getMessage())
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda line: not any(words in line.getMessage() for words in _NOISE)
+    )
     with one_voice(), ExitStack() as held:
         _start(functools.partial(_Experiment, held), argv)
 
@@ -100,14 +97,7 @@ def _start(cli: Callable[..., LightningCLI], argv: Sequence[str] | None) -> None
         save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
         auto_configure_optimizers=False,
         seed_everything_default=0,
-        trainer_defaults={
-            "default_root_dir": "runs/default",
-            "callbacks": [
-                *(TestReport(), TestExamples(), MaskWriter()),
-                *(RegionReport(), BoxWriter()),
-                *(FlowReport(), FlowWriter()),
-            ],
-        },
+        trainer_defaults={"default_root_dir": "runs/default", "callbacks": [TestReport()]},
         args=None if argv is None else list(argv),
     )
 
@@ -176,13 +166,9 @@ class _Experiment(LightningCLI):
             return
         checkpoint = read_checkpoint(path)
         self._step_of_checkpoint = int(checkpoint.get("global_step", 0))
-        recipe = dict(checkpoint.get("hyper_parameters", {}))
-        recipe.pop("_instantiator", None)
-        if "_class_path" in recipe:
-            of_net = recipe.get("net", {}).get("init_args", {})
-            if "weights" in of_net:
-                of_net["weights"] = None  # the checkpoint has them; left out, those of the YAML would be looked for
-            model = {"class_path": recipe.pop("_class_path"), "init_args": recipe}
+        named = [name.rpartition(".")[0] for name in class_paths(self.config[command].model.as_dict())]
+        model = described(checkpoint, path, named)
+        if model is not None:
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 json.dump({"model": model}, file)  # which is YAML
                 file.flush()
@@ -230,13 +216,21 @@ class _Experiment(LightningCLI):
         """Name what a constructor refused; jsonargparse wraps its words in its own."""
         try:
             super().instantiate_classes()
-        except InputError:
-            raise
+        except InputError as error:
+            raise self._with_key(error) from error
         except ValueError as error:
-            raise InputError(one_line(str(error))) from error
+            raise self._with_key(InputError(one_line(str(error)))) from error
+
+    def _with_key(self, error: InputError) -> InputError:
+        """Return an error that names its key where it names a class and an option of the config."""
+        told = with_key(str(error), self.config[self.config.subcommand].as_dict())
+        return error if told == str(error) else type(error)(told)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names."""
+        """Log `fit` and `validate` to CSV in the run folder, beside any logger that the config names.
+
+        The task's own writers join the callbacks of the config, unless that has them.
+        """
         trainer = self._get(self.config_init, "trainer")
         given = trainer["logger"]
         if given is not False and not trainer["fast_dev_run"]:
@@ -246,10 +240,14 @@ class _Experiment(LightningCLI):
                     logger.belong_to(self._run, str(self.subcommand))
             own = [self._csv_logger()] if self.subcommand in ("fit", "validate") else []
             kwargs["logger"] = [*loggers, *own] or False
+        callbacks = trainer["callbacks"] or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        writers = self.model.writers if isinstance(self.model, BaseTask) else ()
+        callbacks += [writer() for writer in writers if not any(isinstance(given, writer) for given in callbacks)]
         if not sys.stderr.isatty() and trainer["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = False
-            callbacks = trainer["callbacks"] or []
-            trainer["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), PlainProgress()]
+            callbacks.append(PlainProgress())
+        trainer["callbacks"] = callbacks
         try:
             built = super().instantiate_trainer(**kwargs)
         except MisconfigurationException as error:
@@ -284,12 +282,15 @@ class _Experiment(LightningCLI):
             super()._run_subcommand(subcommand)
             self.trainer.strategy.barrier()  # else the first process could end the command while others still write
             exit_code = 0
+            if subcommand == "fit" and self.trainer.is_global_zero and not self.config.fit.trainer.fast_dev_run:
+                print("\n".join(fit_lines(self.trainer, self.model, self._args)))
         except SystemExit as error:  # how Lightning leaves after Ctrl-C
             if subcommand == "fit" and self.trainer.is_global_zero:
-                print(_how_to_go_on(self.trainer), file=sys.stderr)
+                print(resume_line(self.trainer), file=sys.stderr)
             raise KeyboardInterrupt from error
         except InputError as error:  # from a worker process it comes with that process's traceback before it
-            raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
+            line = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
+            raise self._with_key(InputError(line)) from error
         except MisconfigurationException as error:
             raise InputError(str(error).splitlines()[0]) from error
         except RuntimeError as error:
@@ -319,16 +320,6 @@ class _Check(_Experiment):
 
     def _run_subcommand(self, subcommand: str) -> None:
         pass
-
-
-def _how_to_go_on(trainer: pl.Trainer) -> str:
-    """Return how to resume a training that was interrupted."""
-    callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
-    written = [path for each in callbacks for path in (each.last_model_path, each.best_model_path) if path]
-    last = next((path for path in written if Path(path).name == "last.ckpt"), next(iter(written), None))
-    if last is None:
-        return "no checkpoint yet: the first is written when an epoch ends; --overwrite begins again"
-    return f"the same command with --ckpt_path {last} goes on from the last epoch that ended"
 
 
 def _rank() -> int:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from outpaint_lightning.callbacks.regions import drawn, enlarged, place
 from outpaint_lightning.data.regions import resize_images
 from outpaint_lightning.io import Clip, write_csv, write_image, write_json, write_mask
 from outpaint_lightning.io.output import whole_folder
 from outpaint_lightning.metrics import SIDES, in_pixels
+from outpaint_lightning.pictures import draw_region, enlarged, picture_file
 from outpaint_lightning.processes.progress import progress_bar
 from outpaint_lightning.tasks import RegionTask
 from outpaint_lightning.types import InputError
@@ -75,18 +74,21 @@ def _write_pictures(task: RegionTask, clip: Clip, folder: Path, batch_size: int)
         while batch := list(islice(frames, batch_size)):
             for frame, (score, box, mask) in zip(batch, _judge(task, batch), strict=True):
                 height, width = frame.shape[:2]
-                found = box if score >= task.threshold else None
-                write_image(folder / place("drawn", len(rows), len(clip)), drawn(frame, score, found, mask))
+                found = in_pixels(box, height, width) if score >= task.threshold else None
+                picture = draw_region(frame, score, None if found is None else [*found.values()], mask)
+                write_image(folder / picture_file("drawn", len(rows), len(clip)), picture)
                 if mask is not None:
-                    write_mask(folder / place("mask", len(rows), len(clip)), enlarged(mask, height, width))
-                sides = dict.fromkeys(SIDES) if found is None else in_pixels(found.tolist(), height, width)
+                    write_mask(folder / picture_file("mask", len(rows), len(clip)), enlarged(mask, height, width))
+                sides = found or dict.fromkeys(SIDES)
                 rows.append({"frame": len(rows), "score": score, "label": int(found is not None), **sides})
             bar.update(len(batch))
     return rows
 
 
 @torch.inference_mode()
-def _judge(task: RegionTask, batch: Sequence[NDArray[np.uint8]]) -> list[tuple[float, Tensor, Tensor | None]]:
+def _judge(
+    task: RegionTask, batch: Sequence[NDArray[np.uint8]]
+) -> list[tuple[float, list[float], NDArray[np.bool_] | None]]:
     """Return score, box relative to the image, and mask, if there is one, of frames of one size."""
     assert task.size is not None
     height, width = task.size
@@ -94,4 +96,5 @@ def _judge(task: RegionTask, batch: Sequence[NDArray[np.uint8]]) -> list[tuple[f
     answers = task(frames[:, None].to(task.device).float() / 255)
     scores = answers["score"]
     boxes = answers["box"] / scores.new_tensor([width, height, width, height])
-    return [*zip(scores.tolist(), boxes.cpu(), answers.get("mask", [None] * len(batch)), strict=True)]
+    masks = [mask.cpu().numpy() for mask in answers["mask"]] if "mask" in answers else [None] * len(batch)
+    return [*zip(scores.tolist(), boxes.tolist(), masks, strict=True)]

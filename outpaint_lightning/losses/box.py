@@ -50,7 +50,7 @@ class SmoothL1(nn.Module):
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
         if not beta > 0:
-            raise InputError(f"localization.beta is {beta}: expected a positive number of pixels")
+            raise InputError(f"SmoothL1: beta is {beta}: expected a positive number of pixels")
         self.beta = beta
 
     def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class RegionCriterion(nn.Module):
         super().__init__()
         for name, weight in (("alpha", alpha), ("beta", beta), ("mask_weight", mask_weight)):
             if not weight >= 0:
-                raise InputError(f"criterion.{name} is {weight}: expected 0 or more")
+                raise InputError(f"RegionCriterion: {name} is {weight}: expected 0 or more")
         self.localization = localization
         self.alpha, self.beta, self.mask_weight = alpha, beta, mask_weight
 

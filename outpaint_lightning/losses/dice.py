@@ -63,7 +63,7 @@ class SequenceCrossEntropyDice(SequenceCriterion):
     ) -> None:
         super().__init__(gamma, class_weights)
         if not dice_weight >= 0:
-            raise InputError(f"criterion.dice_weight is {dice_weight}: expected 0 or more")
+            raise InputError(f"SequenceCrossEntropyDice: dice_weight is {dice_weight}: expected 0 or more")
         self.dice_weight = dice_weight
 
     def update_loss(self, logits: Tensor, mask: Tensor) -> Tensor:

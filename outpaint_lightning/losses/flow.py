@@ -150,7 +150,7 @@ class MovingWeights(UpdateWeights):
     def __init__(self, every: float = 1000.0, width: float = 0.5) -> None:
         super().__init__()
         if not (every > 0 and width > 0):
-            raise InputError(f"schedule.every is {every}, schedule.width {width}: expected positive numbers")
+            raise InputError(f"MovingWeights: every is {every}, width {width}: expected positive numbers")
         self.every, self.width = every, width
 
     def forward(self, updates: int, step: int) -> Tensor:
@@ -181,7 +181,7 @@ class ExponentialWeights(UpdateWeights):
     def __init__(self, gamma: float = 0.8) -> None:
         super().__init__()
         if not 0 < gamma <= 1:
-            raise InputError(f"schedule.gamma is {gamma}: expected a number in (0, 1]")
+            raise InputError(f"ExponentialWeights: gamma is {gamma}: expected a number in (0, 1]")
         self.gamma = gamma
 
     def forward(self, updates: int, step: int) -> Tensor:  # noqa: ARG002 (the same at every step)
@@ -246,11 +246,11 @@ class RefinementCriterion(nn.Module):
         }
         for name, weight in weights.items():
             if not weight >= 0:
-                raise InputError(f"criterion.{name} is {weight}: expected 0 or more")
+                raise InputError(f"RefinementCriterion: {name} is {weight}: expected 0 or more")
         if not any(weights.values()):
-            raise InputError(f"criterion: the weights {', '.join(weights)} are all 0: expected one above it")
+            raise InputError(f"RefinementCriterion: {', '.join(weights)} are all 0: expected one above it")
         if ramp is not None and not ramp > 0:
-            raise InputError(f"criterion.ramp is {ramp}: expected a positive number of training steps, or null")
+            raise InputError(f"RefinementCriterion: ramp is {ramp}: expected a positive number of steps, or null")
         self.schedule = SquaredWeights() if schedule is None else schedule
         self.decoder, self.fill = weights.pop("decoder"), weights.pop("fill")
         self.weights = {name: weight for name, weight in weights.items() if weight}

@@ -72,9 +72,9 @@ class SequenceFocal(SequenceCriterion):
     ) -> None:
         super().__init__(gamma, class_weights)
         if not focal_gamma >= 0:
-            raise InputError(f"criterion.focal_gamma is {focal_gamma}: expected 0 or more")
+            raise InputError(f"SequenceFocal: focal_gamma is {focal_gamma}: expected 0 or more")
         if not alpha > 0:
-            raise InputError(f"criterion.alpha is {alpha}: expected a positive number")
+            raise InputError(f"SequenceFocal: alpha is {alpha}: expected a positive number")
         self.focal_gamma, self.alpha = focal_gamma, alpha
 
     def update_loss(self, logits: Tensor, mask: Tensor) -> Tensor:

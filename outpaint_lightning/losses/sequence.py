@@ -53,12 +53,14 @@ class SequenceCriterion(nn.Module, ABC):
     def __init__(self, gamma: float = 0.85, class_weights: Literal["balanced"] | list[float] | None = None) -> None:
         super().__init__()
         if not 0 < gamma <= 1:
-            raise InputError(f"criterion.gamma is {gamma}: expected a number in (0, 1]")
+            raise InputError(f"{type(self).__name__}: gamma is {gamma}: expected a number in (0, 1]")
         self.gamma = gamma
         self.balanced = class_weights == "balanced"
         given = [1.0, 1.0] if class_weights is None or self.balanced else cast("list[float]", class_weights)
         if len(given) != 2 or not all(w > 0 for w in given):
-            raise InputError(f"criterion.class_weights is {class_weights}: expected two positive numbers or 'balanced'")
+            raise InputError(
+                f"{type(self).__name__}: class_weights is {class_weights}: expected two positive numbers or 'balanced'"
+            )
         self.register_buffer("class_weight", torch.tensor(given))
 
     def set_forged_share(self, share: float) -> None:

@@ -40,7 +40,6 @@ from outpaint_lightning.metrics.seams import (
     FrameScores,
     auroc,
     frame_scores,
-    region_recall,
     seam_and_interior,
 )
 from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
@@ -84,7 +83,6 @@ __all__ = [
     "intervals_by_group",
     "motion_edges",
     "pixel_counts",
-    "region_recall",
     "robustness",
     "scores",
     "seam_and_interior",

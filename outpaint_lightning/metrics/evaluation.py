@@ -12,6 +12,7 @@ from torch import Tensor
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.intervals import bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import FrameCounts, summarize
+from outpaint_lightning.metrics.numbers import mean, number
 from outpaint_lightning.metrics.seams import REGIONS, FrameScores, seam_and_interior
 from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
 from outpaint_lightning.types import VideoInfo
@@ -100,7 +101,7 @@ class FullEvaluation(Evaluation):
         recalls = _recalls(self._regions.compute())
         for row in rows:
             video = self._position[row["clip"]]
-            row.update({f"{name}_recall": _number(recalls[video, i]) for i, name in enumerate(REGIONS)})
+            row.update({f"{name}_recall": number(recalls[video, i]) for i, name in enumerate(REGIONS)})
             row["score"] = detection["scores"][video]
         _add_intervals(summary, rows)
         curve = dict(zip(self._thresholds, self._curve().tolist(), strict=True))
@@ -111,7 +112,7 @@ class FullEvaluation(Evaluation):
         }
         summary["oracle"] = {"threshold": oracle[0], "f1": oracle[1]} if oracle else None
         for i, name in enumerate(REGIONS):
-            summary[name] = {"recall": _number(recalls[:, i].nanmean())}
+            summary[name] = {"recall": mean(recalls[:, i])}
         summary["auroc"] = {kind: detection[f"{kind}_auroc"] for kind in ("frame", "video")}
         return summary, rows
 
@@ -120,10 +121,6 @@ def _recalls(counts: Tensor) -> Tensor:
     """Return the recall of each region in each video, double `videos regions`, NaN for a region without pixels."""
     found, missed = counts[..., 0].cpu().double(), counts[..., 2].cpu().double()
     return found / (found + missed)
-
-
-def _number(value: Tensor) -> float | None:
-    return None if value.isnan() else float(value)
 
 
 def _add_intervals(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ vectors as well and which the literature reports, stands beside them: at a hole 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from outpaint_lightning.metrics.frames import FrameTable
 from outpaint_lightning.metrics.intervals import bootstrap_interval
+from outpaint_lightning.metrics.numbers import gain, mean, number
 from outpaint_lightning.types import Batch, VideoInfo
 
 STRATA = ("hole", "near_edges", "occluded", "frame")
@@ -170,91 +171,92 @@ def summarize_refinement(
         - `confidence`: mean error of each decile of the net's confidence, `deciles`, least confident first; `ause` and
           `ause_random` as `confidence_curves` has them, and their `ratio`.
     """
-    rows = [_of_video(windows.cpu().double(), methods) for windows in table.compute()]
-    seen = [(video, row) for video, row in zip(videos, rows, strict=True) if row["windows"]]
-    errors = {
-        name: {kind: _means([row[kind][name] for _, row in seen]) for kind in ("epe", "above_1px")} for name in methods
-    }
-    in_hole = {name: [row["epe"][name]["hole"] for _, row in seen] for name in methods}
-    interval = bootstrap_interval(in_hole[REFINED], sources=[video["source"] for video, _ in seen])
+    judged = _Judged.of(table, videos)
+    errors = {name: judged.errors_of(method) for method, name in enumerate(methods)}
+    in_hole = {name: error["epe"]["hole"] for name, error in errors.items()}
+    sources = [video["source"] for video in judged.videos]
+    interval = bootstrap_interval(judged.epe[:, 0, 0].tolist(), sources=sources)
     others = [name for name in methods if name not in (REFINED, FILL, *bounds)]
-    floors = {name: errors[name]["epe"]["hole"] for name in ([] if fill_learned and others else [FILL]) + others}
-    excess = [
-        error - fill
-        for error, fill in zip(in_hole[REFINED], in_hole[FILL], strict=True)
-        if error is not None and fill is not None
-    ]
-    curves = [row["confidence"] for _, row in seen]
+    floors = {name: in_hole[name] for name in ([] if fill_learned and others else [FILL]) + others}
     summary = {
         "epe": {**errors[REFINED]["epe"], "low": interval.low, "high": interval.high, "videos": interval.videos},
         "above_1px": errors[REFINED]["above_1px"],
         "methods": errors,
         "floors": floors,
-        "bounds": {name: errors[name]["epe"]["hole"] for name in bounds},
-        "gain": _gain(interval.mean, list(floors.values())),
-        "gain_over_fill": _gain(interval.mean, [errors[FILL]["epe"]["hole"]]),
-        "worse_than_fill": {
-            "videos": sum(value > 0 for value in excess),
-            "of": len(excess),
-            "largest": max([0.0, *excess]) if excess else None,
-        },
-        "confidence": {
-            "deciles": [_mean([curve[i] for curve in curves]) for i in range(DECILES)],
-            "ause": _mean([curve[DECILES] for curve in curves]),
-            "ause_random": _mean([curve[DECILES + 1] for curve in curves]),
-        },
-        "windows": sum(row["windows"] for _, row in seen),
+        "bounds": {name: in_hole[name] for name in bounds},
+        "gain": gain(interval.mean, floors.values(), perfect=0.0),
+        "gain_over_fill": gain(interval.mean, [in_hole[FILL]], perfect=0.0),
+        "worse_than_fill": _worse_than_fill(judged),
+        "confidence": _confidence(judged),
+        "windows": sum(judged.windows),
     }
-    area, random = summary["confidence"]["ause"], summary["confidence"]["ause_random"]
-    summary["confidence"]["ratio"] = area / random if area is not None and random else None
-    per_video = [
-        {
-            **video,
-            "windows": row["windows"],
-            "vectors": row["vectors"],
-            **{f"epe_{stratum}": row["epe"][REFINED][stratum] for stratum in STRATA},
-            "above_1px": row["above_1px"][REFINED]["hole"],
-            **{f"epe_hole_{name}": row["epe"][name]["hole"] for name in methods[1:]},
-            "ause": row["confidence"][DECILES],
-            "ause_random": row["confidence"][DECILES + 1],
-        }
-        for video, row in seen
-    ]
-    return summary, per_video
+    return summary, [_row(judged, video, methods) for video in range(len(judged.videos))]
 
 
-def _of_video(windows: Tensor, methods: Sequence[str]) -> dict[str, Any]:
-    """Return the means of one video's rows, `windows R`: over its vectors, of confidence over its windows."""
-    size = len(STRATA)
-    counts, sums, curves = torch.split(windows, [size, 2 * size * len(methods), DECILES + 2], 1)
-    total = counts.sum(0)
-    means = sums.sum(0).view(len(methods), size, 2) / total[:, None]
-    kinds = {
-        kind: {
-            name: {stratum: _number(value) for stratum, value in zip(STRATA, row, strict=True)}
-            for name, row in zip(methods, means[..., at], strict=True)
+class _Judged(NamedTuple):
+    """The means of each video that was seen, on the CPU and in double precision; NaN where nothing was judged."""
+
+    videos: list[VideoInfo]
+    epe: Tensor
+    """`videos methods strata`."""
+    above_1px: Tensor
+    """The same shape."""
+    confidence: Tensor
+    """`videos DECILES+2`, see `confidence_curves`: a mean over windows."""
+    windows: list[int]
+    vectors: list[int]
+    """Those in the hole."""
+
+    @classmethod
+    def of(cls, table: RefinementErrors, videos: Sequence[VideoInfo]) -> Self:
+        """Average over the vectors of each video, and confidence over its windows."""
+        seen = [(info, rows.cpu().double()) for info, rows in zip(videos, table.compute(), strict=True) if len(rows)]
+        size = len(STRATA)
+        errors = torch.empty(len(seen), table.methods, size, 2, dtype=torch.float64)
+        confidence = torch.empty(len(seen), DECILES + 2, dtype=torch.float64)
+        vectors = []
+        for video, (_, rows) in enumerate(seen):
+            counts, sums, curves = torch.split(rows, [size, 2 * size * table.methods, DECILES + 2], 1)
+            total = counts.sum(0)
+            errors[video] = sums.sum(0).view(table.methods, size, 2) / total[:, None]
+            confidence[video] = curves.nanmean(0)
+            vectors.append(int(total[0]))
+        epe, above_1px = errors.unbind(-1)
+        windows = [len(rows) for _, rows in seen]
+        return cls([info for info, _ in seen], epe, above_1px, confidence, windows, vectors)
+
+    def errors_of(self, method: int) -> dict[str, dict[str, float | None]]:
+        """Return `epe` and `above_1px` of a method in each stratum: means over videos."""
+        kinds = {"epe": self.epe, "above_1px": self.above_1px}
+        return {
+            kind: {stratum: mean(values[:, method, at]) for at, stratum in enumerate(STRATA)}
+            for kind, values in kinds.items()
         }
-        for at, kind in enumerate(("epe", "above_1px"))
+
+
+def _worse_than_fill(judged: _Judged) -> dict[str, Any]:
+    excess = judged.epe[:, 0, 0] - judged.epe[:, 1, 0]
+    known = excess[~excess.isnan()].tolist()
+    largest = max([0.0, *known]) if known else None
+    return {"videos": sum(value > 0 for value in known), "of": len(known), "largest": largest}
+
+
+def _confidence(judged: _Judged) -> dict[str, Any]:
+    *deciles, area, random = (mean(column) for column in judged.confidence.unbind(1))
+    ratio = area / random if area is not None and random else None
+    return {"deciles": deciles, "ause": area, "ause_random": random, "ratio": ratio}
+
+
+def _row(judged: _Judged, video: int, methods: Sequence[str]) -> dict[str, Any]:
+    """Return the line of one video."""
+    epe, confidence = judged.epe[video], judged.confidence[video]
+    return {
+        **judged.videos[video],
+        "windows": judged.windows[video],
+        "vectors": judged.vectors[video],
+        **{f"epe_{stratum}": number(epe[0, at]) for at, stratum in enumerate(STRATA)},
+        "above_1px": number(judged.above_1px[video, 0, 0]),
+        **{f"epe_hole_{name}": number(epe[method, 0]) for method, name in enumerate(methods) if method},
+        "ause": number(confidence[DECILES]),
+        "ause_random": number(confidence[DECILES + 1]),
     }
-    confidence = [_number(value) for value in curves.nanmean(0)]
-    return {**kinds, "confidence": confidence, "windows": len(windows), "vectors": int(total[0])}
-
-
-def _means(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
-    return {stratum: _mean([row[stratum] for row in rows]) for stratum in STRATA}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _gain(error: float | None, floors: Sequence[float | None]) -> float | None:
-    known = [floor for floor in floors if floor is not None]
-    if error is None or not known or min(known) == 0:
-        return None
-    return (min(known) - error) / min(known)
-
-
-def _number(value: Tensor) -> float | None:
-    return None if value.isnan() else float(value)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from outpaint_lightning.metrics.floors import FLOORS
 from outpaint_lightning.metrics.frames import FrameTable
+from outpaint_lightning.metrics.numbers import gain, mean, number
 from outpaint_lightning.types import VideoInfo
 
 COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
@@ -86,46 +87,31 @@ def summarize(counts: Tensor, videos: Sequence[VideoInfo]) -> tuple[dict[str, An
     forged = ~f1.isnan()
     judged = torch.tensor([n > 0 for n in seen])
     authentic = judged & ~forged
-    floors = {name: _mean(table["f1"][:, 1 + i]) for i, name in enumerate(FLOORS) if counts.shape[1] > 1}
-    mean = _mean(f1)
+    floors = {name: mean(table["f1"][:, 1 + i]) for i, name in enumerate(FLOORS) if counts.shape[1] > 1}
+    overall = mean(f1)
     summary = {
         "f1": {
-            "mean": mean,
-            "variance": _number(f1[forged].var(correction=0)) if mean is not None else None,
-            "best": _number(f1[forged].max()) if mean is not None else None,
-            "worst": _number(f1[forged].min()) if mean is not None else None,
+            "mean": overall,
+            "variance": number(f1[forged].var(correction=0)) if overall is not None else None,
+            "best": number(f1[forged].max()) if overall is not None else None,
+            "worst": number(f1[forged].min()) if overall is not None else None,
             "videos": int(forged.sum()),
         },
-        **{name: {"mean": _mean(table[name][forged, 0])} for name in ("iou", "precision", "recall")},
+        **{name: {"mean": mean(table[name][forged, 0])} for name in ("iou", "precision", "recall")},
         "by_category": _grouped(f1, [f"{video['scene']}/{video['camera']}" for video in videos]),
         "by_forger": _grouped(f1, [video["forger"] for video in videos]),
         "floors": floors,
-        "gain": _gain(mean, floors),
-        "authentic": {"pixel_fpr": _mean(table["pixel_fpr"][authentic, 0]), "videos": int(authentic.sum())},
+        "gain": gain(overall, floors.values()),
+        "authentic": {"pixel_fpr": mean(table["pixel_fpr"][authentic, 0]), "videos": int(authentic.sum())},
         "frames": sum(seen),
     }
     rows = [
-        {**video, "frames": seen[i], **{name: _number(value[i, 0]) for name, value in table.items()}}
-        | {f"floor_{name}": _number(table["f1"][i, 1 + j]) for j, name in enumerate(floors)}
+        {**video, "frames": seen[i], **{name: number(value[i, 0]) for name, value in table.items()}}
+        | {f"floor_{name}": number(table["f1"][i, 1 + j]) for j, name in enumerate(floors)}
         for i, video in enumerate(videos)
         if seen[i]
     ]
     return summary, rows
-
-
-def _number(value: Tensor) -> float | None:
-    return None if value.isnan() else float(value)
-
-
-def _mean(values: Tensor) -> float | None:
-    return _number(values.nanmean())
-
-
-def _gain(mean: float | None, floors: dict[str, float | None]) -> float | None:
-    known = [floor for floor in floors.values() if floor is not None]
-    if mean is None or not known or max(known) == 1:
-        return None
-    return (mean - max(known)) / (1 - max(known))
 
 
 def _grouped(f1: Tensor, names: Sequence[str]) -> dict[str, dict[str, float | int]]:

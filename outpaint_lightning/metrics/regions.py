@@ -6,9 +6,8 @@ image, in [0, 1]: the overlap of two boxes does not change with the image's size
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from outpaint_lightning.geometry import box_iou, generalized_iou
 from outpaint_lightning.metrics.frames import FrameTable
 from outpaint_lightning.metrics.intervals import bootstrap_interval
 from outpaint_lightning.metrics.localization import scores
+from outpaint_lightning.metrics.numbers import gain, mean, number
 from outpaint_lightning.metrics.seams import auroc
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -134,77 +134,133 @@ def summarize_regions(
         - with masks, `mask`: pixel F1 and IoU, mean over images with a true region; `box_iou`, the mean IoU of the box
           around the found mask; `pixel_fpr`, mean over authentic images.
     """
-    seen = rows[:, _SCORE] >= 0
-    images = [image for image, judged in zip(images, seen.tolist(), strict=True) if judged]
-    found = (rows[seen, _SCORE] >= threshold).cpu()  # in float32, as the task decides
-    rows = rows[seen].cpu().double()
-    forged = rows[:, _LABEL] > 0
-    iou, giou = (measure(rows[:, _FOUND], rows[:, _TRUE]) for measure in (box_iou, generalized_iou))
-    iou[~forged] = giou[~forged] = torch.nan
-    false_positives = int((found & ~forged).sum())
-    forgers = [image["forger"] if is_forged else "" for image, is_forged in zip(images, forged.tolist(), strict=True)]
-    families = [mask_family(forger) for forger in forgers]
-
-    def group(members: Sequence[bool]) -> dict[str, Any]:
-        chosen = forged & torch.tensor(members, dtype=torch.bool)
-        share = int(chosen.sum()) / max(1, int(forged.sum()))
-        classes = _class_scores(found[chosen], false_positives * share)
-        return {"f1": classes["f1"], "recall": classes["recall"], "iou": _mean(iou[chosen]), "images": len(iou[chosen])}
-
-    def groups(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {name: group([other == name for other in names]) for name in sorted({*names} - {""})}
-
-    classes = _class_scores(found[forged], false_positives)
-    interval = bootstrap_interval(iou.tolist(), sources=[image["source"] for image in images])
+    judged = _Judged.of(rows, images, threshold)
+    classes = _class_scores(judged.found[judged.forged], judged.false_positives)
+    iou = _box_scores(judged)
     summary: dict[str, Any] = {
         **classes,
-        "auroc": auroc(rows[:, _SCORE], forged) if len(rows) else None,
-        "f1_and_iou": None if interval.mean is None else (classes["f1"] + interval.mean) / 2,
-        "iou": {
-            "mean": interval.mean,
-            "low": interval.low,
-            "high": interval.high,
-            "found": _mean(iou[found]),
-            "above_50": _mean((iou[forged] > 0.5).double()),
-            "above_75": _mean((iou[forged] > 0.75).double()),
+        "auroc": auroc(judged.rows[:, _SCORE], judged.forged) if judged.images else None,
+        "f1_and_iou": None if iou["mean"] is None else (classes["f1"] + iou["mean"]) / 2,
+        "iou": iou,
+        "giou": mean(judged.giou),
+        **_groups(judged),
+        "images": {
+            "forged": int(judged.forged.sum()),
+            "authentic": int((~judged.forged).sum()),
+            "found": int(judged.found.sum()),
         },
-        "giou": _mean(giou),
-        "by_forger": groups(forgers),
-        "by_family": groups(families),
-        "rectangle_gap": _gap(
-            group([family in RECTANGLES for family in families]),
-            group([family not in ("", *RECTANGLES) for family in families]),
-        ),
-        "images": {"forged": int(forged.sum()), "authentic": int((~forged).sum()), "found": int(found.sum())},
     }
     if prior is not None:
-        summary |= _floors(prior, rows[forged][:, _TRUE], int((~forged).sum()), classes["f1"], interval.mean)
-    per_image: list[dict[str, Any]] = [
+        authentic = int((~judged.forged).sum())
+        summary |= _floors(prior, judged.rows[judged.forged][:, _TRUE], authentic, classes["f1"], iou["mean"])
+    masks = _mask_scores(judged)
+    if masks:
+        summary["mask"] = {
+            **{name: mean(masks[f"mask_{name}"]) for name in ("f1", "iou", "box_iou")},
+            "pixel_fpr": mean(masks["mask_pixel_fpr"][~judged.forged]),
+        }
+    return summary, _table(judged, masks)
+
+
+class _Judged(NamedTuple):
+    """The images that were seen, on the CPU and in double precision."""
+
+    images: list[RegionImage]
+    rows: Tensor
+    """`N 18`, as in `BoxScores`."""
+    found: Tensor
+    """Bool `N`: called forged."""
+    forged: Tensor
+    """Bool `N`: truly forged."""
+    iou: Tensor
+    """`N`, of the boxes; NaN for authentic images, as is `giou`."""
+    giou: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, images: Sequence[RegionImage], threshold: float) -> Self:
+        """Take the images that were seen from a table, and measure their boxes."""
+        seen = rows[:, _SCORE] >= 0
+        found = (rows[seen, _SCORE] >= threshold).cpu()  # in float32, as the task decides
+        chosen = [image for image, judged in zip(images, seen.tolist(), strict=True) if judged]
+        rows = rows[seen].cpu().double()
+        forged = rows[:, _LABEL] > 0
+        overlaps = (measure(rows[:, _FOUND], rows[:, _TRUE]) for measure in (box_iou, generalized_iou))
+        iou, giou = (torch.where(forged, overlap, torch.nan) for overlap in overlaps)
+        return cls(chosen, rows, found, forged, iou, giou)
+
+    @property
+    def false_positives(self) -> int:
+        """The number of authentic images that are called forged."""
+        return int((self.found & ~self.forged).sum())
+
+
+def _box_scores(judged: _Judged) -> dict[str, float | None]:
+    interval = bootstrap_interval(judged.iou.tolist(), sources=[image["source"] for image in judged.images])
+    of_forged = judged.iou[judged.forged]
+    return {
+        "mean": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "found": mean(judged.iou[judged.found]),
+        "above_50": mean((of_forged > 0.5).double()),
+        "above_75": mean((of_forged > 0.75).double()),
+    }
+
+
+def _groups(judged: _Judged) -> dict[str, Any]:
+    """Return `by_forger`, `by_family` and `rectangle_gap`."""
+    pairs = zip(judged.images, judged.forged.tolist(), strict=True)
+    forgers = [image["forger"] if is_forged else "" for image, is_forged in pairs]
+    families = [mask_family(forger) for forger in forgers]
+    rectangles = [family in RECTANGLES for family in families]
+    others = [family not in ("", *RECTANGLES) for family in families]
+    return {
+        "by_forger": _by_name(judged, forgers),
+        "by_family": _by_name(judged, families),
+        "rectangle_gap": _gap(_group(judged, rectangles), _group(judged, others)),
+    }
+
+
+def _by_name(judged: _Judged, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {name: _group(judged, [other == name for other in names]) for name in sorted({*names} - {""})}
+
+
+def _group(judged: _Judged, members: Sequence[bool]) -> dict[str, Any]:
+    """Return the scores of some forged images, beside their share of the false positives."""
+    chosen = judged.forged & torch.tensor(members, dtype=torch.bool)
+    share = int(chosen.sum()) / max(1, int(judged.forged.sum()))
+    classes = _class_scores(judged.found[chosen], judged.false_positives * share)
+    iou = judged.iou[chosen]
+    return {"f1": classes["f1"], "recall": classes["recall"], "iou": mean(iou), "images": len(iou)}
+
+
+def _mask_scores(judged: _Judged) -> dict[str, Tensor]:
+    """Return the columns that masks add to the table, `N` each; none where the net makes no masks."""
+    rows = judged.rows
+    if not (rows[:, _COUNTS] >= 0).any():
+        return {}
+    pixels = scores(rows[:, _COUNTS])
+    columns = {f"mask_{name}": pixels[name] for name in ("f1", "iou", "pixel_fpr")}
+    overlap = box_iou(rows[:, _MASK_BOX], rows[:, _TRUE])
+    return {**columns, "mask_box_iou": torch.where(judged.forged, overlap, torch.nan)}
+
+
+def _table(judged: _Judged, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Return one row an image, boxes in pixels of the original."""
+    return [
         {
             **image,
-            "label": int(forged[i]),
-            "found": int(found[i]),
-            "score": rows[i, _SCORE].item(),
-            "iou": _number(iou[i]),
-            "giou": _number(giou[i]),
-            **in_pixels(rows[i, _FOUND].tolist(), image["height"], image["width"]),
-            **in_pixels(rows[i, _TRUE].tolist(), image["height"], image["width"], "true_"),
+            "label": int(judged.forged[i]),
+            "found": int(judged.found[i]),
+            "score": row[_SCORE].item(),
+            "iou": number(judged.iou[i]),
+            "giou": number(judged.giou[i]),
+            **in_pixels(row[_FOUND].tolist(), image["height"], image["width"]),
+            **in_pixels(row[_TRUE].tolist(), image["height"], image["width"], "true_"),
+            **{name: number(column[i]) for name, column in masks.items()},
         }
-        for i, image in enumerate(images)
+        for i, (image, row) in enumerate(zip(judged.images, judged.rows, strict=True))
     ]
-    if (rows[:, _COUNTS] >= 0).any():
-        pixels = scores(rows[:, _COUNTS])
-        columns = {f"mask_{name}": pixels[name] for name in ("f1", "iou", "pixel_fpr")}
-        columns["mask_box_iou"] = torch.where(forged, box_iou(rows[:, _MASK_BOX], rows[:, _TRUE]), torch.nan)
-        summary["mask"] = {
-            "f1": _mean(pixels["f1"]),
-            "iou": _mean(pixels["iou"]),
-            "box_iou": _mean(columns["mask_box_iou"]),
-            "pixel_fpr": _mean(pixels["pixel_fpr"][~forged]),
-        }
-        for i, row in enumerate(per_image):
-            row |= {name: _number(column[i]) for name, column in columns.items()}
-    return summary, per_image
 
 
 def in_pixels(box: Sequence[float], height: int, width: int, prefix: str = "") -> dict[str, float]:
@@ -230,11 +286,11 @@ def _class_scores(found: Tensor, false_positives: float) -> dict[str, Any]:
 def _floors(prior: BoxPrior, true: Tensor, authentic: int, f1: float | None, iou: float | None) -> dict[str, Any]:
     """Return `floors` over true boxes `N 4` and so many authentic images, and the `gain` of F1 and mean IoU."""
     boxes = zip(BOX_FLOORS, prior.boxes().double().cpu(), strict=True)
-    of_boxes = {name: _mean(box_iou(box.expand_as(true), true)) for name, box in boxes}
+    of_boxes = {name: mean(box_iou(box.expand_as(true), true)) for name, box in boxes}
     all_forged = _class_scores(torch.ones(len(true)), authentic)["f1"]
     return {
         "floors": {"all_forged": all_forged, **of_boxes},
-        "gain": {"f1": _gain(f1, [all_forged]), "iou": _gain(iou, [*of_boxes.values()])},
+        "gain": {"f1": gain(f1, [all_forged]), "iou": gain(iou, of_boxes.values())},
     }
 
 
@@ -243,18 +299,3 @@ def _gap(rectangles: dict[str, Any], others: dict[str, Any]) -> dict[str, float 
         name: None if None in (rectangles[name], others[name]) else rectangles[name] - others[name]
         for name in ("f1", "iou")
     }
-
-
-def _gain(score: float | None, floors: Sequence[float | None]) -> float | None:
-    known = [floor for floor in floors if floor is not None]
-    if score is None or not known or max(known) == 1:
-        return None
-    return (score - max(known)) / (1 - max(known))
-
-
-def _number(value: Tensor) -> float | None:
-    return None if math.isnan(value) else value.item()
-
-
-def _mean(values: Tensor) -> float | None:
-    return _number(values.nanmean())

@@ -11,7 +11,6 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
 from outpaint_lightning.metrics.frames import FrameTable
-from outpaint_lightning.metrics.localization import pixel_counts, scores
 from outpaint_lightning.types import InputError
 
 REGIONS = ("seam", "interior")
@@ -44,18 +43,6 @@ def seam_and_interior(truth: Tensor, radius: int = 7) -> Tensor:
         raise InputError(f"radius is {radius}: expected at least 1 pixel")
     seam = truth & dilate(~truth, radius)
     return torch.stack([seam, truth & ~seam], dim=-3)
-
-
-def region_recall(prediction: Tensor, truth: Tensor, radius: int = 7) -> Tensor:
-    """Return the share found of seam and interior, double `... 2` as `REGIONS`; NaN for a region without pixels.
-
-    Args:
-        prediction: boolean `... H W`.
-        truth: boolean `... H W`.
-        radius: width of the seam, in pixels.
-    """
-    counts = pixel_counts(prediction.unsqueeze(-3), seam_and_interior(truth, radius))
-    return scores(counts)["recall"]
 
 
 def frame_scores(probability: Tensor) -> Tensor:

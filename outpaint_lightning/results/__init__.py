@@ -1,1 +1,54 @@
-"""What each kind of task reports."""
+"""What each kind of task reports: one file a kind, without torch. A new kind joins `KINDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from outpaint_lightning.results.flow import FLOW
+from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
+from outpaint_lightning.results.localization import LOCALIZATION
+from outpaint_lightning.results.regions import REGIONS
+
+__all__ = [
+    "FLOW",
+    "KINDS",
+    "LOCALIZATION",
+    "OTHER",
+    "REGIONS",
+    "Column",
+    "Kind",
+    "Result",
+    "is_number",
+    "kind_of",
+    "number_at",
+    "part",
+]
+
+KINDS = (LOCALIZATION, REGIONS, FLOW)
+
+
+def kind_of(task: str, summary: Summary) -> Kind:
+    """Return the kind of a run.
+
+    Args:
+        task: name of its task's class; empty if unknown.
+        summary: of its test. It tells the kind where the task does not.
+
+    Returns:
+        One of `KINDS`; for another task, a kind whose columns are all the numbers of the summary.
+    """
+    for kind in KINDS:
+        if task == kind.task or (not task and number_at(summary, kind.sign) is not None):
+            return kind
+    keys = [key for key, value in _leaves(summary) if is_number(value)]
+    return Kind(task or "runs", task=task, sign="", columns=tuple(Column(key, key, ".4g") for key in keys))
+
+
+def _leaves(summary: Summary, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys of a summary and what they hold."""
+    for key, value in summary.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value

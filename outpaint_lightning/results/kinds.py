@@ -1,11 +1,23 @@
-"""What the results of each task hold: where its numbers are, and how they read."""
+"""What is known of the results of one kind of task: where its numbers are, how they read, and which files hold them."""
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from outpaint_lightning.results.text import aligned, count, number
+
+FEW_SOURCES = 5
+"""An interval over fewer sources than this is no more than a hint."""
+
+Summary = Mapping[str, Any]
+"""What `test/summary.json` holds."""
+Rows = Sequence[Mapping[str, Any]]
+"""The lines of the table beside it, one for each video or image."""
 
 
 @dataclass(frozen=True)
@@ -21,19 +33,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """The results of one task."""
+    """The results of one kind of task. A kind that prints more than its columns overrides `lines`.
+
+    >>> kind = Kind("counter", task="CountingTask", sign="error", columns=(Column("error", "mean error", ".1f"),))
+    >>> kind.lines({"error": 2.25}, [])
+    ['mean error  2.2']
+    """
 
     name: str
     task: str
-    """Class of `model`; empty for results of no task known here."""
+    """Name of the task's class; empty for the results of a task that is not known here."""
     sign: str
-    """Dotted key that only this kind's summary has; empty for none."""
+    """Dotted key that only this kind's summary has; empty for none. It tells the kind of a run without a config."""
     columns: tuple[Column, ...]
     """The first is the one that decides."""
     interval: str = ""
     """Dotted key of what holds its `low` and `high`."""
     lower: bool = False
-    """The less, the better."""
+    """Whether a lower value is better."""
     top: float | None = None
     """The largest value there can be."""
     foreign_floors: frozenset[str] = frozenset()
@@ -48,8 +65,16 @@ class Kind:
     """Title, key of `summary.json`, and the number of each of its members."""
     curves: tuple[str, ...] = ()
     """Columns of `metrics.csv` worth drawing."""
+    monitored: str = ""
+    """The number of a validation that decides, by the name under which it is logged."""
+    undefined: str = "nothing was judged"
+    """Why that number may be undefined, in words."""
+    progress: tuple[str, ...] = ("train/loss", "val/loss")
+    """Logged numbers that each line of progress shows."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """Picture files of a test beside its summary, and what each shows."""
 
-    def floors(self, summary: Mapping[str, Any]) -> dict[str, float]:
+    def floors(self, summary: Summary) -> dict[str, float]:
         """Return the floors of the first number that are defined."""
         return {k: v for k, v in part(summary, "floors").items() if k not in self.foreign_floors and is_number(v)}
 
@@ -58,99 +83,52 @@ class Kind:
         order = min if self.lower else max
         return order(values.items(), key=lambda item: item[1]) if values else None
 
+    def logged(self, name: str, value: float) -> str:
+        """Return a logged number with its name; one that is undefined in words.
 
-LOCALIZER = Kind(
-    "localizer",
-    task="LocalizationTask",
-    sign="authentic.pixel_fpr",
-    columns=(
-        Column("f1.mean", "pixel F1"),
-        Column("gain", "gain over floor"),
-        Column("f1.variance", "variance over videos"),
-        Column("f1.worst", "worst video"),
-        Column("iou.mean", "IoU"),
-        Column("precision.mean", "precision"),
-        Column("recall.mean", "recall"),
-        Column("authentic.pixel_fpr", "false alarms", ".1%"),
-        Column("seam.recall", "of seams"),
-        Column("interior.recall", "of interiors"),
-        Column("auroc.frame", "AUROC frames"),
-        Column("auroc.video", "AUROC videos"),
-        Column("threshold", "threshold", ".2f"),
-        Column("oracle.f1", "F1 at best threshold"),
-    ),
-    interval="f1.interval",
-    top=1.0,
-    value="f1",
-    row_floor="floor_",
-    groups=(
-        ("scene and camera", "by_category", "f1"),
-        ("forger", "by_forger", "f1"),
-        ("corruption: area under the curve", "robustness", "area"),
-    ),
-    curves=("val/f1", "val/pixel_fpr", "val/loss", "train/loss"),
-)
-REGIONS = Kind(
-    "regions",
-    task="RegionTask",
-    sign="giou",
-    columns=(
-        Column("iou.mean", "IoU of the box"),
-        Column("gain.iou", "gain over floor"),
-        Column("iou.found", "IoU where found"),
-        Column("iou.above_50", "above 0.5", ".1%"),
-        Column("iou.above_75", "above 0.75", ".1%"),
-        Column("giou", "GIoU"),
-        Column("f1", "F1 of the class"),
-        Column("gain.f1", "its gain"),
-        Column("precision", "precision"),
-        Column("recall", "recall"),
-        Column("auroc", "AUROC"),
-        Column("mask.f1", "pixel F1 of the mask"),
-    ),
-    interval="iou",
-    top=1.0,
-    foreign_floors=frozenset({"all_forged"}),
-    table="per_image.csv",
-    unit="image",
-    value="iou",
-    groups=(("family of masks", "by_family", "iou"), ("forger", "by_forger", "iou")),
-    curves=("val/iou", "val/f1", "val/loss", "train/loss"),
-)
-REFINER = Kind(
-    "refiner",
-    task="FlowRefinementTask",
-    sign="epe.hole",
-    columns=(
-        Column("epe.hole", "error in the hole, px"),
-        Column("gain", "gain over floor"),
-        Column("gain_over_fill", "gain over its fill"),
-        Column("epe.near_edges", "near edges, px"),
-        Column("epe.occluded", "occluded, px"),
-        Column("epe.frame", "whole frame, px"),
-        Column("above_1px.hole", "above 1 px", ".1%"),
-        Column("worse_than_fill.videos", "videos worse than fill", "g"),
-        Column("confidence.ause", "AUSE"),
-    ),
-    interval="epe",
-    lower=True,
-    value="epe_hole",
-    row_floor="epe_hole_",
-    curves=("val/epe_hole", "val/above_1px", "val/loss", "train/loss"),
-)
-KINDS = (LOCALIZER, REGIONS, REFINER)
+        >>> Kind("x", task="X", sign="", columns=(), monitored="val/f1", undefined="nothing is forged").logged(
+        ...     "val/f1", float("nan")
+        ... )
+        'val/f1 undefined (nothing is forged)'
+        """
+        if math.isfinite(value):
+            return f"{name} {value:.4f}"
+        return f"{name} undefined ({self.undefined})" if name == self.monitored else f"{name} undefined"
+
+    def few_sources(self, rows: Rows) -> str:
+        """Return a remark on an interval over fewer than `FEW_SOURCES` sources; an empty string for enough of them."""
+        sources = {row["source"] for row in rows if row[self.value] is not None}
+        return f"; only {count(len(sources), 'source')}, no more than a hint" if len(sources) < FEW_SOURCES else ""
+
+    def lines(self, summary: Summary, rows: Rows) -> list[str]:  # noqa: ARG002 (kinds that say more need them)
+        """Return the lines that a test prints: each column's title and value."""
+        return aligned([(c.title, number(number_at(summary, c.key), c.form), "") for c in self.columns])
+
+    def write(self, folder: Path, summary: Summary) -> list[str]:  # noqa: ARG002 (kinds that write need them)
+        """Write further files of a test beside its summary and table, and return their names; here none."""
+        return []
 
 
-def kind_of(task: str, summary: Mapping[str, Any]) -> Kind:
-    """Return the kind of a run by its task, else by its summary; one made of the summary's numbers for another."""
-    for kind in KINDS:
-        if task == kind.task or (not task and number_at(summary, kind.sign) is not None):
-            return kind
-    keys = [key for key, value in _leaves(summary) if is_number(value)]
-    return Kind(task or "runs", task=task, sign="", columns=tuple(Column(key, key, ".4g") for key in keys))
+OTHER = Kind("", task="", sign="", columns=())
+"""The kind of a task that reports nothing."""
 
 
-def number_at(summary: Mapping[str, Any], key: str) -> float | None:
+@dataclass(frozen=True)
+class Result:
+    """What a task leaves when it has judged a split.
+
+    Attributes:
+        kind: what the numbers are.
+        summary: plain values, for `summary.json`.
+        rows: one for each video or image, for `kind.table`; undefined values are None.
+    """
+
+    kind: Kind
+    summary: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+def number_at(summary: Summary, key: str) -> float | None:
     """Return the number under a dotted key; None where there is none."""
     value: Any = summary
     for word in key.split("."):
@@ -158,7 +136,7 @@ def number_at(summary: Mapping[str, Any], key: str) -> float | None:
     return float(value) if is_number(value) else None
 
 
-def part(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def part(summary: Summary, key: str) -> Summary:
     """Return the mapping under a key; an empty one where there is none."""
     found = summary.get(key)
     return found if isinstance(found, Mapping) else {}
@@ -167,12 +145,3 @@ def part(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def is_number(value: Any) -> bool:
     """Return whether a value of JSON is a finite number: Python's JSON may hold NaN, Infinity and larger integers."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _leaves(summary: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
-    """Return the dotted keys of a summary and what they hold."""
-    found = []
-    for key, value in summary.items():
-        inside = isinstance(value, Mapping)
-        found += _leaves(value, f"{path}{key}.") if inside else [(f"{path}{key}", value)]
-    return found

@@ -1,18 +1,20 @@
-"""What the training of any task shares: the optimizer and its schedule, and stopping at a loss that is not finite."""
+"""What all tasks share: logging, stopping at values that are not finite, the result they leave, and the optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from outpaint_lightning.results import Kind, Result
 from outpaint_lightning.types import Batch, InputError
 
 
@@ -20,30 +22,21 @@ class Diverged(InputError):
     """A loss or a weight is not finite: the experiment can be run, but not with these values."""
 
 
-class TrainedTask(pl.LightningModule):
-    """A task that trains with an optimizer of the config on a criterion's `{"loss": ..., "loss/<term>": ...}`.
+class BaseTask(pl.LightningModule):
+    """A task whose criterion returns `{"loss": ..., "loss/<term>": ...}` and which leaves a `Result`.
 
-    Args:
-        optimizer: called with the parameters.
-        lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
+    Attributes:
+        kind: what its results are. The callbacks that report and show results go by it.
+        writers: callbacks that the command line adds to the trainer, unless the config has them already.
+        result: of the split that was judged last; None before.
     """
 
-    def __init__(
-        self, optimizer: OptimizerCallable, lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None
-    ) -> None:
-        super().__init__()
-        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+    kind: ClassVar[Kind]
+    writers: ClassVar[tuple[type[Callback], ...]] = ()
 
-    def configure_optimizers(self) -> Any:
-        """Build the optimizer and, where given, its schedule over all steps of the training."""
-        optimizer = self.optimizer(self.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise InputError("model.lr_scheduler needs an end: set trainer.max_epochs or trainer.max_steps")
-        scheduler = self.lr_scheduler(optimizer, int(steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    def __init__(self) -> None:
+        super().__init__()
+        self.result: Result | None = None
 
     def log_training(self, terms: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Log the terms of a training batch, means over processes, and return this process's loss.
@@ -68,6 +61,27 @@ class TrainedTask(pl.LightningModule):
         values = {f"val/{name}": value for name, value in terms.items()}
         self.log_dict(values, on_epoch=True, batch_size=size, sync_dist=True)
 
+    def report(
+        self,
+        split: str,
+        result: Result,
+        monitored: Mapping[str, float | None],
+        values: Mapping[str, float | None],
+    ) -> None:
+        """Keep the result of a split and log its numbers as `<split>/<name>`.
+
+        Args:
+            split: `val` or `test`.
+            result: what callbacks write and print.
+            monitored: numbers that checkpoints monitor. An undefined one is logged as NaN, the worst of all values to a
+                checkpoint.
+            values: other numbers. An undefined one is not logged.
+        """
+        self.result = result
+        known = {name: float("nan") if value is None else value for name, value in monitored.items()}
+        known |= {name: value for name, value in values.items() if value is not None}
+        self.log_dict({f"{split}/{name}": value for name, value in known.items()})
+
     def on_train_epoch_end(self) -> None:
         """Stop before a checkpoint is written of weights that are not finite.
 
@@ -80,6 +94,34 @@ class TrainedTask(pl.LightningModule):
                     f"{name} is not finite after step {self.global_step} (epoch {self.current_epoch}): training "
                     "stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
                 )
+
+
+class TrainedTask(BaseTask):
+    """A task that trains with one optimizer.
+
+    Args:
+        optimizer: called with the parameters.
+        lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
+    """
+
+    def __init__(
+        self, optimizer: OptimizerCallable, lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None
+    ) -> None:
+        super().__init__()
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and, where given, its schedule over all steps of the training."""
+        optimizer = self.optimizer(self.parameters())
+        if self.lr_scheduler is None:
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise InputError(
+                f"{type(self).__name__}: lr_scheduler needs an end; set trainer.max_epochs or trainer.max_steps"
+            )
+        scheduler = self.lr_scheduler(optimizer, int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def unsaved(*objects: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from outpaint_lightning.callbacks import FlowWriter
 from outpaint_lightning.metrics import (
     EDGE_JUMP,
     FILL,
@@ -22,8 +23,9 @@ from outpaint_lightning.metrics import (
     summarize_refinement,
 )
 from outpaint_lightning.nets.flow import fills
+from outpaint_lightning.results import FLOW, Result
 from outpaint_lightning.tasks.base import TrainedTask, unsaved
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, FlowData, InputError, datamodule
 
 if TYPE_CHECKING:
     from outpaint_lightning.nets.flow.refiner import Refinement
@@ -50,7 +52,7 @@ def _harmonic_true_edges(batch: Batch) -> Flows:
 
 
 BOUNDS: dict[str, Callable[[Batch], Flows]] = {"harmonic_true_edges": _harmonic_true_edges}
-"""What is reached by a method that is told something of the true flow: no floor."""
+"""Methods that know something of the true flow. What they reach is a bound, not a floor."""
 
 
 class FlowRefinementTask(TrainedTask):
@@ -58,7 +60,7 @@ class FlowRefinementTask(TrainedTask):
 
     Metrics are mean end-point errors over videos, in pixels, of hidden vectors alone: `val/epe_hole`, and `val/gain`,
     the share of its own fill's error that the net removes. A test also judges other fills, and leaves its whole result
-    in `summary` and `per_clip`, which the `FlowReport` callback writes.
+    in `result`, which the `TestReport` callback writes.
 
     Args:
         net: called with `flow_forward`, `flow_backward`, `hidden` (`B T 2 H W` each) and `steps`, returns a
@@ -75,6 +77,9 @@ class FlowRefinementTask(TrainedTask):
         InputError: `test_steps` is below 1.
     """
 
+    kind = FLOW
+    writers = (FlowWriter,)
+
     def __init__(
         self,
         net: nn.Module,
@@ -86,15 +91,13 @@ class FlowRefinementTask(TrainedTask):
     ) -> None:
         super().__init__(optimizer, lr_scheduler)
         if test_steps is not None and test_steps < 1:
-            raise InputError(f"model.test_steps is {test_steps}: expected at least 1, or null")
+            raise InputError(f"{type(self).__name__}: test_steps is {test_steps}: expected at least 1, or null")
         self.save_hyperparameters(
             ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler", "baselines"), logger=False
         )
         self.net, self.criterion = net, criterion
         self.test_steps = test_steps
         self.baselines = default_baselines() if baselines is None else baselines
-        self.summary: dict[str, Any] = {}
-        self.per_clip: list[dict[str, Any]] = []
 
     def forward(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> Refinement:
         """Complete flows `B T 2 H W`, whatever they hold where `hidden` is 1."""
@@ -145,7 +148,7 @@ class FlowRefinementTask(TrainedTask):
         return refinement
 
     def _start(self, split: str, methods: list[str]) -> None:
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        data: FlowData = datamodule(self.trainer, FlowData)
         self._videos = data.videos(split)
         self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
         self._methods = methods
@@ -168,11 +171,12 @@ class FlowRefinementTask(TrainedTask):
         self._steps = len(refinement.forward) - 1
 
     def _finish(self, split: str) -> None:
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        """Leave the result of a split and log its means."""
+        data: FlowData = datamodule(self.trainer, FlowData)
         bounds = [name for name in BOUNDS if name in self._methods]
         learned = any(True for _ in getattr(self.net, "fill", nn.Identity()).parameters())
-        summary, self.per_clip = summarize_refinement(self._errors, self._videos, self._methods, bounds, learned)
-        self.summary = {**summary, "steps": self._steps, "protocol": data.protocol, "setup": data.hole_setup}
+        summary, rows = summarize_refinement(self._errors, self._videos, self._methods, bounds, learned)
+        about = {"steps": self._steps, "protocol": data.protocol, "setup": data.hole_setup}
         epe = summary["epe"]
         values = {
             **{f"epe_{stratum}": epe[stratum] for stratum in STRATA[1:]},
@@ -182,7 +186,5 @@ class FlowRefinementTask(TrainedTask):
             **{f"floor_{name}": value for name, value in summary["floors"].items()},
             **{f"bound_{name}": value for name, value in summary["bounds"].items()},
         }
-        # Undefined is NaN here, which a checkpoint that monitors it takes for the worst.
         monitored = {"epe_hole": epe["hole"], "gain": summary["gain"]}
-        monitored = {name: float("nan") if value is None else value for name, value in monitored.items()}
-        self.log_dict({f"{split}/{k}": v for k, v in (monitored | values).items() if v is not None})
+        self.report(split, Result(self.kind, {**summary, **about}, rows), monitored, values)

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from outpaint_lightning.callbacks import MaskWriter, TestExamples
 from outpaint_lightning.geometry import in_tiles
 from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
+from outpaint_lightning.results import LOCALIZATION, Result
 from outpaint_lightning.tasks.base import TrainedTask, unsaved
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, ClipData, InputError, datamodule
 
 UNCHOSEN = 0.5  # what a validation is reported at while no threshold could be chosen: none of its videos is forged
 
@@ -23,7 +25,7 @@ class LocalizationTask(TrainedTask):
     """Train and judge a net that gives, for the first frame of a window, class scores per pixel.
 
     Metrics are per video: `val/f1` and `test/f1` are means of each video's pixel F1. A test leaves its whole result in
-    `summary` and `per_video`, which the `TestReport` callback writes.
+    `result`, which the `TestReport` callback writes.
 
     Args:
         net: called with `image` (`B T 3 H W`), returns a list of logits `B 2 H W`, the last one best; with
@@ -43,6 +45,9 @@ class LocalizationTask(TrainedTask):
         InputError: the threshold is outside (0, 1), or the tile is not two positive numbers.
     """
 
+    kind = LOCALIZATION
+    writers = (TestExamples, MaskWriter)
+
     def __init__(
         self,
         net: nn.Module,
@@ -55,9 +60,11 @@ class LocalizationTask(TrainedTask):
         super().__init__(optimizer, lr_scheduler)
         fixed = None if threshold == "validation" else float(threshold)
         if fixed is not None and not 0 < fixed < 1:
-            raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1, or 'validation'")
+            raise InputError(
+                f"{type(self).__name__}: threshold is {threshold}: expected a number between 0 and 1, or 'validation'"
+            )
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
-            raise InputError(f"model.tile is {tile}: expected [height, width] or null")
+            raise InputError(f"{type(self).__name__}: tile is {tile}: expected [height, width] or null")
         self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
         self.net, self.criterion = net, criterion
         self.threshold = fixed
@@ -66,8 +73,6 @@ class LocalizationTask(TrainedTask):
         self.tile = (tile[0], tile[1]) if tile else None
         self.prior = MaskPrior()
         self.window: dict[str, int] = {}  # the shape of those that the net was trained on, once it was
-        self.summary: dict[str, Any] = {}
-        self.per_video: list[dict[str, Any]] = []
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the forged probability `B H W` of each pixel of the first frame of windows `B T 3 H W` in [0, 1]."""
@@ -84,7 +89,7 @@ class LocalizationTask(TrainedTask):
 
     def on_fit_start(self) -> None:
         """Learn from the training masks what the floors and balanced class weights need."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
+        data: ClipData = datamodule(self.trainer, ClipData)
         masks, share = data.training_masks(MaskPrior.GRID)
         self.prior.fit(masks.to(self.device))
         self.window = data.window
@@ -112,8 +117,8 @@ class LocalizationTask(TrainedTask):
         """
         if self.threshold is None:
             raise InputError(
-                "model.threshold is 'validation', but none was chosen yet: fit with it on a validation split with "
-                "forgeries, or give a number (`validate` tells which is best there)"
+                f"{type(self).__name__}: threshold is 'validation', but none was chosen yet: fit with it on a "
+                "validation split with forgeries, or give a number (`validate` finds the best one there)"
             )
         return self.threshold
 
@@ -150,8 +155,7 @@ class LocalizationTask(TrainedTask):
                 "threshold": found[0], "f1": found[1], "by": "highest mean F1 over the validation videos",
                 "epoch": self.current_epoch, "step": self.global_step,
             }  # fmt: skip
-        summary, self.per_video = evaluation.summary(self.threshold or UNCHOSEN)
-        self._keep("val", summary)
+        self._finish("val", *evaluation.summary(self.threshold or UNCHOSEN))
 
     def on_test_start(self) -> None:
         """Refuse to test without a threshold."""
@@ -174,12 +178,12 @@ class LocalizationTask(TrainedTask):
         """Log the test's means and keep the whole result for the report."""
         clean, *corrupted = self._evaluations
         assert isinstance(clean, FullEvaluation)
-        summary, self.per_video = clean.report()
+        summary, rows = clean.report()
         if corrupted:
             under = [evaluation.summary(self.chosen_threshold())[0] for evaluation in corrupted]
             data = self._data()
             summary["robustness"] = robustness(summary, under, data.conditions, data.corruption_options)
-        self._keep("test", summary)
+        self._finish("test", summary, rows)
 
     def on_predict_start(self) -> None:
         """Refuse to predict without a threshold, or windows of another shape than those trained on."""
@@ -191,13 +195,13 @@ class LocalizationTask(TrainedTask):
         probability: Tensor = self(batch["image"])
         return probability >= self.chosen_threshold()
 
-    def _data(self) -> Any:
+    def _data(self) -> ClipData:
         """Return the DataModule.
 
         Raises:
             InputError: its windows have another shape than those the net was trained on.
         """
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        data: ClipData = datamodule(self.trainer, ClipData)
         if self.window and data.window != self.window:
             raise InputError(f"data has windows of {data.window}; the checkpoint was trained on {self.window}")
         return data
@@ -208,21 +212,19 @@ class LocalizationTask(TrainedTask):
         for meta, frame, mask in zip(batch["meta"], probability, truth, strict=True):
             evaluation.update(meta["clip"], meta["frames"][0], frame, mask)
 
-    def _keep(self, split: str, summary: dict[str, Any]) -> None:
-        """Keep a summary with its threshold, and log its means."""
-        self.summary = {
-            **summary,
+    def _finish(self, split: str, summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Leave the result of a split, with the threshold that it belongs to, and log its means."""
+        about = {
             "threshold": self.threshold,
             "threshold_source": "validation" if self.chooses_threshold else "fixed",
             "threshold_choice": self.threshold_choice,
         }
         values = {
-            # Undefined is NaN here, which a checkpoint that monitors it takes for the worst.
-            "f1": float("nan") if summary["f1"]["mean"] is None else summary["f1"]["mean"],
             "f1_variance": summary["f1"]["variance"],
             **{name: summary[name]["mean"] for name in ("iou", "precision", "recall")},
             "pixel_fpr": summary["authentic"]["pixel_fpr"],
             "threshold": self.threshold,
             **{f"floor_{name}": value for name, value in summary["floors"].items()},
         }
-        self.log_dict({f"{split}/{k}": v for k, v in values.items() if v is not None})
+        result = Result(self.kind, {**summary, **about}, rows)
+        self.report(split, result, {"f1": summary["f1"]["mean"]}, values)

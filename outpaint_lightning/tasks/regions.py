@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from outpaint_lightning.callbacks import BoxExamples, BoxWriter
 from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.metrics import BoxPrior, BoxScores, RegionImage, pixel_counts, summarize_regions
+from outpaint_lightning.results import REGIONS, Result
 from outpaint_lightning.tasks.base import TrainedTask, unsaved
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, InputError, RegionData, datamodule
 
 if TYPE_CHECKING:
     from outpaint_lightning.nets.detectors.region import RegionOutput
@@ -24,7 +26,7 @@ class RegionTask(TrainedTask):
     """Train and judge a net that gives, for an image, the probability of being forged, the region's box and its mask.
 
     Metrics are per image: `val/f1` of the class, `val/iou` of the box, and `val/f1_and_iou`, their mean. A test leaves
-    its whole result in `summary` and `per_image`, which the `RegionReport` callback writes.
+    its whole result in `result`, which the `TestReport` callback writes.
 
     Args:
         net: called with `image` (`B 1 3 H W`), returns a `nets.RegionOutput`.
@@ -41,6 +43,9 @@ class RegionTask(TrainedTask):
         InputError: the threshold is outside (0, 1).
     """
 
+    kind = REGIONS
+    writers = (BoxExamples, BoxWriter)
+
     def __init__(
         self,
         net: nn.Module,
@@ -51,14 +56,12 @@ class RegionTask(TrainedTask):
     ) -> None:
         super().__init__(optimizer, lr_scheduler)
         if not 0 < threshold < 1:
-            raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1")
+            raise InputError(f"{type(self).__name__}: threshold is {threshold}: expected a number between 0 and 1")
         self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
         self.net, self.criterion = net, criterion
         self.threshold = threshold
         self.prior = BoxPrior()
         self.size: list[int] | None = None
-        self.summary: dict[str, Any] = {}
-        self.per_image: list[dict[str, Any]] = []
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Judge images `B 1 3 H W` in [0, 1]; see `answers`."""
@@ -80,7 +83,7 @@ class RegionTask(TrainedTask):
 
     def on_fit_start(self) -> None:
         """Learn from the training boxes what the floors need."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
+        data: RegionData = datamodule(self.trainer, RegionData)
         boxes, _ = data.training_boxes()
         self.prior.fit(boxes.to(self.device))
         self.size = list(data.size)
@@ -136,13 +139,13 @@ class RegionTask(TrainedTask):
         answers: dict[str, Tensor] = self(batch["image"])
         return answers
 
-    def _data(self) -> Any:
+    def _data(self) -> RegionData:
         """Return the DataModule.
 
         Raises:
             InputError: its images have another size than those the net was trained on.
         """
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        data: RegionData = datamodule(self.trainer, RegionData)
         if self.size is not None and list(data.size) != list(self.size):
             raise InputError(f"data.size is {list(data.size)}; the checkpoint was trained on {list(self.size)}")
         return data
@@ -189,22 +192,21 @@ class RegionTask(TrainedTask):
         return {"mask_box": answers["mask_box"] / scale, "counts": pixel_counts(answers["mask"], truth)}
 
     def _finish(self, split: str, prior: BoxPrior | None) -> None:
-        summary, self.per_image = summarize_regions(self._scores.compute(), self._images, self.threshold, prior)
-        self.summary = {
-            **summary,
+        """Leave the result of a split and log its means."""
+        summary, rows = summarize_regions(self._scores.compute(), self._images, self.threshold, prior)
+        about = {
             "threshold": self.threshold,
             "threshold_source": "fixed",
             "size": self.size,
             "pretrained": any(getattr(part, "pretrained", False) for part in self.net.modules()),
         }
-        iou, mask = summary["iou"], summary.get("mask", {})
+        iou = summary["iou"]
         values = {
             **{name: summary[name] for name in ("precision", "recall", "auroc", "giou")},
             "iou": iou["mean"],
             **{f"iou_{name}": iou[name] for name in ("found", "above_50", "above_75")},
-            **{f"mask_{name}": value for name, value in mask.items()},
+            **{f"mask_{name}": value for name, value in summary.get("mask", {}).items()},
             **{f"floor_{name}": value for name, value in summary.get("floors", {}).items()},
         }
-        # Undefined is NaN here, which a checkpoint that monitors it takes for the worst.
-        monitored = {name: float("nan") if summary[name] is None else summary[name] for name in ("f1", "f1_and_iou")}
-        self.log_dict({f"{split}/{k}": v for k, v in (monitored | values).items() if v is not None})
+        monitored = {name: summary[name] for name in ("f1", "f1_and_iou")}
+        self.report(split, Result(self.kind, {**summary, **about}, rows), monitored, values)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
-from outpaint_lightning.callbacks import FlowPictures, FlowReport, FlowWriter, flow_table
+from outpaint_lightning.callbacks import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.flow import drawn
 from outpaint_lightning.io import read_flow, read_image
-from outpaint_lightning.metrics import STRATA
 from outpaint_lightning.pictures import flow_colours
 from outpaint_lightning.pictures.marks import GAP
+from outpaint_lightning.results import FLOW, LOCALIZATION
 from outpaint_lightning.types import InputError
 
 
@@ -22,7 +22,7 @@ class Refined(NamedTuple):
 
 
 HEIGHT, WIDTH = 6, 9
-TASK = SimpleNamespace(per_clip=[{"clip": "a", "epe_hole": 0.25}], summary={})
+TASK = SimpleNamespace(kind=FLOW)
 
 
 def case(windows=2):
@@ -76,51 +76,8 @@ def test_predict_writes_the_last_update_of_both_directions(tmp_path):
     np.testing.assert_array_equal(backward.flow[:, :2], np.broadcast_to([-2.0, 0.0], (HEIGHT, 2, 2)))
 
 
-def errors(hole):
-    return {
-        "epe": dict.fromkeys(STRATA, hole), "above_1px": dict.fromkeys(STRATA, 0.125)
-    }  # fmt: skip
-
-
-SUMMARY = {
-    "epe": {**dict.fromkeys(STRATA, 0.25), "occluded": None, "low": 0.2, "high": 0.3, "videos": 7},
-    "methods": {"refined": errors(0.25), "fill": errors(0.75), "zero": errors(1.5), "told": errors(0.0625)},
-    "floors": {"fill": 0.75, "zero": 1.5},
-    "bounds": {"told": 0.0625},
-    "gain": 2 / 3,
-    "gain_over_fill": 2 / 3,
-    "worse_than_fill": {"videos": 1, "of": 7, "largest": 0.5},
-    "confidence": {"deciles": [None] * 10, "ause": 0.1, "ause_random": 0.4, "ratio": 0.25},
-    "steps": 5,
-    "protocol": "strict",
-    "setup": "all",
-}
-
-
-def test_the_table_names_floors_and_bounds():
-    lines = flow_table(SUMMARY)
-    assert lines[1].split() == ["5", "updates", "0.250", "0.250", "0.250", "0.250", "0.125"]
-    assert lines[2].split()[:3] == ["floor", "fill", "0.750"]
-    assert lines[4].split()[:3] == ["bound", "told", "0.062"]
-    text = "\n".join(lines)
-    for words in ("protocol strict, setup all", "0.200 to 0.300", "1 of 7", "0.667"):
-        assert words in text
-
-
-def test_the_table_says_that_a_fill_has_learned():
-    assert flow_table({**SUMMARY, "floors": {"zero": 1.5}})[2].split()[:2] == ["learned", "fill"]
-
-
-def test_a_test_writes_its_result(tmp_path, capsys):
-    FlowReport().on_test_end(state(tmp_path), SimpleNamespace(per_clip=TASK.per_clip, summary=SUMMARY))
-    assert "\n".join(flow_table(SUMMARY)) in capsys.readouterr().out
-    assert (tmp_path / "test" / "per_video.csv").read_text() == "clip,epe_hole\na,0.25\n"
-    assert '"checkpoint": "best.ckpt"' in (tmp_path / "test" / "summary.json").read_text()
-
-
 def test_other_tasks_are_left_alone(tmp_path):
-    other, (batch, refined) = SimpleNamespace(per_video=[], summary={}), case()
-    FlowReport().on_test_end(state(tmp_path), other)
+    other, (batch, refined) = SimpleNamespace(kind=LOCALIZATION), case()
     FlowWriter().on_predict_batch_end(state(tmp_path), other, refined, batch, 0)
     assert shown(tmp_path, task=other) == []
     assert not list(tmp_path.iterdir())

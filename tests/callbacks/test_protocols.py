@@ -1,9 +1,13 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from support import fit_options
 
+from outpaint_lightning.callbacks import ProtocolReport
 from outpaint_lightning.cli import main
+from outpaint_lightning.results import REGIONS
+from outpaint_lightning.types import InputError
 
 REPORT = ["--trainer.callbacks+=outpaint_lightning.callbacks.ProtocolReport"]
 
@@ -28,3 +32,9 @@ def test_some_protocols(run_folder, dataset, tmp_path, capsys):
     assert main(["test", *options, "--trainer.callbacks.protocols", "[trufo]", "--overwrite"]) == 2
     assert "'trufo'" in (line := capsys.readouterr().err)
     assert "did you mean 'trufor'?" in line
+
+
+def test_a_task_without_maps_is_named():
+    """Its batches would end in a KeyError."""
+    with pytest.raises(InputError, match="judges maps of forged pixels, and SimpleNamespace makes none"):
+        ProtocolReport().on_test_start(SimpleNamespace(world_size=1), SimpleNamespace(kind=REGIONS))

@@ -30,7 +30,7 @@ from outpaint_lightning.io import read_image
 from outpaint_lightning.metrics import bootstrap_interval
 from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.svg import ticks
-from outpaint_lightning.results.kinds import LOCALIZER, REFINER, REGIONS, kind_of
+from outpaint_lightning.results import FLOW, LOCALIZATION, REGIONS, kind_of
 from outpaint_lightning.types import InputError
 
 
@@ -163,8 +163,8 @@ def test_changes_of_a_class_are_one():
 def test_kinds_by_task_or_by_summary():
     assert kind_of("RegionTask", {}) is REGIONS
     assert kind_of("", {"giou": 0.3}) is REGIONS
-    assert kind_of("", {"epe": {"hole": 1.0}}) is REFINER
-    assert kind_of("LocalizationTask", {}) is LOCALIZER
+    assert kind_of("", {"epe": {"hole": 1.0}}) is FLOW
+    assert kind_of("LocalizationTask", {}) is LOCALIZATION
     other = kind_of("MyTask", {"a": {"b": 1, "c": "words"}, "d": True})
     assert [column.key for column in other.columns] == ["a.b"]
 
@@ -460,7 +460,7 @@ def test_the_extremes_do_not_depend_on_the_order():
 
 def test_examples_leave_out_corruptions_and_large_frames(tmp_path):
     """A frame of 960 columns is drawn at half its size; dataloaders after the first are corrupted copies."""
-    callback, task = TestExamples(1), SimpleNamespace(per_video=[], threshold=0.5)
+    callback, task = TestExamples(1), SimpleNamespace(kind=LOCALIZATION, threshold=0.5)
     trainer = SimpleNamespace(fast_dev_run=False, world_size=1, is_global_zero=True, default_root_dir=tmp_path)
     mask = torch.zeros(1, 1, 1, 64, 960)
     mask[..., :480] = 1

@@ -252,7 +252,7 @@ def test_silhouettes_show_in_every_frame():
 
 def test_what_tasks_read_of_the_module():
     data = module(setup="sandwich", protocol="source")
-    assert (data.protocol, data.hole_setup, data.conditions) == ("source", "sandwich", [])
+    assert (data.protocol, data.hole_setup) == ("source", "sandwich")
     json.dumps([data.protocol, data.hole_setup])
     assert not batch(data)["mask"][:, [0, -1]].any()
     assert len(data.videos("val")) == 4

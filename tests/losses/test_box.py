@@ -289,11 +289,11 @@ def test_float32_under_autocast(localization):
 @pytest.mark.parametrize("option", ["alpha", "beta", "mask_weight"])
 @pytest.mark.parametrize("weight", [-1.0, math.nan])
 def test_bad_weights_are_named(option, weight):
-    with pytest.raises(InputError, match=f"criterion.{option} is"):
+    with pytest.raises(InputError, match=f"RegionCriterion: {option} is"):
         RegionCriterion(GIoU(), **{option: weight})
 
 
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.nan])
 def test_bad_beta_is_named(beta):
-    with pytest.raises(InputError, match=r"localization\.beta is"):
+    with pytest.raises(InputError, match=r"SmoothL1: beta is"):
         SmoothL1(beta)

@@ -64,5 +64,5 @@ def test_the_sum_of_its_terms():
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan])
 def test_bad_weight_is_named(weight):
-    with pytest.raises(InputError, match=r"criterion\.dice_weight is"):
+    with pytest.raises(InputError, match=r"SequenceCrossEntropyDice: dice_weight is"):
         SequenceCrossEntropyDice(dice_weight=weight)

@@ -304,7 +304,7 @@ def test_float32_under_autocast():
     ("options", "name"), [({"l1": -1.0}, "l1"), ({"lateral": -0.1}, "lateral"), ({"ramp": 0.0}, "ramp")]
 )
 def test_bad_options_are_named(options, name):
-    with pytest.raises(InputError, match=f"criterion.{name} is"):
+    with pytest.raises(InputError, match=f"RefinementCriterion: {name} is"):
         RefinementCriterion(**options)
 
 

@@ -81,5 +81,5 @@ def test_two_gammas_are_two():
 
 @pytest.mark.parametrize("options", [{"focal_gamma": -0.1}, {"focal_gamma": math.nan}, {"alpha": 0.0}])
 def test_bad_options_are_named(options):
-    with pytest.raises(InputError, match=f"criterion.{next(iter(options))} is"):
+    with pytest.raises(InputError, match=f"SequenceFocal: {next(iter(options))} is"):
         SequenceFocal(**options)

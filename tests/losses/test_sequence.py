@@ -98,5 +98,5 @@ def test_balanced_classes_weigh_the_same(criterion):
     "options", [{"gamma": 0.0}, {"gamma": 1.1}, {"class_weights": [1.0]}, {"class_weights": [1.0, 0.0]}]
 )
 def test_bad_options_are_named(criterion, options):
-    with pytest.raises(InputError, match=f"criterion.{next(iter(options))} is"):
+    with pytest.raises(InputError, match=f"{criterion.__name__}: {next(iter(options))} is"):
         criterion(**options)

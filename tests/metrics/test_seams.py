@@ -8,7 +8,7 @@ from outpaint_lightning.metrics import (
     FrameScores,
     auroc,
     frame_scores,
-    region_recall,
+    pixel_counts,
     scores,
     seam_and_interior,
 )
@@ -54,20 +54,25 @@ def test_against_the_definition(radius):
     assert torch.equal(regions.sum(-3), truth.long())  # each forged pixel in exactly one
 
 
+def recall(prediction, truth, radius=7):
+    """Of seam and interior, as `FullEvaluation` takes it."""
+    return scores(pixel_counts(prediction.unsqueeze(-3), seam_and_interior(truth, radius)))["recall"]
+
+
 def test_empty_and_full_truth():
     assert not seam_and_interior(box(0, 0, 0, 0)).any()
     seam, interior = seam_and_interior(box(0, 20, 0, 20))
     assert not seam.any()
     assert interior.all()
-    assert region_recall(box(0, 20, 0, 20), box(0, 0, 0, 0)).isnan().all()
+    assert recall(box(0, 20, 0, 20), box(0, 0, 0, 0)).isnan().all()
 
 
 def test_recalls_apart():
     """Of a border of 10 columns with a seam of 2, found: one column of the seam and two of the interior."""
     truth, prediction = box(0, 20, 0, 10), box(0, 20, 0, 2) | box(0, 20, 9, 13)
-    assert region_recall(prediction, truth, radius=2).tolist() == [1 / 2, 2 / 8]
+    assert recall(prediction, truth, radius=2).tolist() == [1 / 2, 2 / 8]
     both = torch.stack([prediction, ~prediction])
-    assert region_recall(both, truth.expand(2, -1, -1), radius=2).tolist() == [[1 / 2, 2 / 8], [1 / 2, 6 / 8]]
+    assert recall(both, truth.expand(2, -1, -1), radius=2).tolist() == [[1 / 2, 2 / 8], [1 / 2, 6 / 8]]
 
 
 def test_frame_counts_take_the_regions():

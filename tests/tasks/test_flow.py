@@ -111,7 +111,7 @@ def test_a_test_compares_the_last_update_with_the_fill(tmp_path):
     """Two updates of 0.75 px say 1.5 where 2 is true: 0.5 px, of the fill's 2; 0.2 px over whole frames."""
     judge = task(0.75)
     trainer(tmp_path).test(judge, Pans(), verbose=False)
-    summary = judge.summary
+    summary = judge.result.summary
     assert summary["epe"]["hole"] == pytest.approx(0.5)
     assert summary["epe"]["frame"] == pytest.approx(0.2)
     assert summary["epe"]["occluded"] is None
@@ -119,15 +119,15 @@ def test_a_test_compares_the_last_update_with_the_fill(tmp_path):
     assert summary["bounds"] == pytest.approx({"harmonic_true_edges": 0.0}, abs=1e-2)
     assert summary["gain"] == pytest.approx(0.75)
     assert (summary["steps"], summary["protocol"], summary["setup"]) == (2, "strict", "all")
-    assert [row["clip"] for row in judge.per_clip] == ["test0", "test1", "test2", "test3"]
+    assert [row["clip"] for row in judge.result.rows] == ["test0", "test1", "test2", "test3"]
 
 
 def test_test_steps_leave_training_alone(tmp_path):
     """Three updates of 0.75 px say 2.25. Training makes the net's own number."""
     judge = task(0.75, test_steps=3)
     trainer(tmp_path).test(judge, Pans(), verbose=False)
-    assert judge.summary["epe"]["hole"] == pytest.approx(0.25)
-    assert judge.summary["steps"] == 3
+    assert judge.result.summary["epe"]["hole"] == pytest.approx(0.25)
+    assert judge.result.summary["steps"] == 3
     judge.net.seen.clear()
     trainer(tmp_path, max_epochs=1, limit_train_batches=1, limit_val_batches=0).fit(judge, Pans())
     assert judge.net.seen == [None]
@@ -173,7 +173,7 @@ def test_predict_returns_what_the_net_says(tmp_path):
 
 
 def test_bad_steps_are_named():
-    with pytest.raises(InputError, match=r"model\.test_steps is 0"):
+    with pytest.raises(InputError, match=r"FlowRefinementTask: test_steps is 0"):
         task(test_steps=0)
 
 

@@ -53,7 +53,7 @@ def test_the_right_answer_scores_one(photos, tmp_path):
     """Two photos of other proportions: x and y swapped, or a box that is not brought back to its photo, would show."""
     judge = task()
     trainer(tmp_path).test(judge, module(photos), verbose=False)
-    summary = judge.summary
+    summary = judge.result.summary
     assert (summary["f1"], summary["precision"], summary["recall"], summary["auroc"]) == (1, 1, 1, 1)
     assert summary["images"] == {"forged": 2, "authentic": 2, "found": 2}
     assert summary["iou"]["mean"] > 0.9  # resizing blends a pixel of the border, which the mask counts as forged
@@ -61,7 +61,7 @@ def test_the_right_answer_scores_one(photos, tmp_path):
     assert summary["mask"]["box_iou"] == pytest.approx(summary["iou"]["mean"])
     assert summary["mask"]["pixel_fpr"] == 0
     assert (summary["size"], summary["pretrained"], summary["threshold"]) == (None, False, 0.5)
-    rows = {row["clip"]: row for row in judge.per_image}
+    rows = {row["clip"]: row for row in judge.result.rows}
     assert list(rows) == ["photo3", "photo3__1", "photo4", "photo4__1"]
     for clip, height, width in (("photo3__1", 120, 80), ("photo4__1", 96, 144)):
         truth = [rows[clip][f"true_{side}"] for side in ("xmin", "ymin", "xmax", "ymax")]
@@ -76,7 +76,7 @@ def test_floors_come_from_the_training_boxes(photos, tmp_path):
     runner.fit(judge, module(photos))
     assert judge.size == [*SIZE]
     trainer(tmp_path).test(judge, module(photos), verbose=False)
-    floors = judge.summary["floors"]
+    floors = judge.result.summary["floors"]
     assert floors["mean"] > 0.95
     assert floors["whole"] == pytest.approx(1 / 8, abs=0.01)
     overlap = 0.25 * 0.125  # of [0, 1/2] x [1/4, 1/2] and [1/4, 3/4] x [3/8, 5/8]
@@ -87,8 +87,8 @@ def test_floors_come_from_the_training_boxes(photos, tmp_path):
 def test_a_net_without_masks_has_no_scores_of_them(photos, tmp_path):
     judge = task(Blue(masks=False))
     trainer(tmp_path).test(judge, module(photos), verbose=False)
-    assert "mask" not in judge.summary
-    assert judge.summary["f1"] == 1
+    assert "mask" not in judge.result.summary
+    assert judge.result.summary["f1"] == 1
 
 
 def test_answers_follow_the_threshold():
@@ -113,7 +113,7 @@ def test_half_precision_is_judged_in_single():
 
 
 def test_a_threshold_that_is_none():
-    with pytest.raises(InputError, match=r"model\.threshold is 1"):
+    with pytest.raises(InputError, match=r"RegionTask: threshold is 1"):
         task(threshold=1)
 
 

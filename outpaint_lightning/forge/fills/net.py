@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import inspect
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.copies import mirror
 from outpaint_lightning.forge.parts import Footage, Parameters
@@ -21,8 +18,6 @@ from outpaint_lightning.types import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PREFIX = "net."  # of the generator's weights in a checkpoint of this package
 
 
 class Generator(Protocol):
@@ -47,7 +42,7 @@ class Net(Fill):
 
     Attributes:
         ckpt_path: The checkpoint: `state_dict` with the weights under `net.` and `hyper_parameters` whose `net` has
-            `class_path` and `init_args`.
+            `class_path` and `init_args`. A net that is not of this package needs `--trust`.
     """
 
     name = "net"
@@ -111,30 +106,10 @@ def _hash(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - they tel
 @lru_cache(maxsize=1)
 def _generator(path: str, sha256: str) -> Generator:  # noqa: ARG001 - tells one file from another
     """Build the generator that a checkpoint describes, with its weights, in evaluation mode."""
-    checkpoint = read_checkpoint(Path(path))
-    try:
-        weights, recipe = checkpoint["state_dict"], checkpoint["hyper_parameters"]["net"]
-        kind, options = _class(recipe["class_path"]), dict(recipe.get("init_args", {}))
-    except (LookupError, TypeError) as error:
-        raise InputError(f"{path}: does not say how its net is built; expected a checkpoint of this package") from error
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{path}: {recipe['class_path']} is no generator ({error})") from error
-    options.pop("weights", None)  # the state dict has them; the file may be elsewhere
-    try:
-        net = kind(**options)
-        net.load_state_dict({key.removeprefix(PREFIX): weights[key] for key in weights if key.startswith(PREFIX)})
-    except Exception as error:  # a class that has changed, or weights of another net
-        raise InputError(f"{path}: cannot rebuild its net ({str(error).strip().splitlines()[-1].strip()})") from error
-    generator: Generator = net.eval()
+    from outpaint_lightning.checkpoints.rebuild import load_net
+
+    net: Any = load_net(path)
+    if not callable(getattr(net, "fill", None)):
+        raise InputError(f"{path}: {type(net).__name__} is no generator; expected a method fill(image, mask)")
+    generator: Generator = net
     return generator
-
-
-def _class(path: str) -> Any:
-    """Import a class of modules that fill."""
-    from torch import nn
-
-    module, _, name = path.rpartition(".")
-    found = getattr(importlib.import_module(module), name)
-    if not (inspect.isclass(found) and issubclass(found, nn.Module) and callable(getattr(found, "fill", None))):
-        raise ValueError("expected a torch.nn.Module with a method fill(image, mask)")
-    return found

@@ -78,7 +78,7 @@ class Backbone(nn.Module):
         super().__init__()
         if name not in BACKBONES:
             known = ", ".join(BACKBONES)
-            raise InputError(f"net.backbone {name!r}: expected one of {known}{did_you_mean(name, BACKBONES)}")
+            raise InputError(f"Backbone: no backbone {name!r}; expected one of {known}{did_you_mean(name, BACKBONES)}")
         model = get_model(name, weights=None)
         last, layer = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Linear)][-1]
         file = _weights_file(name, weights)
@@ -140,7 +140,7 @@ def _weights_file(name: str, weights: str | None) -> Path | None:
         if Path(weights).is_file():
             return Path(weights)
         raise InputError(
-            f"net.weights {weights!r}: no such file; expected one, {IMAGENET!r} or null"
+            f"Backbone: weights is {weights!r}: no such file; expected one, {IMAGENET!r} or null"
             f"{did_you_mean(weights, [IMAGENET])}"
         )
     url = get_model_weights(name).IMAGENET1K_V1.url

@@ -70,7 +70,9 @@ class RegionDetector(nn.Module):
         """
         height, width = image.shape[-2:]
         if min(height, width) < MINIMUM_SIDE:
-            raise InputError(f"image is {height}x{width}: the net needs {MINIMUM_SIDE} pixels a side (data.size)")
+            raise InputError(
+                f"RegionDetector: image is {height}x{width}: expected {MINIMUM_SIDE} pixels a side at least (data.size)"
+            )
         maps = self.backbone(image[:, 0])
         features = self.backbone.trunk(maps[-1])
         with torch.autocast(image.device.type, enabled=False):  # half a number's digits are a pixel of a large image

@@ -41,7 +41,7 @@ class BlendFill(Fill):
         if fills is None:
             fills = BiharmonicFill(), NearestFill(), HarmonicFill(), InertiaFill(NearestFill())
         if len(fills) < 2:
-            raise InputError(f"fill.fills has {len(fills)}: expected two or more fills to weigh")
+            raise InputError(f"BlendFill: fills has {len(fills)}: expected two or more fills to weigh")
         self.fills: Sequence[Fill] = nn.ModuleList(fills)  # type: ignore[assignment] # a list of modules is not generic
         # 3 frames of a fill's 2 components and of what is hidden, and the differences of the other fills.
         self.net = UShape(3 * (2 + 1) + 2 * (len(fills) - 1), len(fills) + 2, width, depth)

@@ -126,9 +126,9 @@ class HarmonicFill(FramewiseFill):
     def __init__(self, border: Literal["neumann", "linear"] = "neumann", tolerance: float = 1e-3) -> None:
         super().__init__()
         if not tolerance > 0:
-            raise InputError(f"fill.tolerance is {tolerance}: expected a positive number of pixels")
+            raise InputError(f"HarmonicFill: tolerance is {tolerance}: expected a positive number of pixels")
         if border not in ("neumann", "linear"):
-            raise InputError(f"fill.border is {border!r}: expected 'neumann' or 'linear'")
+            raise InputError(f"HarmonicFill: border is {border!r}: expected 'neumann' or 'linear'")
         self.border, self.tolerance = border, tolerance
 
     def fill(self, field: Tensor, hole: Tensor) -> Tensor:

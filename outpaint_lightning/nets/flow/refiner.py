@@ -211,14 +211,16 @@ class FlowRefiner(nn.Module):
     ) -> None:
         super().__init__()
         if architecture not in ARCHITECTURES:
-            raise InputError(f"net.architecture is {architecture!r}: expected one of {', '.join(ARCHITECTURES)}")
+            raise InputError(
+                f"FlowRefiner: architecture is {architecture!r}: expected one of {', '.join(ARCHITECTURES)}"
+            )
         for name, value, least in (("channels", channels, 1), ("steps", steps, 0), ("levels", levels, 1)):
             if value < least:
-                raise InputError(f"net.{name} is {value}: expected {least} or more")
+                raise InputError(f"FlowRefiner: {name} is {value}: expected {least} or more")
         if not scale > 0:
-            raise InputError(f"net.scale is {scale}: expected a positive number of pixels")
+            raise InputError(f"FlowRefiner: scale is {scale}: expected a positive number of pixels")
         if not 0 <= trust < 1:
-            raise InputError(f"net.trust is {trust}: expected a confidence from 0 to below 1")
+            raise InputError(f"FlowRefiner: trust is {trust}: expected a confidence from 0 to below 1")
         self.fill = HarmonicFill() if fill is None else fill
         self.encoder = FlowToFeature(channels, scale)
         self.update = Update(channels, rule)

@@ -77,7 +77,7 @@ class PowerRule(MaskRule):
     def __init__(self, groups: int = 1, power: float = 1.0) -> None:
         super().__init__(groups)
         if not power > SMALLEST_POWER:
-            raise InputError(f"rule.power is {power}: expected a number above {SMALLEST_POWER}")
+            raise InputError(f"PowerRule: power is {power}: expected a number above {SMALLEST_POWER}")
         self.raw_power = nn.Parameter(_softplus_inverse(power - SMALLEST_POWER))
         self.raw_weight = nn.Parameter(torch.zeros(groups * KERNEL**2))
 
@@ -122,7 +122,7 @@ class PolynomialRule(MaskRule):
     def __init__(self, groups: int = 1, first: float = 0.33, second: float = 0.666) -> None:
         super().__init__(groups)
         if not 0 < first < second < 1:
-            raise InputError(f"rule.first and rule.second are {first} and {second}: expected 0 < first < second < 1")
+            raise InputError(f"PolynomialRule: first is {first}, second {second}: expected 0 < first < second < 1")
         self.raw_nodes = nn.Parameter(torch.tensor([first, (second - first) / (1 - first)]).logit())
         self.raw_weight = nn.Parameter(torch.zeros(groups * KERNEL**2))
 

@@ -39,7 +39,7 @@ class SrmFilters(nn.Module):
     def __init__(self, truncation: float = 2.0) -> None:
         super().__init__()
         if not truncation > 0:
-            raise InputError(f"net.residual.truncation is {truncation}: expected a positive number of grey levels")
+            raise InputError(f"SrmFilters: truncation is {truncation}: expected a positive number of grey levels")
         self.truncation = truncation
         square3 = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
         square5 = [[-1, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
@@ -77,9 +77,9 @@ class BayarConv(nn.Module):
     def __init__(self, filters: int = 3, size: int = 5) -> None:
         super().__init__()
         if filters < 1:
-            raise InputError(f"net.residual.filters is {filters}: expected at least 1")
+            raise InputError(f"BayarConv: filters is {filters}: expected at least 1")
         if size < 3 or size % 2 == 0:
-            raise InputError(f"net.residual.size is {size}: expected an odd number of at least 3")
+            raise InputError(f"BayarConv: size is {size}: expected an odd number of at least 3")
         self.filters = nn.Conv2d(3, filters, size, padding=size // 2, padding_mode="replicate", bias=False)
         parametrize.register_parametrization(self.filters, "weight", PredictionError())
 

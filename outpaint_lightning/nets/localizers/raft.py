@@ -80,9 +80,11 @@ class RaftLocalizer(nn.Module):
     ) -> None:
         super().__init__()
         if updates < 1:
-            raise InputError(f"net.updates is {updates}: expected at least 1")
+            raise InputError(f"RaftLocalizer: updates is {updates}: expected at least 1")
         if head not in HEADS:
-            raise InputError(f"net.head is {head!r}: expected one of {', '.join(HEADS)}{did_you_mean(head, HEADS)}")
+            raise InputError(
+                f"RaftLocalizer: head is {head!r}: expected one of {', '.join(HEADS)}{did_you_mean(head, HEADS)}"
+            )
         self.updates, self.carry = updates, carry
         self.raft = get_model(f"raft_{variant}", weights=None)
         hidden = self.raft.update_block.hidden_state_size
@@ -213,13 +215,13 @@ def load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
         except Exception as error:  # no network, or a broken file in the cache
             url = available[weights].url
             raise InputError(
-                f"net.weights {weights!r} cannot be downloaded ({error}): put {Path(url).name} into "
+                f"RaftLocalizer: weights {weights!r} cannot be downloaded ({error}): put {Path(url).name} into "
                 f"{torch.hub.get_dir()}/checkpoints or give its path"
             ) from error
     else:
         names = [name for name in available.__members__ if name != "DEFAULT"]
         raise InputError(
-            f"net.weights {weights!r}: no such file, and raft_{variant} has no weights of that name "
+            f"RaftLocalizer: weights is {weights!r}: no such file, and raft_{variant} has no weights of that name "
             f"(known: {', '.join(names)}){did_you_mean(weights, names)}"
         )
     try:

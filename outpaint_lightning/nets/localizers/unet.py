@@ -33,9 +33,9 @@ class UShape(nn.Module):
     def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
         super().__init__()
         if width < 1 or width % GROUP:
-            raise InputError(f"net.width is {width}: expected a positive multiple of {GROUP}")
+            raise InputError(f"{type(self).__name__}: width is {width}: expected a positive multiple of {GROUP}")
         if depth < 0:
-            raise InputError(f"net.depth is {depth}: expected 0 or more")
+            raise InputError(f"{type(self).__name__}: depth is {depth}: expected 0 or more")
         self.stride = 2**depth
         self.first = _layer(inputs, width)
         channels = [width * 2**level for level in range(depth + 1)]
@@ -80,7 +80,7 @@ class UNet(UShape):
 
     def __init__(self, width: int = 16, depth: int = 4, frames: int = 2, residual: nn.Module | None = None) -> None:
         if frames < 1:
-            raise InputError(f"net.frames is {frames}: expected at least 1")
+            raise InputError(f"UNet: frames is {frames}: expected at least 1")
         super().__init__(frames * (3 + _residual_channels(residual)), 2, width, depth)
         self.frames, self.residual = frames, residual
 
@@ -98,7 +98,9 @@ class UNet(UShape):
             InputError: the window has fewer frames than the net sees.
         """
         if image.shape[1] < self.frames:
-            raise InputError(f"net.frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
+            raise InputError(
+                f"UNet: frames is {self.frames}: expected at most the {image.shape[1]} of a window (data.frames)"
+            )
         height, width = image.shape[-2:]
         padding = padding_to(height, width, multiple=self.stride, minimum=self.stride)
         with torch.autocast(image.device.type, enabled=False):  # bf16 would round the traces of a forgery away

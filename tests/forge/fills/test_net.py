@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from outpaint_lightning.checkpoints.allowed import VARIABLE
 from outpaint_lightning.forge.fills import Fill, mirror
 from outpaint_lightning.forge.fills.net import Net
 from outpaint_lightning.forge.parts import Footage
@@ -53,6 +54,7 @@ class NoModule:
 def importable(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name by which a checkpoint finds the classes above: with `importlib` mode, pytest gives this file none."""
     monkeypatch.setitem(sys.modules, "generators_of_test_net", sys.modules[__name__])
+    monkeypatch.setenv(VARIABLE, "generators_of_test_net")
     return "generators_of_test_net"
 
 
@@ -147,15 +149,23 @@ def test_a_clip_does_not_load_it_again(checkpoint, footage, monkeypatch):
     ("kind", "message"),
     [
         ("Cropping", r"shape \(1, 2, 3, 9, 12\); expected \(1, 2, 3, 9, 13\)"),
-        ("NoFill", "no generator .*method fill"),
-        ("NoModule", "no generator .*method fill"),
-        ("Missing", "no generator"),
-        ("nowhere.Missing", "no generator"),
+        ("NoFill", "no generator.*method fill"),
+        ("NoModule", "cannot rebuild its net"),
+        ("Missing", "Missing, which cannot be imported"),
+        ("nowhere.Missing", "nowhere.Missing, which cannot be imported"),
     ],
 )
 def test_what_is_no_generator_is_refused(kind: str, message: str, checkpoint, footage):
     with pytest.raises(InputError, match=message):
         _fill(checkpoint(kind), footage)
+
+
+def test_a_net_of_another_needs_trust(checkpoint, footage, monkeypatch):
+    """Catches a fill that imports what a stranger's checkpoint names."""
+    path = checkpoint()
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(InputError, match=r"generators_of_test_net.Affine.*--trust generators_of_test_net"):
+        _fill(path, footage)
 
 
 def test_unusable_checkpoints(checkpoint, footage, tmp_path: Path):

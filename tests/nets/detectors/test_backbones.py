@@ -224,9 +224,9 @@ def test_a_list_is_no_state_dict(resnet_file):
 
 
 def test_misspelled_options_are_named():
-    with pytest.raises(InputError, match=r"net\.backbone 'resnet19'.*alexnet, vgg11.*did you mean 'resnet"):
+    with pytest.raises(InputError, match=r"no backbone 'resnet19'.*alexnet, vgg11.*did you mean 'resnet"):
         Backbone("resnet19")
-    with pytest.raises(InputError, match=r"net\.weights 'imagnet': no such file.*did you mean 'imagenet'"):
+    with pytest.raises(InputError, match=r"weights is 'imagnet': no such file.*did you mean 'imagenet'"):
         Backbone("resnet18", "imagnet")
 
 

@@ -152,7 +152,7 @@ def test_boxes_are_float32_under_autocast(resnet):
 
 
 def test_small_images_are_named():
-    with pytest.raises(InputError, match=r"image is 63x80: the net needs 64.*data\.size"):
+    with pytest.raises(InputError, match=r"RegionDetector: image is 63x80: expected 64 pixels a side.*data\.size"):
         RegionDetector("resnet18")(torch.rand(1, 1, 3, 63, 80))
 
 

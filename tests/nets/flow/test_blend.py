@@ -97,5 +97,5 @@ def test_the_loss_of_a_refiner_reaches_it():
 
 @pytest.mark.parametrize("fills", [[], [ZeroFill()]])
 def test_it_takes_two_fills_to_blend(fills):
-    with pytest.raises(InputError, match=rf"fill.fills has {len(fills)}: expected two or more"):
+    with pytest.raises(InputError, match=rf"BlendFill: fills has {len(fills)}: expected two or more"):
         BlendFill(fills)

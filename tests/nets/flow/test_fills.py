@@ -268,7 +268,7 @@ def test_nothing_hidden_and_nothing_known():
 
 
 def test_bad_options_are_named():
-    with pytest.raises(InputError, match=r"fill\.tolerance is 0"):
+    with pytest.raises(InputError, match=r"HarmonicFill: tolerance is 0"):
         HarmonicFill(tolerance=0)
-    with pytest.raises(InputError, match=r"fill\.border is 'mirror': expected 'neumann' or 'linear'"):
+    with pytest.raises(InputError, match=r"HarmonicFill: border is 'mirror': expected 'neumann' or 'linear'"):
         HarmonicFill(border="mirror")

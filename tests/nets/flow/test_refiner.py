@@ -386,12 +386,12 @@ def test_yaml_chooses_rule_and_fill():
 
 def test_bad_options_are_named():
     for options, message in (
-        ({"architecture": "3"}, r"net\.architecture is '3': expected one of 1, 2, replace, add"),
-        ({"steps": -1}, r"net\.steps is -1: expected 0 or more"),
-        ({"levels": 0}, r"net\.levels is 0: expected 1 or more"),
-        ({"channels": 0}, r"net\.channels is 0"),
-        ({"scale": 0.0}, r"net\.scale is 0\.0: expected a positive"),
-        ({"trust": 1.0}, r"net\.trust is 1\.0: expected a confidence"),
+        ({"architecture": "3"}, r"FlowRefiner: architecture is '3': expected one of 1, 2, replace, add"),
+        ({"steps": -1}, r"FlowRefiner: steps is -1: expected 0 or more"),
+        ({"levels": 0}, r"FlowRefiner: levels is 0: expected 1 or more"),
+        ({"channels": 0}, r"FlowRefiner: channels is 0"),
+        ({"scale": 0.0}, r"FlowRefiner: scale is 0\.0: expected a positive"),
+        ({"trust": 1.0}, r"FlowRefiner: trust is 1\.0: expected a confidence"),
     ):
         with pytest.raises(InputError, match=message):
             FlowRefiner(**options)

@@ -207,7 +207,7 @@ def test_polynomial_rule():
 
 
 def test_bad_options_are_named():
-    with pytest.raises(InputError, match=r"rule\.power is 0.0: expected a number above 0.01"):
+    with pytest.raises(InputError, match=r"PowerRule: power is 0.0: expected a number above 0.01"):
         PowerRule(power=0.0)
-    with pytest.raises(InputError, match=r"rule\.first and rule\.second are 0\.9 and 0\.5"):
+    with pytest.raises(InputError, match=r"PolynomialRule: first is 0\.9, second 0\.5"):
         PolynomialRule(first=0.9, second=0.5)

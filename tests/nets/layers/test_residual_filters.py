@@ -110,10 +110,10 @@ def test_sizes(filters, size):
 
 def test_bad_options_are_named():
     for value in (0.0, -1.0, math.nan):
-        with pytest.raises(InputError, match=r"net\.residual\.truncation is"):
+        with pytest.raises(InputError, match=r"SrmFilters: truncation is"):
             SrmFilters(truncation=value)
-    with pytest.raises(InputError, match=r"net\.residual\.filters is 0"):
+    with pytest.raises(InputError, match=r"BayarConv: filters is 0"):
         BayarConv(filters=0)
     for size in (1, 4):
-        with pytest.raises(InputError, match=f"net.residual.size is {size}: expected an odd"):
+        with pytest.raises(InputError, match=f"BayarConv: size is {size}: expected an odd"):
             BayarConv(size=size)

@@ -139,7 +139,9 @@ def test_the_flow_head_of_the_localizer_has_no_parameters_of_its_own():
 
 
 def test_a_misspelled_head_is_named():
-    with pytest.raises(InputError, match=r"net\.head is 'feature': expected one of flow, features; did you mean"):
+    with pytest.raises(
+        InputError, match=r"RaftLocalizer: head is 'feature': expected one of flow, features; did you mean"
+    ):
         RaftLocalizer("small", head="feature")
 
 

@@ -123,10 +123,10 @@ def test_learns_a_task_of_two_frames():
 
 @pytest.mark.parametrize("options", [{"width": 12}, {"width": 0}, {"depth": -1}, {"frames": 0}])
 def test_bad_options_are_named(options):
-    with pytest.raises(InputError, match=f"net.{next(iter(options))} is"):
+    with pytest.raises(InputError, match=f"UNet: {next(iter(options))} is"):
         UNet(**options)
 
 
 def test_too_few_frames_are_named():
-    with pytest.raises(InputError, match=r"net\.frames is 3.*data\.frames"):
+    with pytest.raises(InputError, match=r"UNet: frames is 3.*data\.frames"):
         unet(frames=3)(torch.rand(1, 2, 3, 16, 16))

@@ -1,0 +1,34 @@
+"""Write and print the result of a test, whatever the task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from outpaint_lightning.callbacks.base import is_dry, log_table, result_of
+from outpaint_lightning.io import write_csv, write_json
+
+
+class TestReport(Callback):
+    """Write and print the `result` that a task leaves after a test, as the result's kind says.
+
+    `<run>/test/` gets `summary.json`, the kind's table (`per_video.csv` or `per_image.csv`) and the kind's further
+    files; the table also goes to loggers that take tables.
+    """
+
+    __test__ = False  # not a test case of pytest
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write and print, once, in the first process."""
+        result = result_of(pl_module)
+        if result is None or not trainer.is_global_zero or is_dry(trainer):
+            return
+        kind, folder = result.kind, Path(trainer.default_root_dir) / "test"
+        summary = {**result.summary, "checkpoint": str(trainer.ckpt_path or "")}
+        write_json(folder / "summary.json", summary)
+        write_csv(folder / kind.table, result.rows)
+        log_table(trainer, f"test/{Path(kind.table).stem}", result.rows)
+        files = ["summary.json", kind.table, *kind.write(folder, summary)]
+        print("\n".join([*kind.lines(summary, result.rows), f"written to {folder}: {', '.join(files)}"]))

@@ -1,0 +1,66 @@
+"""What `fit` says when it ends: where the run is, how good it got, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from outpaint_lightning.callbacks.base import task_kind
+from outpaint_lightning.results.text import aligned
+
+DROPPED = {"--ckpt_path": 1, "--overwrite": 0}
+"""Options of a `fit` that are not for the test after it, and how many words follow each."""
+
+
+def fit_lines(trainer: pl.Trainer, task: pl.LightningModule, words: Sequence[str]) -> list[str]:
+    """Return the last lines of a `fit`.
+
+    Args:
+        trainer: has trained.
+        task: that it trained.
+        words: the command line after the program's name.
+    """
+    folder = "run folder", str(trainer.default_root_dir)
+    return aligned([folder, *_best(trainer, task), ("next", next_command(words))])
+
+
+def next_command(words: Sequence[str]) -> str:
+    """Return the command that tests what a `fit` has trained.
+
+    >>> next_command(["fit", "--config", "a.yaml", "--ckpt_path", "last", "--data.root", "my data"])
+    "outpaint-lightning test --config a.yaml --data.root 'my data'"
+    """
+    kept, rest = [], iter(words[1:])
+    for word in rest:
+        name, given, _ = word.partition("=")
+        if name not in DROPPED:
+            kept.append(word)
+        elif not given:
+            for _ in range(DROPPED[name]):
+                next(rest, None)
+    return shlex.join(["outpaint-lightning", "test", *kept])
+
+
+def resume_line(trainer: pl.Trainer) -> str:
+    """Return how to resume a training that was interrupted."""
+    callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    written = [path for each in callbacks for path in (each.last_model_path, each.best_model_path) if path]
+    last = next((path for path in written if Path(path).name == "last.ckpt"), next(iter(written), None))
+    if last is None:
+        return "no checkpoint yet: the first is written when an epoch ends; --overwrite begins again"
+    return f"the same command with --ckpt_path {last} goes on from the last epoch that ended"
+
+
+def _best(trainer: pl.Trainer, task: pl.LightningModule) -> Iterator[tuple[str, str]]:
+    """Yield the best value of what a checkpoint monitors; of a training without such a checkpoint, the last value."""
+    kind = task_kind(task)
+    monitors = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint) and one.monitor]
+    for checkpoint in monitors:
+        if checkpoint.monitor and checkpoint.best_model_score is not None:
+            value = kind.logged(checkpoint.monitor, float(checkpoint.best_model_score))
+            yield "best", f"{value}, in {checkpoint.best_model_path}"
+    if not monitors and kind.monitored in trainer.callback_metrics:
+        yield "last", kind.logged(kind.monitored, float(trainer.callback_metrics[kind.monitored]))

@@ -1,0 +1,157 @@
+"""A checkpoint from a stranger builds what this package lists and nothing else, whatever command opens it."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support import fit_options
+
+from outpaint_lightning.checkpoints.allowed import VARIABLE
+from outpaint_lightning.checkpoints.rebuild import described, load_net, load_task
+from outpaint_lightning.cli import main
+from outpaint_lightning.nets import RaftLocalizer
+from outpaint_lightning.types import InputError
+
+
+@pytest.fixture
+def altered(run_folder, tmp_path):
+    """Write a good checkpoint with some of its options changed."""
+
+    def write(change):
+        checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
+        change(checkpoint["hyper_parameters"])
+        torch.save(checkpoint, tmp_path / "stranger.ckpt")
+        return tmp_path / "stranger.ckpt"
+
+    return write
+
+
+SHORT = ("localize", "test")  # one command of each way to a task
+
+
+def commands(path, dataset, out):
+    """Command lines that open a checkpoint."""
+    frames = str(dataset / "frames" / "d")
+    return [
+        ["localize", frames, "--ckpt_path", str(path), "--out", str(out / "found")],
+        ["inpaint", frames, "--masks", frames, "--ckpt_path", str(path), "--out", str(out / "filled")],
+        *(
+            [command, *fit_options(dataset, out / command), "--ckpt_path", str(path)]
+            for command in ("fit", "validate", "test", "predict")
+        ),
+    ]
+
+
+def linear(run):
+    """A net that torch has, with an option of no type: whatever it holds was built."""
+    popen = {"class_path": "subprocess.Popen", "init_args": {"args": run, "shell": True}}
+    return {"class_path": "torch.nn.Linear", "init_args": {"in_features": 1, "out_features": 1, "device": popen}}
+
+
+@pytest.mark.parametrize("part", ["net", "criterion"])
+def test_no_command_is_run(altered, dataset, tmp_path, capsys, part):
+    """Catches a check of some commands, or of the net alone."""
+    ran = tmp_path / "ran"
+    path = altered(lambda options: options.update({part: linear(f"touch {ran}")}))
+    for words in commands(path, dataset, tmp_path):
+        if part != "net" and words[0] not in SHORT:
+            continue
+        assert main(words) == 2, words[0]
+        assert "stranger.ckpt: it names subprocess.Popen" in capsys.readouterr().err, words[0]
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("evil.yaml", "cannot rebuild"), ("evil", "cannot rebuild"), ("HardNet", "stands where a class is expected")],
+)
+def test_text_is_no_class(altered, dataset, tmp_path, capsys, monkeypatch, value, words):
+    """A file in the working folder that holds a class, or the bare name of a class that some package has imported."""
+    (tmp_path / "evil.yaml").write_text("class_path: subprocess.Popen\ninit_args: {args: touch ran, shell: true}\n")
+    shutil.copy(tmp_path / "evil.yaml", tmp_path / "evil")
+    monkeypatch.chdir(tmp_path)
+    path = altered(lambda options: options.update(net=value))
+    for line in (line for line in commands(path, dataset, tmp_path) if line[0] in SHORT):
+        assert main(line) == 2, line[0]
+        printed = capsys.readouterr().err
+        assert "stranger.ckpt: " in printed, line[0]
+        assert words in printed, line[0]
+    assert not Path("ran").exists()
+
+
+def test_values_are_not_filled_in(altered, dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    path = altered(lambda options: options["net"]["init_args"].update(variant="${oc.env:SECRET_TOKEN}"))
+    for words in (words for words in commands(path, dataset, tmp_path) if words[0] in SHORT):
+        assert main(words) == 2, words[0]
+        printed = capsys.readouterr()
+        assert "not filled in" in printed.err, words[0]
+        assert "hunter2" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize("options", [None, 5, [], {"net": 3}, {"net": {"class_path": 3}}, {"net": {"init_args": 3}}])
+def test_odd_options_are_one_line(altered, options):
+    path = altered(lambda _: None)
+    checkpoint = torch.load(path, weights_only=True)
+    task = checkpoint["hyper_parameters"]["_class_path"]
+    checkpoint["hyper_parameters"] = {"_class_path": task, **options} if isinstance(options, dict) else options
+    torch.save(checkpoint, path)
+    for load in (load_task, load_net):
+        with pytest.raises(InputError, match=r"stranger\.ckpt: "):
+            load(path)
+
+
+def test_a_good_one_is_built(run_folder):
+    task, net = load_task(run_folder), load_net(run_folder)
+    assert isinstance(net, RaftLocalizer)
+    assert not task.training
+    assert not net.training
+    weights, own = task.net.state_dict(), net.state_dict()
+    assert weights.keys() == own.keys()
+    assert all(torch.equal(weights[key], own[key]) for key in own)
+
+
+def test_addresses_of_before_the_move(altered):
+    def change(options):
+        options["net"]["class_path"] = "outpaint_lightning.nets.raft.RaftLocalizer"
+
+    assert isinstance(load_net(altered(change)), RaftLocalizer)
+
+
+def test_the_description_is_plain_and_whole(run_folder):
+    checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
+    model = described(checkpoint, Path("a.ckpt"))
+    assert model["class_path"] == "outpaint_lightning.tasks.LocalizationTask"
+    assert model["init_args"]["net"] == checkpoint["hyper_parameters"]["net"]
+    assert not {"_class_path", "_instantiator"} & model["init_args"].keys()
+    del checkpoint["hyper_parameters"]["_class_path"]
+    assert described(checkpoint, Path("a.ckpt")) is None
+
+
+@pytest.fixture
+def own_net(tmp_path, monkeypatch):
+    """A module of the user's, beside the working folder's files, with a net of its own."""
+    (tmp_path / "mine_of_test_rebuild.py").write_text(
+        "from outpaint_lightning.nets import UNet\n\n\nclass Net(UNet):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "")
+    yield "mine_of_test_rebuild"
+    sys.modules.pop("mine_of_test_rebuild", None)
+
+
+def test_an_own_net(own_net, dataset, tmp_path, capsys):
+    """The user's command line names it for `fit` and `test`, so a checkpoint may; `localize` is told by `--trust`."""
+    net = ["--model.net", f"{own_net}.Net", "--model.net.width", "8", "--model.net.depth", "1"]
+    options = [*fit_options(dataset, tmp_path / "run", updates=None), *net]
+    assert main(["fit", *options]) == 0
+    assert main(["test", *options]) == 0
+    localize, *_ = commands(tmp_path / "run", dataset, tmp_path)
+    assert main(localize) == 2
+    assert f"{own_net}.Net, which is not of this package; if you trust it, give --trust {own_net}" in (
+        capsys.readouterr().err
+    )
+    assert main([*localize, "--trust", own_net]) == 0
+    assert main([*localize, f"--trust={own_net}", "--overwrite"]) == 0
