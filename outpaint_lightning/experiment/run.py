@@ -71,7 +71,7 @@ def run(argv: Sequence[str] | None) -> None:
         lambda line: not any(words in line.getMessage() for words in _NOISE)
     )
     with one_voice(), ExitStack() as held:
-        _start(functools.partial(_Experiment, held), argv)
+        _start(functools.partial(_Experiment, held=held), argv)
 
 
 def check(argv: Sequence[str]) -> None:
@@ -80,8 +80,7 @@ def check(argv: Sequence[str]) -> None:
     Raises:
         InputError: a key or class that does not exist, or a value of the wrong type.
     """
-    with ExitStack() as held:
-        _start(functools.partial(_Check, held), argv)
+    _start(_Check, argv)
 
 
 def _start(cli: Callable[..., LightningCLI], argv: Sequence[str] | None) -> None:
@@ -141,12 +140,11 @@ class _Experiment(LightningCLI):
 
     Args:
         held: what is let go when the command ends; the lock of the run folder is entered here.
-        more: what LightningCLI takes.
     """
 
-    def __init__(self, held: ExitStack, *more: Any, **named: Any) -> None:
-        self._held = held
-        super().__init__(*more, **named)
+    def __init__(self, *args: Any, held: ExitStack | None = None, **kwargs: Any) -> None:
+        self._held = held or ExitStack()
+        super().__init__(*args, **kwargs)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--overwrite", action="store_true", help="replace what the run folder holds")

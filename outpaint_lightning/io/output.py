@@ -86,20 +86,28 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     What lies in `folder` is kept until then, also if the process is killed. For use within `sole_writer`.
     """
     partial, replaced = (folder.with_name(f".{folder.name}.{kind}") for kind in ("partial", "replaced"))
-    shutil.rmtree(partial, ignore_errors=True)
     if replaced.exists() and not folder.exists():  # killed between the two renames below
         replaced.rename(folder)
-    shutil.rmtree(replaced, ignore_errors=True)
+    for rest in (partial, replaced):
+        _remove(rest)
     partial.mkdir(parents=True)
     try:
         yield partial
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
         raise
     if folder.exists():
         folder.rename(replaced)
     partial.rename(folder)
-    shutil.rmtree(replaced, ignore_errors=True)
+    _remove(replaced)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
