@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
-.PHONY: help setup lock demo test lint types unit docs bench ablation
+.PHONY: help setup lock demo test lint types unit docs bench soak ablation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ docs: setup ## render docs/ to site/index.html
 
 bench: setup ## speed against peers, as ratios
 	for script in raft forge audit; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+soak: setup ## kill fit, forge, sweep and localize at random moments: [OUT=DIR KILLS=20]
+	$(BIN)/python benchmarks/soak.py $(or $(OUT),runs/soak) --kills $(or $(KILLS),20)
+	@$(TOOK)
 
 ablation: setup ## the source's ablation: CLIPS=DIR [MANIFEST=FILE OUT=DIR SCALE=full|two-cores JOBS=N]
 	@test -n "$(CLIPS)" || { echo "make ablation: CLIPS is missing; expected CLIPS=DIR, a folder of clean clips"; exit 2; }

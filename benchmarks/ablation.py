@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import Run, carry_out, forge_once, grid, score, start
+from experiments import Run, carry_out, forge_once, grid, keep, score, start
 
 from outpaint_lightning.io import atomic, read_dataset, write_csv
 from outpaint_lightning.settings.find import shipped_configs
@@ -253,6 +253,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
     parser.add_argument("--page", type=Path, default=Path("docs/results/ablation.md"))
     args = parser.parse_args()
+    keep(args.out)
     name = args.scale or default_scale()
     scale = SCALES[name]
     runs = planned(args.out, args.rows, args.seeds, scale)

@@ -18,16 +18,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from outpaint_lightning.io import ClipEntry, write_json, write_manifest
+from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.processes.pool import cores
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.types import InputError
 
 PATIENCE = 10  # seconds that a child has to end by itself
+_HELD = ExitStack()  # what is let go when the script ends
 
 
 class Children:
@@ -240,6 +243,15 @@ def link(entries: Sequence[ClipEntry], out: Path) -> None:
     write_manifest(out / "manifest.csv", [replace(entry, extra={}) for entry in entries])
 
 
+def keep(out: Path) -> None:
+    """Keep other runners out of a folder until the script ends.
+
+    Raises:
+        InputError: another one is at work there.
+    """
+    _HELD.enter_context(sole_writer(out))
+
+
 def start(main: Callable[[], int]) -> NoReturn:
     """Run a script: bad input is one line and exit code 2, as in the console script.
 
@@ -248,7 +260,8 @@ def start(main: Callable[[], int]) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = Path(sys.argv[0]).stem
     try:
-        sys.exit(main())
+        with _HELD:
+            sys.exit(main())
     except InputError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import Run, best_floor, carry_out, forge_once, grid, link, score, start
+from experiments import Run, best_floor, carry_out, forge_once, grid, keep, link, score, start
 
 from outpaint_lightning.io import ClipEntry, read_dataset, write_csv
 from outpaint_lightning.io.manifest import read_table
@@ -78,6 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of forging and training")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the cores")
     args, fit = parser.parse_known_args()
+    keep(args.out)
     fit = ["--model.threshold", "validation", *(word for word in fit if word != "--")]
 
     data = args.out / "data"

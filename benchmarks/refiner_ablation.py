@@ -30,7 +30,7 @@ from typing import Any
 import torch
 import yaml
 from ablation import spread
-from experiments import Run, carry_out, grid, score, start
+from experiments import Run, carry_out, grid, keep, score, start
 from torch import Tensor, nn
 
 from outpaint_lightning.io import atomic, write_csv
@@ -229,7 +229,7 @@ def main() -> int:
 
     scale = SCALES[args.scale or ("full" if torch.cuda.is_available() else "two-cores")]
     out = args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    keep(out)
     runs = planned(out, args.rows, scale, args.seeds)
     for run in runs:
         run.check()

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import Children, device, grid, score, start
+from experiments import Children, device, grid, keep, score, start
 
-from outpaint_lightning.data.holes import PROTOCOLS, SETUPS
+from outpaint_lightning.data.holes import SETUPS
 from outpaint_lightning.io import write_csv, write_json
 from outpaint_lightning.metrics import FILL, REFINED
+from outpaint_lightning.motion.hidden import PROTOCOLS
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.types import InputError
 
@@ -144,6 +145,7 @@ def main() -> int:
 
     config = find_config(args.config or "refiner/small").resolve()
     checkpoint, out, options = args.checkpoint.resolve(), args.out.resolve(), tuple(args.options)
+    keep(out)
     tests = [
         Test(checkpoint, config, out / f"{protocol}_{setup}", protocol, setup, options)
         for protocol in args.protocols

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import yaml
-from experiments import Run, carry_out, grid, score, start
+from experiments import Run, carry_out, grid, keep, score, start
 
 from outpaint_lightning.io import atomic, write_csv
 from outpaint_lightning.types import InputError
@@ -150,7 +150,7 @@ def main() -> int:
 
     scale = SCALES[args.scale or ("full" if torch.cuda.is_available() else "two-cores")]
     out = args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    keep(out)
     runs = planned(args.images.resolve(), out, args.rows, scale, args.weights)
     for run in runs:
         run.check()

@@ -6,7 +6,7 @@ pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -160,6 +160,33 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
     return torch.where(exists, part / torch.where(exists, whole, 1), 0)
 
 
+def pixels(size: Sequence[int], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the columns `W` and the rows `H 1` of the pixels of a frame of `size`, height and width."""
+    height, width = size
+    return torch.arange(width, device=device, dtype=dtype), torch.arange(height, device=device, dtype=dtype)[:, None]
+
+
+def ends(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x and y, `N H W` each and in pixels, where the flow `N 2 H W` of every pixel ends."""
+    x, y = pixels(flow.shape[-2:], flow.device, flow.dtype)
+    return x + flow[:, 0], y + flow[:, 1]
+
+
+def sampling_grid(x: Tensor, y: Tensor, size: Sequence[int]) -> Tensor:
+    """Return pixels as `grid_sample` wants them with `align_corners=False`: -1 and 1 are the frame's outer edges.
+
+    Args:
+        x: in pixels, of any shape.
+        y: the same.
+        size: height and width of the frame that is sampled.
+
+    Returns:
+        That shape and, in a last dimension, the two coordinates.
+    """
+    height, width = size
+    return torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
+
+
 def warp(image: Tensor, flow: Tensor, padding: Literal["zeros", "border"] = "zeros") -> Tensor:
     """Return `image` as seen from where the flow starts: its value at `x + flow(x)`, bilinear.
 
@@ -174,10 +201,7 @@ def warp(image: Tensor, flow: Tensor, padding: Literal["zeros", "border"] = "zer
     Returns:
         `N C H W`, differentiable in both.
     """
-    height, width = flow.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype)
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
-    grid = torch.stack([(2 * (x + flow[:, 0]) + 1) / width - 1, (2 * (y + flow[:, 1]) + 1) / height - 1], 3)
+    grid = sampling_grid(*ends(flow), flow.shape[-2:])
     return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
@@ -194,8 +218,7 @@ def splat(image: Tensor, flow: Tensor) -> Tensor:
         `N C H W`.
     """
     count, channels, height, width = image.shape
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
+    x, y = ends(flow)
     left, top = x.floor(), y.floor()
     landed = image.new_zeros(count, channels, height * width)
     for dx in (0, 1):
@@ -211,9 +234,8 @@ def splat(image: Tensor, flow: Tensor) -> Tensor:
 def stays_inside(flow: Tensor) -> Tensor:
     """Return whether the flow `N 2 H W` of each pixel ends inside the frame: bool `N 1 H W`."""
     height, width = flow.shape[-2:]
-    x = torch.arange(width, device=flow.device) + flow[:, :1]
-    y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1:]
-    return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    x, y = ends(flow)
+    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None]
 
 
 def round_trip(there: Tensor, back: Tensor) -> Tensor:

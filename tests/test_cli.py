@@ -310,6 +310,26 @@ def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypa
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_interrupted_training_says_how_to_go_on(dataset, tmp_path, capsys, monkeypatch, epoch):
+    """Before the first epoch has ended there is nothing to go on with, and that is said; catches "last" for all."""
+    from outpaint_lightning.tasks import LocalizationTask
+
+    step = LocalizationTask.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.current_epoch == epoch:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(LocalizationTask, "training_step", interrupted)
+    assert main(["fit", *fit_options(dataset, tmp_path), "--trainer.max_epochs", "2"]) == 130
+    *_, said, _ = capsys.readouterr().err.strip().splitlines()
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert last.exists() == (epoch == 1)
+    assert f"--ckpt_path {last}" in said if epoch else said.startswith("no checkpoint yet")
+
+
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("localizer/**/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, longer_dataset, tmp_path):
     """One batch of training, validation and test of each YAML, with its own net; nothing is written.

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from outpaint_lightning.augment.base import FLOWS, RandomAugmentation, with_labels
+from outpaint_lightning.geometry import pixels, sampling_grid
 from outpaint_lightning.types import Batch, InputError
 
 _EXTENSION = 0.5 + 2**-3  # pixels from the outermost pixel centres to the edge of the spline's domain, as in ITK
@@ -171,10 +172,9 @@ def _sampling_grid(field: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         `B H W 2`, where -1 and 1 are the outer sides of the outermost pixels; and bool `B 1 H W`: within them.
     """
-    height, width = field.shape[-2:]
-    x = (2 * torch.arange(width, device=field.device) + 1) / width - 1
-    y = (2 * torch.arange(height, device=field.device) + 1) / height - 1
-    here = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    height, width = size = field.shape[-2:]
+    x, y = pixels(size, field.device, torch.float32)
+    here = sampling_grid(x.expand(size), y.expand(size), size).permute(2, 0, 1)
     there = torch.addcmul(here, field, (2 / field.new_tensor([width, height]))[:, None, None])
     return there.permute(0, 2, 3, 1), ((there >= -1) & (there < 1)).all(1, keepdim=True)
 

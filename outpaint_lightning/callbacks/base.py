@@ -42,6 +42,8 @@ class ValidationPictures(Callback, ABC):
     """A key of `meta`: of each of its first values, one sample is shown."""
     COLUMNS: ClassVar[int] = 1
     """Pictures side by side in the file."""
+    LEGEND: ClassVar[Mapping[str, Picture]] = {}
+    """Below the pictures of the file: samples of what is drawn, by what they mean."""
 
     def __init__(self, count: int) -> None:
         if count < 1:
@@ -92,7 +94,7 @@ class ValidationPictures(Callback, ABC):
         pictures = [picture.drawn for picture in marked]
         rows = [pictures[i : i + self.COLUMNS] for i in range(0, len(pictures), self.COLUMNS)]
         rows[-1] += [np.full_like(pictures[0], 255)] * (len(rows[0]) - len(rows[-1]))
-        whole = strip(rows)
+        whole = strip(rows, legend=self.LEGEND)
         write_image(Path(trainer.default_root_dir) / "pictures" / f"epoch_{trainer.current_epoch:04d}.png", whole)
         log_pictures(trainer, self.NAME, marked, whole)
 

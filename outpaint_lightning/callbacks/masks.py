@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.callbacks.base import Picture, ValidationPictures, first_frame
-from outpaint_lightning.pictures import MarkedPicture, overlay, strip
+from outpaint_lightning.pictures import FORGED, MarkedPicture, overlay, strip
 from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch
 
@@ -39,7 +39,7 @@ class MaskPictures(ValidationPictures):
         InputError: the count is below 1.
     """
 
-    KIND, NAME, KEY = LOCALIZATION, "media/val/masks", "source"
+    KIND, NAME, KEY, LEGEND = LOCALIZATION, "media/val/masks", "source", FORGED
 
     def __init__(self, count: int = 4) -> None:
         super().__init__(count)
@@ -62,5 +62,6 @@ class MaskPictures(ValidationPictures):
             name: cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
             for name, mask in (("found", kept.probability >= threshold), ("true", kept.truth))
         }
-        drawn = strip([[frame, *(overlay(frame, mask) for mask in masks.values())]])
+        heads = ("frame", f"found, from {threshold:.2f} on", "true")
+        drawn = strip([[frame, *(overlay(frame, mask) for mask in masks.values())]], heads)
         return MarkedPicture(drawn, frame, masks, caption=kept.clip)

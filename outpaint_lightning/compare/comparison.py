@@ -8,6 +8,7 @@ from functools import cached_property
 from html import escape
 
 from outpaint_lightning.compare.groups import Group, Interval, versus
+from outpaint_lightning.compare.judged import other_frames
 from outpaint_lightning.pages.html import Cell, Head, number, table, text
 from outpaint_lightning.results import Kind
 
@@ -62,6 +63,11 @@ class Comparison:
         if gain is None or gain.low is None or gain.high is None or gain.low * gain.high <= 0:
             return 0
         return 1 if self.better(gain.mean) > 0 else -1
+
+    @cached_property
+    def other_frames(self) -> dict[str, str]:
+        """Of each experiment whose test judged other frames than the first test, how they differ."""
+        return other_frames(self.groups)
 
     @cached_property
     def span(self) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -12,7 +13,7 @@ from outpaint_lightning.pages.html import figure, note
 from outpaint_lightning.results import is_number, part
 
 POINTS = 150  # of a drawn line
-LOGARITHMIC = 20  # a chart whose values span more has a logarithmic axis
+LOGARITHMIC = 20  # a chart of a loss or a rate whose values span more has a logarithmic axis
 
 
 def curves(comparison: Comparison) -> Iterator[str]:
@@ -64,9 +65,14 @@ def _learning(comparison: Comparison, name: str) -> Iterator[svg.Series]:
 
 def _chart(name: str, series: Sequence[svg.Series]) -> str:
     heights = [height for each in series for _, height in each.points]
-    log = min(heights) > 0 and max(heights) / min(heights) > LOGARITHMIC
+    log = _may_be_logarithmic(name) and min(heights) > 0 and max(heights) / min(heights) > LOGARITHMIC
     caption = f"<code>{escape(name)}</code>, a line a run{', on a logarithmic axis' if log else ''}."
     return figure(svg.lines(_in_order(series), "step", name, log=log), caption)
+
+
+def _may_be_logarithmic(name: str) -> bool:
+    """Return whether a column is a loss or a learning rate; a score that begins near 0 would look like a leap."""
+    return bool({*re.split(r"[/_-]", name)} & {"loss", "lr"})
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -35,7 +35,7 @@ def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
         sweeps: the sweeps.
         out: where the page will lie, for its links.
     """
-    comparisons = [Comparison([g for g in groups if g.kind == kind]) for kind in _kinds(groups)]
+    comparisons = [Comparison([g for g in groups if g.kind == kind]) for kind in kinds(groups)]
     body = "".join([*(_chapter(c, out, len(comparisons) > 1) for c in comparisons), *sweep_sections(sweeps)])
     if groups:
         body += section("runs", "Runs", provenance(groups))
@@ -90,5 +90,6 @@ def _missing(groups: Sequence[Group]) -> Iterator[str]:
         yield note(f"{escape(words.capitalize())}: {escape(', '.join(str(run.folder) for run in of))}.")
 
 
-def _kinds(groups: Sequence[Group]) -> list[Any]:
+def kinds(groups: Sequence[Group]) -> list[Any]:
+    """Return the kinds of some experiments, each once, in order of appearance."""
     return [kind for i, kind in enumerate(g.kind for g in groups) if kind not in [g.kind for g in groups[:i]]]

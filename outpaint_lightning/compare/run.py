@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from outpaint_lightning.compare.config import as_text, without_seeds
 from outpaint_lightning.compare.groups import Group, group, seed_of
-from outpaint_lightning.compare.page import TABLE, counted, render
+from outpaint_lightning.compare.judged import other_frames
+from outpaint_lightning.compare.page import TABLE, counted, kinds, render
 from outpaint_lightning.compare.runs import Sweep, find
 from outpaint_lightning.io import atomic, write_csv
+from outpaint_lightning.io.output import is_free, sole_writer
 from outpaint_lightning.pages.html import digits
 from outpaint_lightning.results import number_at
 from outpaint_lightning.types import InputError
@@ -37,16 +38,14 @@ def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = Fa
         InputError: a folder holds no run or a file that cannot be read, or the result would replace something.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; expected a folder to write into")
-    taken = [out / name for name in (PAGE, TABLE) if (out / name).exists()] or ([out] if _holds_something(out) else [])
-    if taken and not overwrite:
-        raise InputError(f"{taken[0]} already exists; pass --overwrite")
-    found, sweeps = find(runs)
-    groups = group(found) if found else []
-    with atomic(out / PAGE) as temporary:
-        temporary.write_text(render(groups, sweeps, out), encoding="utf-8")
-    write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
+    with sole_writer(out):
+        _require_free(out, overwrite)
+        found, sweeps = find(runs)
+        groups = group(found) if found else []
+        page = render(groups, sweeps, out)
+        with atomic(out / PAGE) as temporary:  # takes its place last: without it, the table counts as half a result
+            temporary.write_text(page, encoding="utf-8")
+            write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
     return [*_lines(groups), f"{counted(groups, sweeps)} -> {out / PAGE}"]
 
 
@@ -71,7 +70,7 @@ def trial_rows(sweep: Sweep) -> Iterator[dict[str, Any]]:
 
 
 def _lines(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line for each experiment: its deciding number."""
+    """Yield a line for each experiment, its deciding number, and one for each whose test judged other frames."""
     width = max((len(each.name) for each in groups), default=0)
     for each in groups:
         title = each.kind.columns[0].title if each.kind.columns else ""
@@ -82,7 +81,15 @@ def _lines(groups: Sequence[Group]) -> Iterator[str]:
             if score is not None
             else f"{each.name:{width}}  no test yet"
         )
+    for kind in kinds(groups):
+        of_kind = [each for each in groups if each.kind == kind]
+        for name, words in other_frames(of_kind).items():
+            yield f"warning: the test of {name} judged other frames than that of {of_kind[0].name}: {words}"
 
 
-def _holds_something(folder: Path) -> bool:
-    return folder.is_dir() and any(os.scandir(folder))
+def _require_free(out: Path, overwrite: bool) -> None:
+    """Raise `InputError` where something lies that may not be replaced. A table alone is what a killed command left."""
+    page = out / PAGE
+    taken = page if page.exists() else out
+    if not overwrite and (page.exists() or not is_free(out, TABLE)):
+        raise InputError(f"{taken} already exists; pass --overwrite")

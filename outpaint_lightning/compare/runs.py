@@ -120,7 +120,7 @@ def read_sweep(folder: Path) -> Sweep:
     """
     file, table = folder / "sweep.json", folder / "trials.csv"
     record = _json(file, dict) if file.exists() else {}
-    for key in ("metrics", "directions"):
+    for key in ("metrics", "directions", "logarithmic"):
         if not isinstance(record.get(key, []), list):
             raise InputError(f"{file}: {key} is {record[key]!r}; expected a list")
     trials = _rows(table, "number", "state") if table.exists() else []

@@ -28,7 +28,23 @@ VERDICTS = {1: "good sure", -1: "bad sure", 0: "even"}
 
 
 def lead(comparison: Comparison) -> str:
-    """Return the result in two sentences."""
+    """Return the result in two sentences, and a warning where the tests judged other frames."""
+    return _result(comparison) + _other_frames(comparison)
+
+
+def _other_frames(comparison: Comparison) -> str:
+    found = comparison.other_frames
+    if not found:
+        return ""
+    rows = "".join(f"<li><b>{escape(name)}</b>: {escape(words)}</li>" for name, words in found.items())
+    return (
+        '<div class="warning"><p>These tests judged other frames than that of '
+        f"<b>{escape(comparison.baseline.name)}</b>, so their numbers are not directly comparable:</p>"
+        f"<ul>{rows}</ul></div>"
+    )
+
+
+def _result(comparison: Comparison) -> str:
     best, baseline = comparison.best, comparison.baseline
     if baseline.score is None:
         return note(f"The baseline <b>{escape(baseline.name)}</b> has no result of a test yet.")

@@ -18,7 +18,7 @@ from outpaint_lightning.types import InputError
 OUTSIDE = ("number", "state", "value", "epochs", "seconds", "reason", "folder")
 """Columns of `trials.csv` that are no keys of the space."""
 ENOUGH = 4  # trials that a correlation is told of
-LOGARITHMIC = 30  # a key whose values span more has a logarithmic axis
+LOGARITHMIC = 30  # a key whose values span more has a logarithmic axis, where nothing else is known
 WORDS = 8  # most choices written at an axis
 SHORT = 80  # letters of a cell
 TICK = 18  # letters at an axis, as fit between two
@@ -38,6 +38,7 @@ class Study:
         self.objectives = [column for column in self.columns if column == "value" or column in metrics]
         self.keys = [column for column in self.columns if column not in (*OUTSIDE, *self.objectives)]
         self.keys = [name for name in self.keys if any(row[name] for row in self.trials)]
+        self.logarithmic: list[str] | None = sweep.record.get("logarithmic")
         directions = sweep.record.get("directions") or ["maximize"]
         self.sign = -1 if directions[0] == "minimize" else 1
         self.titles = metrics if len(metrics) == len(self.objectives) else self.objectives
@@ -112,8 +113,8 @@ class Study:
 
     def parallel(self) -> str:
         """Return parallel coordinates of all trials that had values."""
-        axes = [Axis([row[name] for row in self.trials if row[name]]) for name in self.keys]
-        last = Axis([str(value) for _, value in self.complete])
+        axes = [Axis([row[name] for row in self.trials if row[name]], self.is_logarithmic(name)) for name in self.keys]
+        last = Axis([str(value) for _, value in self.complete], "loss" in self.titles[0])
         reached = {row["number"]: last.share(str(value)) for row, value in self.complete}
         threads = []
         for row in self.trials:
@@ -126,12 +127,17 @@ class Study:
                 threads.append(svg.Thread([*shares, end], good, label))
         titles = [*self.keys, self.titles[0]]
         chart = svg.parallel([(t, axis.words) for t, axis in zip(titles, [*axes, last], strict=True)], threads)
+        log = [key(title) for title, axis in zip(titles, [*axes, last], strict=True) if axis.log]
         return figure(
             f'<div class="scroll" tabindex="0">{chart}</div>',
             "A line a trial, the better the bluer; one that did not complete is dashed and ends before the last axis. "
-            "A line passes by the keys that its trial had not.",
+            "A line passes by the keys that its trial had not." + (f" Logarithmic: {', '.join(log)}." if log else ""),
             "full",
         )
+
+    def is_logarithmic(self, name: str) -> bool | None:
+        """Return whether the space of a key is; None where `sweep.json` does not say, as it once did not."""
+        return name in self.logarithmic if self.logarithmic is not None else None
 
     def table(self) -> str:
         """Return the table of all trials, the best first."""
@@ -153,13 +159,14 @@ class Axis:
 
     Args:
         values: all of them, as `trials.csv` has them, at least one; numbers, or else choices.
+        log: whether the axis is logarithmic, where all values are above 0; None judges by how far they spread.
     """
 
-    def __init__(self, values: Sequence[str]) -> None:
+    def __init__(self, values: Sequence[str], log: bool | None = None) -> None:
         numbers = [value for word in values if (value := to_number(word)) is not None]
         self.choices = sorted({*values}) if len(numbers) < len(values) else []
         self.low, self.high = (0.0, 1.0) if self.choices else (min(numbers), max(numbers))
-        self.log = self.low > 0 and self.high / self.low > LOGARITHMIC
+        self.log = self.low > 0 and (self.high / self.low > LOGARITHMIC if log is None else log)
 
     def share(self, word: str) -> float | None:
         """Return the place of a value; None for none."""

@@ -16,8 +16,9 @@ from outpaint_lightning.data.estimators import FlowEstimator
 from outpaint_lightning.data.regions import resize_images
 from outpaint_lightning.data.synthetic import render, sample_flow_scene, scene_flow
 from outpaint_lightning.data.windows import window_meta
-from outpaint_lightning.geometry import resize_flow, round_trip, stays_inside, warp
+from outpaint_lightning.geometry import resize_flow, stays_inside, warp
 from outpaint_lightning.io import FLOW_SUFFIXES, ClipEntry, natural_key, open_clip, read_flow, read_table
+from outpaint_lightning.motion.consistency import agrees
 from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
 
 WHOLE = 0.999  # of a bilinear sample: all that it is made of is known
@@ -183,8 +184,8 @@ class ClipSource(FlowSource):
 def occlusions(forward: Tensor, backward: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Judge by two flows which pixels cannot be seen in the next and the previous frame.
 
-    A pixel is occluded where `|f(x) + b(x + f(x))|^2 >= 0.01 (|f|^2 + |b|^2) + 0.5` (Sundaram et al., ECCV 2010), or
-    where it ends outside the frame.
+    A pixel is occluded where the flow back does not agree (see `motion.consistency.agrees`), or where it ends outside
+    the frame.
 
     Args:
         forward: `T 2 H W`.
@@ -200,9 +201,9 @@ def occlusions(forward: Tensor, backward: Tensor, valid: Tensor) -> tuple[Tensor
     for channel, here, there in ((0, slice(None, -1), slice(1, None)), (1, slice(1, None), slice(None, -1))):
         way, back = (forward, backward)[channel][here], (backward, forward)[channel][there]
         told = warp(valid[there, 1 - channel, None].float(), way)[:, 0] > WHOLE
-        length = way.square().sum(1) + warp(back, way, padding="border").square().sum(1)
-        apart = round_trip(way, back).square().sum(1) >= 0.01 * length + 0.5
-        occluded[here, channel] |= told & apart
+        back_again = warp(back, way, padding="border")
+        lengths = way.square().sum(1) + back_again.square().sum(1)
+        occluded[here, channel] |= told & ~agrees((way + back_again).square().sum(1), lengths)
         unsure[here, channel] = ~told | occluded[here, channel]
     return occluded, unsure
 

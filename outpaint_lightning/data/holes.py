@@ -1,4 +1,4 @@
-"""Holes in flow: where they lie, in which frames of a window, and which vectors they hide.
+"""Holes in flow: where they lie, and in which frames of a window.
 
 Shapes come from the mask samplers of `forge`, with one of the report's own. Source: Chatillon, Ballester, Haro, Arias,
 Raad, *Towards video inpainting* (2019-2020), "the report" below.
@@ -12,15 +12,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from outpaint_lightning.forge.masks import BlobMask, BrushMask, MaskSampler, ObjectMask, PolygonMask
 from outpaint_lightning.forge.parts import Footage, Parameters
-from outpaint_lightning.geometry import warp
+from outpaint_lightning.motion.hidden import PROTOCOLS
 from outpaint_lightning.types import InputError, did_you_mean
 
-Protocol = Literal["source", "strict"]
-PROTOCOLS: tuple[Protocol, ...] = ("source", "strict")
 Setup = Literal["mid2", "all", "sandwich"]
 SETUPS: dict[Setup, Callable[[int], slice]] = {
     "mid2": lambda frames: slice(max(0, frames // 2 - 1), frames // 2 + 1),
@@ -163,31 +160,6 @@ def hole_mask(sampler: MaskSampler, params: Parameters, footage: Footage, setup:
     mask = np.zeros(footage.shape, np.bool_)
     mask[frames] = sampler.render(params, footage)[frames]
     return mask
-
-
-def hidden_vectors(mask: Tensor, forward: Tensor, backward: Tensor, protocol: Protocol) -> Tensor:
-    """Return which vectors a hole hides.
-
-    `source` hides those that begin in the hole of their frame, as most papers do. `strict` hides also those that end in
-    the hole of the other frame, by half a pixel or more: in a clip that is really corrupted nothing shows them. Holes
-    before and after the window are not known and hide nothing.
-
-    Args:
-        mask: `T 1 H W`, 1 in the hole.
-        forward: `T 2 H W`, frame t to t + 1, in pixels.
-        backward: `T 2 H W`, frame t to t - 1.
-        protocol: `source` or `strict`.
-
-    Returns:
-        bool `T 2 H W`; channel 0 is of `forward`, 1 of `backward`.
-    """
-    hole = mask > 0.5
-    hidden = hole.expand(-1, 2, -1, -1).clone()
-    if protocol == "strict":
-        value = hole.to(forward.dtype)
-        hidden[:-1, :1] |= warp(value[1:], forward[:-1]) >= 0.5
-        hidden[1:, 1:] |= warp(value[:-1], backward[1:]) >= 0.5
-    return hidden
 
 
 def check_setup(setup: str, protocol: str, frames: int, key_of_setup: str = "setup") -> None:

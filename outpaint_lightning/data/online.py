@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.data.made import MadeClip
 from outpaint_lightning.data.windows import WindowDataset, window_indices, window_meta, window_reach
 from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.forge.forger import Forger, label
@@ -20,7 +21,7 @@ from outpaint_lightning.forge.recipe import Recipe, rng_of
 from outpaint_lightning.io import Clip, ClipEntry
 from outpaint_lightning.types import InputError, WindowMeta
 
-MADE = 2  # whole clips that are kept: windows of a clip follow each other
+HELD = 2  # clips in memory: windows of a clip follow each other
 
 
 class _First(Clip):
@@ -42,8 +43,8 @@ class _First(Clip):
         return itertools.islice(self._clip, self._frames)
 
 
-class ForgedClip(Clip):
-    """A clip as `forge` would write it with the same recipe, made when it is read.
+class ForgedClip(MadeClip, held=HELD):
+    """A clip as `forge` would write it with the same recipe.
 
     Attributes:
         entry: its row of the manifest that `forge` would write.
@@ -83,20 +84,6 @@ class ForgedClip(Clip):
         """Return the number of frames."""
         return self._frames
 
-    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Read some frames; see `Clip.read`. The whole clip is made for it."""
-        self._check(indices)
-        return _made(self)[0][list(indices)]
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield every frame in order; see `Clip`."""
-        return iter(_made(self)[0])
-
-    def masks(self, indices: Sequence[int]) -> NDArray[np.bool_]:
-        """Read the masks of some frames: bool `T H W`."""
-        self._check(indices)
-        return _made(self)[1][list(indices)]
-
     def make(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Make all frames and masks, anew each time."""
         frames = self.clean.read(self._span)
@@ -112,11 +99,6 @@ class ForgedClip(Clip):
             return np.zeros(self._blank.shape, np.bool_)
         drawn = self._material.draw(rng_of(*self._lot), self._forger, self._blank.frames, self._span)
         return label(*drawn)
-
-
-@functools.lru_cache(MADE)
-def _made(clip: ForgedClip) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    return clip.make()
 
 
 class ForgeDataset(WindowDataset):
@@ -242,6 +224,6 @@ class ForgeDataset(WindowDataset):
         return range(start, min(start + self.span, total))
 
 
-@functools.lru_cache(MADE)
+@functools.lru_cache(HELD)
 def _label(clip: ForgedClip) -> NDArray[np.bool_]:
     return clip.label()

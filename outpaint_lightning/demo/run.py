@@ -28,7 +28,8 @@ from outpaint_lightning.io import (
     write_manifest,
 )
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.pictures import overlay, strip
+from outpaint_lightning.io.output import sole_writer
+from outpaint_lightning.pictures import FORGED, overlay, strip
 
 Run = Callable[[list[str]], int]
 
@@ -36,7 +37,8 @@ HELD_OUT = {  # photographs that only one split shows
     "val": ("coins.png", "rocket.jpg"),
     "test": ("chelsea.png", "grass.png", "hubble_deep_field.jpg", "motorcycle_left.png"),
 }
-WRITTEN = ("clips", "forged", "run", "suspect.mp4", "found", "strip.png")  # in the folder given
+SUSPECT = "suspect.mp4"
+WRITTEN = ("clips", "forged", "run", SUSPECT, "found", "strip.png")  # in the folder given
 STRIP_ROWS = 4
 
 
@@ -86,43 +88,53 @@ def demo(out: str | Path, *, overwrite: bool = False, run: Run = main, scale: Sc
         failed.
 
     Raises:
-        InputError: `out` is not empty and may not be overwritten, or a photograph of scikit-image is missing.
+        InputError: `out` is not empty and may not be overwritten, another demo writes there, or a photograph of
+            scikit-image is missing.
     """
     start = time.monotonic()
     out, scale = Path(out), scale or Scale()
     require_free(out, overwrite)
-    for name in WRITTEN:
-        shutil.rmtree(path) if (path := out / name).is_dir() else path.unlink(missing_ok=True)
+    with sole_writer(out):
+        for name in WRITTEN:
+            shutil.rmtree(path) if (path := out / name).is_dir() else path.unlink(missing_ok=True)
+        print(f"rendering {sum(scale.scenes)} clips of {scale.frames} frames, {scale.width}x{scale.height}", flush=True)
+        render_clips(out / "clips", scale)
+        if code := _train(out, scale, run) or _localize(out, run):
+            return code
+    summary: dict[str, Any] = json.loads((out / "run/test/summary.json").read_text())
+    print()
+    print("\n".join(_verdict(summary)))
+    print(f"{'overlay of ' + SUSPECT:34} {out}/found/{Path(SUSPECT).stem}/overlay.mp4")
+    print(f"{'frame | found | truth':34} {out}/strip.png")
+    print(f"{'minutes, all in all':34} {(time.monotonic() - start) / 60:.1f}")
+    return 0 if _exceeds(summary) else 1
 
-    print(f"rendering {sum(scale.scenes)} clips of {scale.frames} frames, {scale.width}x{scale.height}", flush=True)
-    render_clips(out / "clips", scale)
+
+def _train(out: Path, scale: Scale, run: Run) -> int:
+    """Forge the clips, train on them and test; return the exit code of the command that failed, else 0."""
     experiment = ["--config", "localizer/small", "--data.root", str(out / "forged")]
     experiment += ["--trainer.default_root_dir", str(out / "run")]
     experiment += ["--trainer.devices", "1"]  # on several, Lightning would start this whole demo again for each
     clips = str(out / "clips")
-    for words in (
+    commands = (
         ["forge", clips, str(out / "forged"), "--manifest", f"{clips}/manifest.csv", *scale.forge],
         ["fit", *experiment, *scale.fit],
         ["test", *experiment],
-    ):
-        if code := _run(words, run):
-            return code
+    )
+    return next((code for words in commands if (code := _run(words, run))), 0)
 
+
+def _localize(out: Path, run: Run) -> int:
+    """Find the forged region in some held-out clips, one of them as a video file; return the command's exit code."""
     suspects = _suspects(out / "forged")
-    film = out / "suspect.mp4"
+    film = out / SUSPECT
     _write_video(suspects[0], film)
     print(f"\n{film} is the held-out clip {suspects[0].clip}, forged by {suspects[0].forger}")
     inputs = [str(film), *(str(entry.frames) for entry in suspects)]
-    if code := _run(["localize", *inputs, "--ckpt_path", str(out / "run"), "--out", str(out / "found")], run):
-        return code
-    _write_strip(suspects, out)
-    summary: dict[str, Any] = json.loads((out / "run/test/summary.json").read_text())
-    print()
-    print("\n".join(_verdict(summary)))
-    print(f"{'overlay of ' + film.name:34} {out}/found/{film.stem}/overlay.mp4")
-    print(f"{'frame | found | truth':34} {out}/strip.png")
-    print(f"{'minutes, all in all':34} {(time.monotonic() - start) / 60:.1f}")
-    return 0 if _exceeds(summary) else 1
+    code = _run(["localize", *inputs, "--ckpt_path", str(out / "run"), "--out", str(out / "found")], run)
+    if not code:
+        _write_strip(suspects, out)
+    return code
 
 
 def render_clips(folder: Path, scale: Scale) -> None:
@@ -182,7 +194,7 @@ def _write_strip(entries: list[ClipEntry], out: Path) -> None:
         frame = clip.read([middle])[0]
         masks = (out / "found" / entry.clip / "masks", entry.masks)
         rows.append([frame, *(overlay(frame, read_mask(folder / f"{middle:05d}.png")) for folder in masks)])
-    write_image(out / "strip.png", strip(rows))
+    write_image(out / "strip.png", strip(rows, ("frame", "found", "truth"), FORGED))
 
 
 def _best_floor(summary: dict[str, Any]) -> float:

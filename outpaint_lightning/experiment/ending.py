@@ -1,9 +1,10 @@
-"""What `fit` says when it is done: where the run is, how good it got, and what to type next."""
+"""What `fit` says when it ends: where the run is, how good it got, and what to type next."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -42,6 +43,16 @@ def next_command(words: Sequence[str]) -> str:
             for _ in range(DROPPED[name]):
                 next(rest, None)
     return shlex.join(["outpaint-lightning", "test", *kept])
+
+
+def resume_line(trainer: pl.Trainer) -> str:
+    """Return how to resume a training that was interrupted."""
+    callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    written = [path for each in callbacks for path in (each.last_model_path, each.best_model_path) if path]
+    last = next((path for path in written if Path(path).name == "last.ckpt"), next(iter(written), None))
+    if last is None:
+        return "no checkpoint yet: the first is written when an epoch ends; --overwrite begins again"
+    return f"the same command with --ckpt_path {last} goes on from the last epoch that ended"
 
 
 def _best(trainer: pl.Trainer, task: pl.LightningModule) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,11 +25,13 @@ from outpaint_lightning.callbacks import PlainProgress, TestReport
 from outpaint_lightning.checkpoints.allowed import class_paths
 from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.checkpoints.rebuild import described
+from outpaint_lightning.checkpoints.writing import write_durably
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
-from outpaint_lightning.experiment.ending import fit_lines
+from outpaint_lightning.experiment.ending import fit_lines, resume_line
 from outpaint_lightning.experiment.errors import config_errors, keyed_errors, one_line, run_errors
 from outpaint_lightning.experiment.folder import RunFolder, SaveConfig, rank
 from outpaint_lightning.experiment.inputs import DEFAULT_RUN, chosen_checkpoint
+from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.loggers import WandbLogger, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
 from outpaint_lightning.tasks import BaseTask
@@ -61,8 +65,8 @@ def run(argv: Sequence[str] | None) -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda line: not any(words in line.getMessage() for words in _NOISE)
     )
-    with one_voice():
-        _start(_Experiment, argv)
+    with one_voice(), ExitStack() as held:
+        _start(functools.partial(_Experiment, held=held), argv)
 
 
 def make_parser() -> LightningArgumentParser:
@@ -83,7 +87,7 @@ def check(parser: LightningArgumentParser, argv: Sequence[str]) -> Namespace:
     return _parsed(parser, argv)[1]
 
 
-def _start(cli: type[LightningCLI], argv: Sequence[str] | None) -> None:
+def _start(cli: Callable[..., LightningCLI], argv: Sequence[str] | None) -> None:
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     cli(
         pl.LightningModule,
@@ -132,9 +136,16 @@ class _Experiment(LightningCLI):
 
     Two of the methods that it overrides are private in Lightning (pyproject.toml keeps it below 2.7 for them):
     `_parse_ckpt_path`, which would let the checkpoint's model win over the command line, and `_run_subcommand`.
+
+    Args:
+        held: what is let go when the command ends; the lock of the run folder is entered here.
     """
 
     _step_of_checkpoint = 0
+
+    def __init__(self, *args: Any, held: ExitStack | None = None, **kwargs: Any) -> None:
+        self._held = held or ExitStack()
+        super().__init__(*args, **kwargs)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--overwrite", action="store_true", help="replace what the run folder holds")
@@ -168,12 +179,18 @@ class _Experiment(LightningCLI):
         return chosen_checkpoint(command, Path(trainer.default_root_dir), config.ckpt_path, bool(trainer.fast_dev_run))
 
     def before_instantiate_classes(self) -> None:
-        """Refuse to write over an earlier run, unless asked to or resuming it."""
+        """Keep other commands of this kind out of the run folder, and refuse to write over an earlier run unasked.
+
+        A test may go on beside a training.
+        """
         command: str = self.config.subcommand
         config = self.config[command]
         self._run = RunFolder(Path(config.trainer.default_root_dir), command, config.ckpt_path)
-        writes = not (config.trainer.fast_dev_run or self._run.resumed or rank())
-        self.save_config_kwargs["replaced"] = self._run.to_replace(config.overwrite) if writes else []
+        writes = not (config.trainer.fast_dev_run or rank())
+        if writes:
+            self._held.enter_context(sole_writer(self._run.path, command))
+        replaces = writes and not self._run.resumed
+        self.save_config_kwargs["replaced"] = self._run.to_replace(config.overwrite) if replaces else []
         if command == "test":
             config.verbose = False  # the numbers are printed once, in our own table
         if command == "predict":
@@ -197,6 +214,7 @@ class _Experiment(LightningCLI):
         if trainer["sync_batchnorm"] and built.world_size > 1 and built.strategy.root_device.type == "cpu":
             raise InputError("trainer.sync_batchnorm is true on CPUs; torch has it for GPUs only")
         stop_in_order(built)
+        write_durably(built)
         return built
 
     def _loggers(self, given: Any) -> list[Any]:
@@ -227,6 +245,10 @@ class _Experiment(LightningCLI):
             exit_code = 0
             if subcommand == "fit" and self.trainer.is_global_zero and not config.trainer.fast_dev_run:
                 print("\n".join(fit_lines(self.trainer, self.model, self._args)))
+        except KeyboardInterrupt:
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                print(resume_line(self.trainer), file=sys.stderr)
+            raise
         finally:
             finish(self.trainer.loggers, exit_code)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from outpaint_lightning.io import require_free, write_json
+from outpaint_lightning.io.output import is_free
 from outpaint_lightning.types import InputError
 
 STAGE = ".forging"  # where clips are written before they are moved into place
@@ -44,12 +45,10 @@ def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) 
     Raises:
         InputError: `out` holds something else, a finished dataset, or one begun with other settings.
     """
-    if out.is_file():
-        raise InputError(f"{out}: is a file; expected a folder to write")
     begun = {"settings": settings, "clips": {clip: {"names": names, **on} for clip, (names, on) in clips.items()}}
     begun = json.loads(json.dumps(begun))
     is_ours = (out / BEGUN).is_file()
-    if out.is_dir() and any(out.iterdir()) and not is_ours:
+    if not is_ours and not is_free(out):
         raise InputError(f"{out}: holds something else than a dataset of forge; expected a new or empty folder")
     anew = []
     if is_ours and not (out / "manifest.csv").exists() and not overwrite:

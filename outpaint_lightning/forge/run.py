@@ -17,10 +17,11 @@ import json
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sheet import write_contact_sheet
 from outpaint_lightning.forge.sources import clean_clips
 from outpaint_lightning.io import open_clip, write_json, write_manifest
+from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.processes.pool import each_clip
 from outpaint_lightning.types import InputError
 
@@ -74,7 +76,7 @@ def forge(
         The record of each written clip, as in its JSON file.
 
     Raises:
-        InputError: A clip or a row that cannot be used, or `out` exists.
+        InputError: A clip or a row that cannot be used, `out` exists, or another command writes there.
     """
     source_dir, out = Path(source_dir), Path(out)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
@@ -82,40 +84,39 @@ def forge(
         raise InputError(f"--max-frames {max_frames}: expected 1 or more")
     require_apart(out, [Path(path) for path in (source_dir, manifest, objects) if path is not None])
     entries = clean_clips(source_dir, None if manifest is None else Path(manifest), recipe.seed)
-    jobs = [
-        _Job(
-            material=material,
-            out=out,
-            seed=recipe.seed,
-            chain=recipe.chain(material.entry.clip, material.is_photo),
-            forgers=recipe.forgers(material.entry.clip, material.available),
-        )
-        for material in materials(entries, None if objects is None else Path(objects), max_frames)
-    ]
-    cut = 0
-    for job in jobs:
-        cut += job.check() > (max_frames or sys.maxsize)
+    material = materials(entries, None if objects is None else Path(objects), max_frames)
+    jobs = [_Job.of(each, out, recipe) for each in material]
+    cut = sum(job.check() > (max_frames or sys.maxsize) for job in jobs)
     working = each_clip(_Job.run, jobs, workers, "forge")
     _require_distinct([name for job in jobs for name in job.names])
     settings = {"version": __version__, "recipe": recipe.describe(), "max_frames": max_frames}
-    anew = prepare(out, settings, {job.names[0]: (job.names, job.fingerprint()) for job in jobs}, overwrite)
-    if anew:
-        print(f"forge: made anew, as they changed: {', '.join(anew)}", file=sys.stderr)
-    if cut:
-        print(f"forge: {cut} clips cut to their first {max_frames} frames (--max-frames)", file=sys.stderr)
+    with sole_writer(out):
+        anew = prepare(out, settings, {job.names[0]: (job.names, job.fingerprint()) for job in jobs}, overwrite)
+        if anew:
+            print(f"forge: made anew, as they changed: {', '.join(anew)}", file=sys.stderr)
+        if cut:
+            print(f"forge: {cut} clips cut to their first {max_frames} frames (--max-frames)", file=sys.stderr)
+        return _write(out, jobs, working)
+
+
+def _write(out: Path, jobs: Sequence[_Job], working: Generator[list[Record], None, None]) -> list[Record]:
+    """Let the jobs be done, and write the contact sheet and the manifest; return all records.
+
+    The manifest comes last: a dataset that has one is complete.
+    """
     try:
         with closing(working):
             written = list(working)
     finally:
         shutil.rmtree(out / STAGE, ignore_errors=True)
     records = [record for of_clip in written for record in of_clip]
+    write_contact_sheet(out, records)
     entries = [
         replace(job.material.entry, clip=record["clip"], forger=record["forger"])
         for job, of_clip in zip(jobs, written, strict=True)
         for record in of_clip
     ]
     write_manifest(out / "manifest.csv", entries)
-    write_contact_sheet(out, records)
     return records
 
 
@@ -134,6 +135,13 @@ class _Job:
     seed: int
     chain: Chain
     forgers: list[Forger]
+
+    @classmethod
+    def of(cls, material: Material, out: Path, recipe: Recipe) -> Self:
+        """Return the job of a clip, with the chain and the forgers that the recipe draws for it."""
+        clip = material.entry.clip
+        chain, forgers = recipe.chain(clip, material.is_photo), recipe.forgers(clip, material.available)
+        return cls(material, out, recipe.seed, chain, forgers)
 
     @property
     def names(self) -> list[str]:

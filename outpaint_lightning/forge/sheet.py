@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.forger import Record
 from outpaint_lightning.io import frame_files, open_clip, read_mask, write_image
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.pictures import overlay, strip
+from outpaint_lightning.pictures import FORGED, band, overlay, strip
 
 ROWS, COLUMNS = 10, 3  # forgeries on the contact sheet
 WIDTH, HEIGHT = 220, 140  # pixels of each of its pictures, white where the frame has another shape
-CAPTION = 16  # pixels of the line above them
 
 
 def summary(records: Sequence[Record]) -> str:
@@ -59,7 +58,7 @@ def write_contact_sheet(root: Path, records: Sequence[Record]) -> None:
         return
     pictures += [np.full_like(pictures[0], 255)] * (-len(pictures) % COLUMNS)
     rows = [pictures[row : row + COLUMNS] for row in range(0, len(pictures), COLUMNS)]
-    write_image(root / "contact_sheet.png", strip(rows))
+    write_image(root / "contact_sheet.png", strip(rows, legend=FORGED))
 
 
 def _varied(records: Sequence[Record], count: int) -> list[Record]:
@@ -85,11 +84,9 @@ def _picture(root: Path, record: Record) -> NDArray[np.uint8]:
     at = int(np.argmax([mask.sum() for mask in masks]))
     shown = [open_clip(path).read([at])[0] for path in (twin, forged)]
     shown.append(overlay(shown[1], masks[at]))
-    row = strip([[_fitted(picture) for picture in shown]])
-    caption = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
-    text = f"{record['forger']} ({record['chain']['name']})  {record['clip']}"
-    cv2.putText(caption, text, (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([caption, row])
+    row = strip([[_fitted(picture) for picture in shown]], ("untouched", "forged", "where"))
+    name = f"{record['forger']} ({record['chain']['name']})  {record['clip']}"
+    return np.concatenate([band(row.shape[1], [(0, name)]), row])
 
 
 def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

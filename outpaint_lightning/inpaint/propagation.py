@@ -12,10 +12,10 @@ from torch import Tensor
 
 from outpaint_lightning.forge.fills import Telea
 from outpaint_lightning.forge.parts import Footage
+from outpaint_lightning.motion.paths import follow_paths
 from outpaint_lightning.types import InputError
 
 CERTAINTY = 0.1  # pixels; a path whose flows disagree by this much more weighs e times less (FGVC's alpha)
-UNKNOWN_SHARE = 1e-3  # of a bilinear sample that may be unknown: rounding in a path's place, not content
 RADIUS = 5  # pixels that Telea makes a pixel from
 
 
@@ -116,8 +116,8 @@ def _carry(
     frame = torch.from_numpy(places[:, 0]).to(device)
     start = torch.from_numpy(places[:, :0:-1].astype(np.float32)).to(device)
     ends = (
-        _follow(source, forward, backward, frame, start, step=1),
-        _follow(source, backward, forward, frame, start, step=-1),
+        follow_paths(source, forward, backward, frame, start, step=1),
+        follow_paths(source, backward, forward, frame, start, step=-1),
     )
     values, gaps = (torch.stack(part) for part in zip(*ends, strict=True))
     arrived = gaps.isfinite()
@@ -130,64 +130,6 @@ def _carry(
     colours[reached] = value[found, :3].round().cpu().numpy().astype(np.uint8)
     origin[reached] = kind[found].cpu().numpy()
     left[reached] = False
-
-
-def _follow(
-    source: Tensor, there: Tensor, back: Tensor, frame: Tensor, place: Tensor, step: int
-) -> tuple[Tensor, Tensor]:
-    """Follow paths from frame to frame until each meets known pixels.
-
-    Args:
-        source: `T H W 5`: red, green, blue, 1 where invented, 1 where known; zeros where not known.
-        there: `T H W 2`, the flow that is followed.
-        back: `T H W 2`, the flow of the other direction.
-        frame: long `N`, where the paths start.
-        place: `N 2`, x first.
-        step: 1 or -1, from frame to frame.
-
-    Returns:
-        Red, green, blue and invented share at each path's end, `N 4`, and the largest disagreement of the two flows
-        on the way, `N` in pixels, infinite where a path was given up.
-    """
-    count, height, width = source.shape[:3]
-    corner = place.new_tensor([width - 1, height - 1])
-    values, gaps = place.new_zeros(len(place), 4), place.new_full((len(place),), torch.inf)
-    state = torch.arange(len(place), device=place.device), frame, place, place.new_zeros(len(place))
-    while len(state[0]):
-        path, frame, place, gap = state
-        move = _sample(there, frame, place)
-        frame, place = frame + step, place + move
-        inside = (frame >= 0) & (frame < count) & ((place >= 0) & (place <= corner)).all(1)
-        path, frame, place, gap, move = (part[inside] for part in (path, frame, place, gap, move))
-        back_again = _sample(back, frame, place)
-        error = (move + back_again).square().sum(1)
-        # The test of Sundaram et al. (ECCV 2010, equation 5).
-        agree = error < 0.01 * (move.square() + back_again.square()).sum(1) + 0.5
-        gap = torch.maximum(gap, error.sqrt())
-        path, frame, place, gap = (part[agree] for part in (path, frame, place, gap))
-        seen = _sample(source, frame, place)
-        arrived = seen[:, 4] > 1 - UNKNOWN_SHARE
-        values[path[arrived]] = seen[arrived, :4] / seen[arrived, 4:]
-        gaps[path[arrived]] = gap[arrived]
-        path, frame, place, gap = (part[~arrived] for part in (path, frame, place, gap))
-        state = path, frame, place, gap
-    return values, gaps
-
-
-def _sample(values: Tensor, frame: Tensor, place: Tensor) -> Tensor:
-    """Return `values` (`T H W C`) at places `N 2` (x first, inside) of frames `N`: float32 `N C`, bilinear."""
-    _, height, width, channels = values.shape
-    flat = values.view(-1, channels)
-    corner = place.floor()
-    total = place.new_zeros(len(place), channels)
-    for dx in (0, 1):
-        for dy in (0, 1):
-            neighbour = corner + place.new_tensor([dx, dy])
-            weight = (1 - (place - neighbour).abs()).prod(1, keepdim=True)
-            column, row = neighbour.long().unbind(1)
-            index = (frame * height + row.clamp(max=height - 1)) * width + column.clamp(max=width - 1)
-            total += flat[index] * weight
-    return total
 
 
 def _invent(colours: NDArray[np.uint8], origin: NDArray[np.uint8], left: NDArray[np.bool_]) -> list[int]:

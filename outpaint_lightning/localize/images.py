@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -13,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from outpaint_lightning.data.regions import resize_images
 from outpaint_lightning.io import Clip, write_csv, write_image, write_json, write_mask
+from outpaint_lightning.io.output import whole_folder
 from outpaint_lightning.metrics import SIDES, in_pixels
 from outpaint_lightning.pictures import draw_region, enlarged, picture_file
+from outpaint_lightning.processes.progress import progress_bar
 from outpaint_lightning.tasks import RegionTask
 from outpaint_lightning.types import InputError
 
@@ -40,10 +39,8 @@ def find_regions(
     """
     if task.size is None:
         raise InputError(f"{checkpoint}: does not say how large its images are; expected one of `fit`")
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     start = time.monotonic()
-    try:
+    with whole_folder(folder) as partial:
         rows = _write_pictures(task, clip, partial, batch_size)
         worst = max(rows, key=lambda row: row["score"])
         box = [worst[side] for side in SIDES] if worst["label"] else None
@@ -64,11 +61,6 @@ def find_regions(
         if len(rows) > 1:
             write_csv(partial / "boxes.csv", rows)
         write_json(partial / "summary.json", summary)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     said = f"forged in {', '.join(f'{side:g}' for side in box)}" if box else "not forged"
     where = f" (frame {worst['frame']}, the surest of {len(rows)})" if len(rows) > 1 else ""
     return summary, f"{clip.path}: {said}, score {worst['score']:.3f}{where} -> {folder}"
@@ -78,7 +70,7 @@ def _write_pictures(task: RegionTask, clip: Clip, folder: Path, batch_size: int)
     """Judge and draw every frame; return a row of each, with a box where it is found forged."""
     rows: list[dict[str, Any]] = []
     frames = iter(clip)
-    with tqdm(total=len(clip), desc=clip.name, unit="image", disable=not sys.stderr.isatty()) as bar:
+    with progress_bar(len(clip), clip.name, "image") as bar:
         while batch := list(islice(frames, batch_size)):
             for frame, (score, box, mask) in zip(batch, _judge(task, batch), strict=True):
                 height, width = frame.shape[:2]

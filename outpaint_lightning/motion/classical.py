@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.motion.consistency import agrees
 from outpaint_lightning.motion.pyramid import push_pull
 
 WINDOW = 21  # pixels a side of the patch that is followed
@@ -218,11 +219,11 @@ def _at(values: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _comes_back(flow: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return where `flow` ends in the frame and `other` leads back from there (Sundaram et al. 2010)."""
+    """Return where `flow` ends in the frame and `other` leads back from there."""
     height, width = flow.shape[:2]
     place = _places(flow.shape) + flow
     back = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    close = _squared(flow + back) < 0.01 * (_squared(flow) + _squared(back)) + 0.5
+    close: NDArray[np.bool_] = agrees(_squared(flow + back), _squared(flow) + _squared(back))
     inside: NDArray[np.bool_] = cv2.inRange(place, (0, 0), (width - 1, height - 1)) > 0
     return close & inside
 

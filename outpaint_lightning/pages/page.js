@@ -20,6 +20,13 @@ for (const head of document.querySelectorAll("th[aria-sort]")) {
     body.append(...rows.map(([, row]) => row));
   });
 }
+// What scrolls sideways fades out at the right until its end is in sight: phones show no scrollbar.
+const fade = (box) => box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+const resized = new ResizeObserver((entries) => entries.forEach((each) => fade(each.target)));
+for (const box of document.querySelectorAll(".scroll")) {
+  box.addEventListener("scroll", () => fade(box), { passive: true });
+  resized.observe(box);
+}
 // An experiment under the pointer stands out in every chart.
 const lit = (name) => {
   document.body.classList.toggle("lit", name !== undefined);

@@ -104,8 +104,12 @@ def parallel(axes: Sequence[tuple[str, Sequence[str]]], threads: Iterable[Thread
             f'<text class="name" x="{u:.1f}" y="12" text-anchor="middle">{escape(_short(title))}{_title(title)}</text>'
         )
         for i, word in enumerate(words):
-            v = up(i / (len(words) - 1) if len(words) > 1 else 0.5) + 3
-            drawn.append(f'<text class="tick halo" x="{u + 4:.1f}" y="{v:.1f}">{escape(word)}</text>')
+            v = up(i / (len(words) - 1) if len(words) > 1 else 0.5)
+            # On paper from the axis on: a bit of a line before a number would look like a minus.
+            drawn.append(
+                f'<rect class="paper" x="{u + 0.5:.1f}" y="{v - 6:.1f}" width="{DIGIT * len(word) + 5}" height="12"/>'
+                f'<text class="tick" x="{u + 4:.1f}" y="{v + 3:.1f}">{escape(word)}</text>'
+            )
     return (
         f'<svg viewBox="0 0 {width:g} {height}" class="fixed" width="{width:g}" height="{height}" role="img" '
         f'aria-label="parallel coordinates">{"".join(drawn)}</svg>'
@@ -233,9 +237,10 @@ def _level(frame: _Frame, name: str, value: float) -> tuple[str, str]:
     """Return a dashed line and its label, which goes above the other lines."""
     v = frame.place(frame.x[0], value)[1]
     right = frame.width - RIGHT
+    below = v + 14 < frame.height - BOTTOM
     return (
         f'<line class="level" x1="{frame.left}" x2="{right}" y1="{v:.1f}" y2="{v:.1f}"/>',
-        f'<text class="tick halo" x="{frame.left + 4}" y="{v + 11:.1f}">{escape(name)}</text>',
+        f'<text class="tick halo" x="{frame.left + 4}" y="{v + (11 if below else -4):.1f}">{escape(name)}</text>',
     )
 
 

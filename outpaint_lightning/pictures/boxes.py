@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.pictures.marks import CONTOUR
+from outpaint_lightning.pictures.marks import CONTOUR, RIM
 
 TRUTH = (60, 220, 60)
 
@@ -20,6 +20,8 @@ def draw_boxes(
     caption: str = "",
 ) -> NDArray[np.uint8]:
     """Draw the found box of a frame in yellow, the true one in green, and a caption in its upper left corner.
+
+    A black line lies within each coloured one, so that boxes show on any footage.
 
     Args:
         frame: uint8 `H W 3` RGB; not changed.
@@ -37,11 +39,9 @@ def draw_boxes(
         if box is None:
             continue
         left, top, right, bottom = (round(side) for side in box)
-        inside = np.zeros((height, width), np.bool_)
-        inside[max(0, top + line) : max(0, bottom - line), max(0, left + line) : max(0, right - line)] = True
-        border = np.zeros_like(inside)
-        border[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
-        picture[border & ~inside] = colour
+        outer, inner, rest = (_filled((height, width), left, top, right, bottom, depth * line) for depth in range(3))
+        picture[outer & ~inner] = colour
+        picture[inner & ~rest] = RIM
     if caption:
         scale = max(0.3, min(height, width) / 480)
         (_, text_height), below = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
@@ -49,3 +49,10 @@ def draw_boxes(
         for colour, weight in (((0, 0, 0), 3 * line), ((255, 255, 255), line)):  # a dark rim: legible on any frame
             cv2.putText(picture, caption, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
     return picture
+
+
+def _filled(shape: tuple[int, int], left: int, top: int, right: int, bottom: int, depth: int) -> NDArray[np.bool_]:
+    """Return the pixels `H W` that lie in a box, `depth` pixels from its sides."""
+    inside = np.zeros(shape, np.bool_)
+    inside[max(0, top + depth) : max(0, bottom - depth), max(0, left + depth) : max(0, right - depth)] = True
+    return inside

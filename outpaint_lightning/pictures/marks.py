@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 TINT = np.array([255, 40, 40], np.float32)
 TINT_SHARE = 0.4
 CONTOUR = (255, 230, 0)
+RIM = (0, 0, 0)
 GAP = 4  # white pixels between the pictures of a strip
+BAND = 16  # pixels of a line of words
+LETTERS = 0.4  # of OpenCV's scale: 9 pixels high
+SAMPLE = 12  # pixels a side of what a legend explains
 
 
 @dataclass(frozen=True)
@@ -31,23 +35,68 @@ class MarkedPicture:
 
 
 def overlay(frame: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Tint the masked pixels of a frame red and draw the mask's outline in yellow.
+    """Tint the masked pixels of a frame red, with an edge of a yellow and a black line, which shows on any footage.
 
     Args:
         frame: uint8 `H W 3` RGB; not changed.
         mask: bool `H W`.
 
     Returns:
-        uint8 `H W 3` RGB; pixels outside mask and outline are the frame's own.
+        uint8 `H W 3` RGB; pixels outside the mask are the frame's own. Both lines lie inside it.
     """
     picture = frame.copy()
     picture[mask] = np.rint(frame[mask] * (1 - TINT_SHARE) + TINT * TINT_SHARE).astype(np.uint8)
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, outlines, -1, CONTOUR, thickness=max(1, round(min(mask.shape) / 240)))
+    line = 2 * max(1, round(min(mask.shape) / 240)) + 1
+    left = mask
+    for colour in (CONTOUR, RIM):
+        core = cv2.erode(left.astype(np.uint8), np.ones((line, line), np.uint8), borderValue=0) > 0
+        picture[left & ~core] = colour
+        left = core
     return picture
 
 
-def strip(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Lay pictures of one size out in rows, white between them: uint8 `H W 3` each, and the whole."""
+def strip(
+    rows: Sequence[Sequence[NDArray[np.uint8]]],
+    heads: Sequence[str] = (),
+    legend: Mapping[str, NDArray[np.uint8]] | None = None,
+) -> NDArray[np.uint8]:
+    """Lay pictures of one size out in rows, white between them.
+
+    Args:
+        rows: uint8 `H W 3` RGB each.
+        heads: what stands over each column; none by default.
+        legend: what stands below, each after its sample, such as `FORGED`.
+
+    Returns:
+        uint8 RGB, the whole.
+    """
     padded = [[np.pad(p, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for p in row] for row in rows]
-    return np.concatenate([np.concatenate(row, axis=1) for row in padded])[:-GAP, :-GAP]
+    picture = np.concatenate([np.concatenate(row, axis=1) for row in padded])[:-GAP, :-GAP]
+    step = padded[0][0].shape[1]
+    above = [band(picture.shape[1], [(step * i, head) for i, head in enumerate(heads)])] if heads else []
+    below = [_legend(picture.shape[1], legend)] if legend else []
+    return np.concatenate([*above, picture, *below])
+
+
+def band(width: int, words: Sequence[tuple[int, str]]) -> NDArray[np.uint8]:
+    """Return a white band, uint8 `BAND width 3`, with black words, each from its column on."""
+    picture = np.full((BAND, width, 3), 255, np.uint8)
+    for left, text in words:
+        cv2.putText(picture, text, (left + 2, 12), cv2.FONT_HERSHEY_SIMPLEX, LETTERS, (0, 0, 0), 1, cv2.LINE_AA)
+    return picture
+
+
+def _legend(width: int, samples: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    words, left = [], 0
+    for text in samples:
+        words.append((left + BAND, text))
+        left += 2 * BAND + cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, LETTERS, 1)[0][0]
+    picture = band(width, words)
+    for (right, _), sample in zip(words, samples.values(), strict=True):
+        room = picture[2 : 2 + SAMPLE, right - SAMPLE - 2 : right - 2]
+        room[:] = sample[: room.shape[0], : room.shape[1]]
+    return picture
+
+
+FORGED = {"forged": overlay(np.full((SAMPLE, SAMPLE, 3), 128, np.uint8), np.ones((SAMPLE, SAMPLE), np.bool_))}
+"""The legend of what `overlay` marks."""

@@ -17,6 +17,7 @@ from outpaint_lightning.experiment.inputs import find_inputs
 from outpaint_lightning.io.files import write_json
 from outpaint_lightning.processes.pool import cores
 from outpaint_lightning.sweep.results import best, table, write_best, write_plots, write_trials
+from outpaint_lightning.sweep.space import Range
 from outpaint_lightning.sweep.spec import Sweep, read_sweep
 from outpaint_lightning.sweep.study import (
     Turn,
@@ -179,6 +180,7 @@ def _plain_record(plan: Sweep, url: str) -> Mapping[str, object]:
         "metrics": plan.metrics,
         "directions": plan.directions,
         "space": [parameter.key for parameter in plan.space],
+        "logarithmic": [parameter.key for parameter in plan.space if isinstance(parameter, Range) and parameter.log],
         "configs": plan.configs,
         "overrides": plan.overrides,
         "storage": masked(url),

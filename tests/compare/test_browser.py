@@ -101,6 +101,28 @@ def test_the_page_itself_does_not_scroll_sideways(browser, page, width):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
+def test_what_scrolls_sideways_shows_it(browser, page):
+    """A wide table fades at the right until its end is in sight; what fits does not."""
+    opened(browser, page, 375)
+    table = browser.find_element("css selector", "#localizer-0 .scroll")
+    faded = "return getComputedStyle(arguments[0]).maskImage !== 'none'"
+    wait = "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    browser.execute_script(wait)
+    assert browser.execute_script(faded, table)
+    browser.execute_script(f"arguments[0].scrollLeft = 1e4; {wait}", table)
+    assert not browser.execute_script(faded, table)
+    opened(browser, page, 1280)
+    browser.execute_script(wait)
+    assert not browser.execute_script(faded, browser.find_element("css selector", "#localizer-0 .scroll"))
+
+
+def test_long_names_stay_in_their_column(browser, page):
+    """On a phone the first column is narrow and stays in sight; a name that overflows lies over the numbers."""
+    opened(browser, page, 375)
+    script = "return [...document.querySelectorAll('tbody th')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+    assert browser.execute_script(script) == 0
+
+
 def test_dark_and_light_are_legible(browser, page):
     """Ink against paper at a contrast of 7 : 1 or more in both (WCAG 2.2, 1.4.6)."""
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,15 +18,17 @@ from written_runs import VIDEOS, write_run, write_sweep
 
 from outpaint_lightning.callbacks.examples import WIDEST, Example, TestExamples, Top
 from outpaint_lightning.cli import main
+from outpaint_lightning.compare import page as page_module
 from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.config import changes, flatten
-from outpaint_lightning.compare.curves import thinned
+from outpaint_lightning.compare.curves import _chart, thinned
 from outpaint_lightning.compare.groups import bootstrap, group, versus
 from outpaint_lightning.compare.run import compare
 from outpaint_lightning.compare.runs import find
 from outpaint_lightning.compare.sweeps import Axis, Study, ranks
 from outpaint_lightning.io import read_image
 from outpaint_lightning.metrics import bootstrap_interval
+from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.svg import ticks
 from outpaint_lightning.results import FLOW, LOCALIZATION, REGIONS, kind_of
 from outpaint_lightning.types import InputError
@@ -289,6 +292,18 @@ def test_nothing_else_is_overwritten(runs, tmp_path):
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
+def test_a_killed_comparison_does_not_pass_for_a_result(runs, tmp_path, monkeypatch):
+    """The page comes last, and what is left without it may be replaced. Catches a page without its table."""
+    out, write, seen = tmp_path / "out", page_module.write_csv, []
+    monkeypatch.setattr(page_module, "write_csv", lambda *what: seen.append(os.listdir(out)) or write(*what))
+    compare([runs], out)
+    assert "index.html" not in seen[0]
+    assert "compare.csv" not in seen[0]
+    (out / "index.html").rename(out / ".0123456789ab.html")  # killed between the two
+    compare([runs], out)
+    assert {"index.html", "compare.csv"} <= {*os.listdir(out)}
+
+
 def test_a_sweep(tmp_path):
     study = Study(find([write_sweep(tmp_path / "sweep")])[1][0])
     assert [row["number"] for row, _ in study.complete] == ["3", "1", "0", "5"]
@@ -317,6 +332,58 @@ def test_ranks_and_axes():
     assert Axis(["b", "a", "c"]).share("a") == 0
     assert Axis(["1", "2"]).share("") is None
     assert Axis(["3"]).share("3") == Axis(["a"]).share("a") == 0.5  # where its word stands
+
+
+def test_an_axis_is_logarithmic_where_the_space_was(tmp_path):
+    """Not where its values happen to spread: 0.01 to 1 of a linear key lies at a third of the axis for 0.34."""
+    assert Axis(["0.01", "1"], log=False).share("0.34") == pytest.approx(1 / 3)
+    assert Axis(["1", "4"], log=True).share("2") == pytest.approx(0.5)
+    assert not Axis(["0", "4"], log=True).log  # nor where it cannot be
+    folder = write_sweep(tmp_path / "sweep")
+    record = json.loads((folder / "sweep.json").read_text())
+    for given, told in (({"logarithmic": ["model.b"]}, True), ({"logarithmic": []}, False), ({}, True)):
+        (folder / "sweep.json").write_text(json.dumps(record | given))
+        assert ("Logarithmic: <code>model." in compared_page(tmp_path, ["sweep"])) == told
+
+
+def test_no_bit_of_a_line_stands_before_a_number():
+    """It would look like a minus: paper begins at the axis, and is drawn over the lines and below the word."""
+    chart = svg.parallel([("a", ["0", "1"]), ("b", ["2"])], [svg.Thread([0.0, 0.5], 1.0, "x")])
+    axes = [float(x) for x in re.findall(r'class="axis" x1="([\d.]+)"', chart)]
+    papers = [(float(x), float(y)) for x, y in re.findall(r'<rect class="paper" x="([\d.]+)" y="([\d.]+)"', chart)]
+    words = [(float(x), float(y)) for x, y in re.findall(r'<text class="tick" x="([\d.]+)" y="([\d.]+)"', chart)]
+    assert [x for x, _ in papers] == pytest.approx([axes[0] + 0.5, axes[0] + 0.5, axes[1] + 0.5])
+    assert [(x - left, y - top) for (left, top), (x, y) in zip(papers, words, strict=True)] == [(3.5, 9.0)] * 3
+    assert chart.index('class="thread') < chart.index('class="paper"') < chart.index('class="tick"')
+
+
+@pytest.mark.parametrize(
+    ("name", "logarithmic"), [("train/loss", True), ("lr-AdamW", True), ("val/f1", False), ("val/closs", False)]
+)
+def test_only_losses_and_rates_have_logarithmic_axes(name, logarithmic):
+    """A score that begins near 0 would seem to stand still."""
+    chart = _chart(name, [svg.Series("a", "s0", [(0.0, 0.001), (1.0, 0.5)])])
+    assert ("logarithmic" in chart) == logarithmic
+    assert "logarithmic" not in _chart(name, [svg.Series("a", "s0", [(0.0, 0.1), (1.0, 0.5)])])
+
+
+def test_other_frames_are_said(tmp_path, capsys):
+    """Of `other` a video is not in the baseline's test, one is missing, and one was judged at other frames."""
+    for name in ("plain", "same", "other"):
+        table = write_run(tmp_path / name, gamma=len(name) / 10) / "test" / "per_video.csv"
+        head, *rows = table.read_text().splitlines()
+        rows = [f"{row},{20 + (name == 'other' and row.startswith('sea'))}" for row in rows]
+        if name == "other":
+            rows[0] = rows[0].replace("car", "bus", 1)
+        table.write_text("\n".join([f"{head},frames", *rows]) + "\n")
+    words = "1 video more, 1 video less, 1 video with another number of frames"
+    main(["compare", *(str(tmp_path / name) for name in ("plain", "same", "other")), "--out", str(tmp_path / "out")])
+    assert f"warning: the test of other judged other frames than that of plain: {words}\n" in capsys.readouterr().out
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert f"<ul><li><b>other</b>: {words}</li></ul>" in page
+    main(["compare", *(str(tmp_path / name) for name in ("plain", "same")), "--out", str(tmp_path / "two")])
+    assert "warning" not in capsys.readouterr().out
+    assert '<div class="warning">' not in (tmp_path / "two" / "index.html").read_text()
 
 
 def test_words_of_an_axis():

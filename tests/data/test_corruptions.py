@@ -12,7 +12,7 @@ from support import REPOSITORY, write_clip
 
 from outpaint_lightning.cli import main
 from outpaint_lightning.data import ClipDataModule, CorruptedDataset, WindowDataset, read_curves
-from outpaint_lightning.data.corruptions import CorruptedClip, _made
+from outpaint_lightning.data.corruptions import CorruptedClip
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.forge.material import materials
 from outpaint_lightning.forge.recipe import Recipe
@@ -210,7 +210,7 @@ def test_a_clip_is_made_once_and_one_is_held(tmp_path, dataset, monkeypatch):
     for level in curve.levels:
         list(CorruptedDataset(clean, curve, level))
     assert made == ["d", "d__1", "e", "e__1"] * 2
-    assert _made.cache_info().currsize == 1
+    assert CorruptedClip.made.cache_info().currsize == 1
 
 
 def test_forgeries_on_the_fly_are_corrupted_too(tmp_path, dataset):

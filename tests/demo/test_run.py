@@ -16,6 +16,7 @@ import torch
 from outpaint_lightning.cli import main
 from outpaint_lightning.demo.run import HELD_OUT, Scale, demo, render_clips
 from outpaint_lightning.io import VideoFile, read_dataset, read_image
+from outpaint_lightning.pictures.marks import BAND, GAP
 from outpaint_lightning.types import InputError
 
 TINY = Scale(
@@ -97,7 +98,8 @@ def test_what_is_promised_is_there_and_shows_what_it_should(done):
     assert str(out / "found/suspect/overlay.mp4") in printed
     assert str(out / "strip.png") in printed
     picture = read_image(out / "strip.png")
-    assert picture.shape == (2 * TINY.height + 4, 3 * TINY.width + 8, 3)
+    assert picture.shape == (BAND + 2 * TINY.height + GAP + BAND, 3 * TINY.width + 2 * GAP, 3)
+    picture = picture[BAND:]
     suspect = next(entry for entry in read_dataset(out / "forged") if entry.split == "test" and entry.masks)
     frame = read_image(suspect.frames / "00001.png")
     assert np.array_equal(picture[: TINY.height, : TINY.width], frame)

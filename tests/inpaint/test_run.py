@@ -8,9 +8,12 @@ import torch
 from support import REPOSITORY, texture
 
 from outpaint_lightning.cli import main
-from outpaint_lightning.inpaint import run as module
+from outpaint_lightning.inpaint import pieces as pieces_module
+from outpaint_lightning.inpaint.completion import FILLS, FillCompletion, complete_flow
+from outpaint_lightning.inpaint.pieces import pieces
 from outpaint_lightning.inpaint.propagation import Origin
-from outpaint_lightning.inpaint.run import draw_origin, inpaint
+from outpaint_lightning.inpaint.run import inpaint
+from outpaint_lightning.inpaint.writer import draw_origin
 from outpaint_lightning.io import VideoFile, VideoWriter, read_flow, read_image, write_image, write_mask
 from outpaint_lightning.types import InputError
 
@@ -116,12 +119,13 @@ def test_pieces_meet_without_a_jump(material, clean, holes, tmp_path):
 def test_memory_is_that_of_the_window(monkeypatch, clean):
     """200 frames in pieces of 8: never more than 8 are handed on."""
     lengths = []
-    real = module.propagate
-    monkeypatch.setattr(module, "propagate", lambda frames, *rest: lengths.append(len(frames)) or real(frames, *rest))
+    real = pieces_module.propagate
+    monkeypatch.setattr(
+        pieces_module, "propagate", lambda frames, *rest: lengths.append(len(frames)) or real(frames, *rest)
+    )
     source = iter([(clean[0][:32, :32], np.zeros((32, 32), bool))] * 200)
-    complete = module.FILLS["zero"]()
-    pieces = list(module._pieces(source, 200, complete, 8, module._Record()))
-    assert [number for piece in pieces for number in piece.numbers] == list(range(200))
+    found = list(pieces(source, 200, FillCompletion("zero", torch.device("cpu")), 8))
+    assert [number for piece in found for number in piece.numbers] == list(range(200))
     assert max(lengths) == 8
 
 
@@ -184,7 +188,7 @@ def test_flow_that_is_not_finite_is_filled_harmonically_and_said_so(monkeypatch,
         def forward(self, forward, backward, hidden):
             return torch.where(hidden > 0, torch.nan, forward), backward
 
-    monkeypatch.setitem(module.FILLS, "diverged", Diverged)
+    monkeypatch.setitem(FILLS, "diverged", Diverged)
     summary = inpaint(material / "clip", material / "masks", tmp_path, fill="diverged")
     assert summary["fallbacks"]["flow_not_finite"] == list(range(COUNT))
     assert any("flow was not finite in frames 0, 1" in line for line in summary["warnings"])
@@ -202,7 +206,7 @@ def test_what_is_hidden_never_reaches_the_completion(holes):
 
     still = np.zeros((HEIGHT, WIDTH, 2), np.float32)
     step = still + np.float32((20, 0)), still - np.float32((20, 0))
-    module._completed(holes, [step] * (COUNT - 1), complete)
+    complete_flow(holes, [step] * (COUNT - 1), complete)
     (hidden,) = given
     assert hidden[:, :, 28 - 8, 44 + 5].all()  # the margin
     assert hidden[2, 0, 33, 26]  # lands in the hole of frame 3

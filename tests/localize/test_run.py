@@ -12,7 +12,7 @@ from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.data import window_indices
 from outpaint_lightning.io import VideoFile, VideoWriter, open_clip, read_mask, write_manifest
-from outpaint_lightning.localize.run import Stream, _streams, windows
+from outpaint_lightning.localize.judging import Stream, streams, windows
 from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.metrics import frame_scores
 from outpaint_lightning.nets import RaftLocalizer
@@ -142,11 +142,11 @@ def test_localize_carries_the_state(tmp_path, capsys):
 
 def test_a_net_that_looks_ahead_is_not_streamed():
     """Catches a stream of windows that look forwards: they have no frame before them to carry from."""
-    assert _streams(task_of(4, -1))
-    assert not _streams(task_of(4, 1))
+    assert streams(task_of(4, -1))
+    assert not streams(task_of(4, 1))
     plain = task_of(4, -1)
     plain.net.carry = False
-    assert not _streams(plain)
+    assert not streams(plain)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from outpaint_lightning.cli import main
 from outpaint_lightning.io import read_image
 from outpaint_lightning.loggers import WandbLogger, as_options, has_key
 from outpaint_lightning.pictures import MarkedPicture
-from outpaint_lightning.pictures.marks import GAP
+from outpaint_lightning.pictures.marks import BAND, GAP
 from outpaint_lightning.types import InputError
 
 WANDB = ["--config", str(REPOSITORY / "configs" / "loggers" / "wandb.yaml")]
@@ -209,7 +209,7 @@ def test_tensorboard_has_scalars_and_pictures(dataset, tmp_path):
     assert "hp_metric" not in tags["scalars"]
     assert tags["images"] == ["media/val/masks"]
     [picture] = events.Images("media/val/masks")
-    assert (picture.width, picture.height) == (3 * WIDTH + 2 * GAP, round(128 * WIDTH / 136))
+    assert (picture.width, picture.height) == (3 * WIDTH + 2 * GAP, BAND + round(128 * WIDTH / 136) + BAND)
     assert (run / "metrics.csv").exists()
 
 
@@ -308,6 +308,6 @@ def test_masks_are_drawn_at_the_threshold_that_was_chosen():
     assert drawn.caption == "a__1"
     assert drawn.masks["found"].mean(0).tolist() == [0.0] * (WIDTH // 2) + [1.0] * (WIDTH // 2)
     assert drawn.masks["true"].all()
-    assert drawn.drawn.shape == (WIDTH // 2, 3 * WIDTH + 2 * GAP, 3)
-    assert np.array_equal(drawn.drawn[:, :WIDTH], drawn.frame)
+    assert drawn.drawn.shape == (BAND + WIDTH // 2, 3 * WIDTH + 2 * GAP, 3)
+    assert np.array_equal(drawn.drawn[BAND:, :WIDTH], drawn.frame)
     assert Counter(drawn.frame.ravel().tolist()) == {0: drawn.frame.size}

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.copies import Reflect, mirror
 from outpaint_lightning.forge.parts import Footage, Parameters
-from outpaint_lightning.motion.classical import camera_positions, dense_motion
+from outpaint_lightning.motion.chains import chain_steps, follow_chains, read_places
+from outpaint_lightning.motion.classical import camera_positions
 
 Views = Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """Other frames warped into this one (`H W 3`), and where they are made of known pixels alone (`H W`)."""
@@ -114,9 +113,9 @@ class Propagation(Fill):
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`."""
         covered = mirror(footage.frames, mask)
-        before, after = _steps(covered, mask)
+        before, after = chain_steps(covered, mask)
         ages = range(len(mask))
-        past, future = _follow(before, mask, ages), _follow(after, mask, reversed(ages))
+        past, future = follow_chains(before, mask, ages), follow_chains(after, mask, reversed(ages))
         filled, unseen = footage.frames.copy(), mask.copy()
         for now, (frame, hole) in enumerate(zip(filled, unseen, strict=True)):
             (earlier, earlier_place), (later, later_place) = past[now], future[now]
@@ -125,7 +124,7 @@ class Propagation(Fill):
             known = origin >= 0
             found = hole.copy()
             found[hole] = known
-            frame[found] = _read(covered, origin[known], place[known])
+            frame[found] = read_places(covered, origin[known], place[known])
             hole[found] = False
         return Reflect().apply(Footage(filled), unseen, params["unseen"])
 
@@ -152,64 +151,3 @@ def _median(colours: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[NDArra
     middle = np.maximum(np.stack([counts - 1, counts]) // 2, 0)
     lower, upper = np.take_along_axis(ordered, middle[..., None], axis=0).astype(np.uint16)
     return ((lower + upper + 1) // 2).astype(np.uint8), counts
-
-
-def _steps(
-    covered: NDArray[np.uint8], mask: NDArray[np.bool_]
-) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Return where the pixels of each frame's hole lie in the frame before, and in the frame after.
-
-    Returns:
-        Two lists of `N 2`, in row order, x first; NaN where no flow leads there, as over a cut.
-    """
-    positions, shots = camera_positions(covered, ~mask)
-    before, after = ([np.full((hole.sum(), 2), np.nan, np.float32) for hole in mask] for _ in range(2))
-    for now, then in itertools.pairwise(range(len(mask))):
-        holes = mask[now], mask[then]
-        if shots[now] != shots[then] or not (holes[0].any() or holes[1].any()):
-            continue
-        motion = np.linalg.inv(positions[then]) @ positions[now]
-        flows = dense_motion(covered[now], covered[then], ~mask[now], ~mask[then], motion)
-        for step, hole, (flow, leads) in zip((after[now], before[then]), holes, flows, strict=True):
-            row, column = np.nonzero(hole)
-            step[:] = np.where(leads[hole][:, None], flow[hole] + np.stack([column, row], axis=-1), np.nan)
-    return before, after
-
-
-def _follow(
-    steps: list[NDArray[np.float32]], mask: NDArray[np.bool_], order: Iterable[int]
-) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Follow steps from frame to frame until they meet a known pixel.
-
-    Args:
-        steps: For each frame where the pixels of its hole lie in the frame that precedes it in `order`.
-        mask: `T H W`.
-        order: Frames, so that each one's source comes before it.
-
-    Returns:
-        For each frame the frame from which each pixel of its hole comes (`N`; -1 for none), and its place there
-        (`N 2`, x first).
-    """
-    found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
-    origin = np.full(mask.shape[1:], -1, np.int64)  # of the frame before: the frame its pixels come from ...
-    shift = np.zeros((*mask.shape[1:], 2), np.float32)  # ... and how far from their own place
-    for now in order:
-        hole, place = mask[now], steps[now]
-        leads = ~np.isnan(place[:, 0])
-        column, row = np.rint(np.where(leads[:, None], place, 0)).astype(np.int64).T
-        found[now] = np.where(leads, origin[row, column], -1), place + shift[row, column]
-        origin, shift = np.full_like(origin, now), np.zeros_like(shift)
-        origin[hole] = found[now][0]
-        shift[hole] = found[now][1] - np.argwhere(hole)[:, ::-1]
-    return found
-
-
-def _read(frames: NDArray[np.uint8], origin: NDArray[np.int64], place: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the colours `N 3`, bilinear, at the places `N 2` (x first) of the frames `origin` (`N`)."""
-    where = np.stack([origin, place[:, 1], place[:, 0]])
-    channels = [
-        ndimage.map_coordinates(frames[..., channel], where, np.float32, order=1, mode="nearest")
-        for channel in range(frames.shape[-1])
-    ]
-    colours: NDArray[np.uint8] = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-    return colours

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from outpaint_lightning.geometry import resize_flow
+from outpaint_lightning.geometry import resize_flow, sampling_grid
 from outpaint_lightning.nets.flow.fills import Fill, HarmonicFill
 from outpaint_lightning.nets.flow.windows import Windows
 from outpaint_lightning.nets.layers.partial_conv import MaskRule, PartialConv2d, PowerRule
@@ -384,9 +384,8 @@ class _Fixed:
             neighbour: 1 for the next frame, -1 for the previous one.
             flow: `M 2 h w`, to that frame.
         """
-        height, width = stack.shape[-2:]
         x, y = self.windows.coordinates()
-        grid = torch.stack([(2 * (x + flow[:, 0]) + 1) / width - 1, (2 * (y + flow[:, 1]) + 1) / height - 1], 3)
+        grid = sampling_grid(x + flow[:, 0], y + flow[:, 1], stack.shape[-2:])
         source = stack[(self.windows.frames + neighbour).clamp(0, len(stack) - 1)]
         return F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 

@@ -1,0 +1,61 @@
+"""The masks that a user gives for a clip, as one hole for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.io import VIDEO_SUFFIXES, Clip, frame_files, open_clip, read_mask
+from outpaint_lightning.types import InputError
+
+Hole = NDArray[np.bool_]
+"""`H W`, True where a frame is to be filled."""
+
+
+def read_holes(masks: str | Path, clip: Clip, dilate: int) -> Iterator[Hole]:
+    """Return an iterator over the hole of every frame. That there is one for each frame is checked at once.
+
+    Args:
+        masks: a folder of PNGs, a video, or one PNG for all frames.
+        clip: what the masks belong to.
+        dilate: pixels by which every hole grows.
+
+    Raises:
+        InputError: the number of masks or, while they are read, the size of one is not the clip's.
+    """
+    path = Path(masks)
+    count, named = _named(path, len(clip))
+    if count != len(clip):
+        raise InputError(f"{path}: {count} masks; {len(clip)} were expected, one for each frame of {clip.path}")
+    return (grown(_checked(path, name, hole, clip), dilate) for name, hole in named)
+
+
+def _named(path: Path, frames: int) -> tuple[int, Iterable[tuple[str, Hole]]]:
+    """Return the number of masks, and the name and content of each; one PNG stands for all frames."""
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        film = open_clip(path)
+        return len(film), ((f"frame {t}", frame.max(2) > 127) for t, frame in enumerate(film))
+    files = frame_files(path)
+    if path.is_file():
+        return frames, repeat((path.name, read_mask(path, nonzero=True)), frames)
+    return len(files), ((file.name, read_mask(file, nonzero=True)) for file in files)
+
+
+def _checked(path: Path, name: str, hole: Hole, clip: Clip) -> Hole:
+    if hole.shape != (clip.height, clip.width):
+        height, width = hole.shape
+        raise InputError(f"{path}: {name} is {width}x{height}; {clip.width}x{clip.height} was expected, as {clip.path}")
+    return hole
+
+
+def grown(hole: Hole, radius: int) -> Hole:
+    """Return a hole that has grown by a disc of `radius` pixels."""
+    if not radius:
+        return hole
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(hole.astype(np.uint8), disc) > 0)

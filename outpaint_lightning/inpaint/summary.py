@@ -1,0 +1,99 @@
+"""What `inpaint` reports of a clip: numbers, warnings and a line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.inpaint.pieces import Piece
+from outpaint_lightning.inpaint.propagation import Origin
+
+INVERTED = 0.5  # masked share of every frame from which on black and white may be swapped
+
+
+@dataclass
+class Tally:
+    """What is counted while a clip is filled."""
+
+    pixels: Counter[int] = field(default_factory=Counter)
+    frames: int = 0
+    frames_with_hole: int = 0
+    smallest_hole: float = 1.0
+    whole_frames: list[int] = field(default_factory=list)
+    always: NDArray[np.bool_] | None = None
+    fallbacks: dict[str, list[int]] = field(default_factory=lambda: {"flow_not_finite": [], "copied_frames": []})
+    """Frames where what was given or computed could not be used; `copied_frames` show the nearest other frame."""
+
+    def count(self, piece: Piece) -> None:
+        """Count the frames of the next piece."""
+        for origin in piece.filled.origin:
+            self._count(origin)
+        self.fallbacks["flow_not_finite"] += piece.numbers if piece.not_finite else []
+        self.fallbacks["copied_frames"] += piece.copied
+
+    def _count(self, origin: NDArray[np.uint8]) -> None:
+        hole = origin != Origin.KNOWN
+        self.pixels.update(dict(enumerate(np.bincount(origin.ravel(), minlength=len(Origin)).tolist())))
+        self.frames_with_hole += bool(hole.any())
+        self.smallest_hole = min(self.smallest_hole, float(hole.mean()))
+        if hole.all():
+            self.whole_frames.append(self.frames)
+        self.always = hole if self.always is None else self.always & hole
+        self.frames += 1
+
+    @property
+    def hole(self) -> float:
+        """Masked share of all pixels."""
+        return round(1 - self.pixels[Origin.KNOWN] / max(1, self.pixels.total()), 6)
+
+    def summarize(self) -> dict[str, Any]:
+        """Return the counted part of `summary.json`."""
+        return {
+            "hole": self.hole,
+            "frames_with_hole": self.frames_with_hole,
+            "pixels": {kind.name.lower(): self.pixels[kind] for kind in Origin},
+            "fallbacks": self.fallbacks,
+            "warnings": self.warnings(),
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what the user should know, one line each."""
+        lines = []
+        if not self.frames_with_hole:
+            lines.append("no pixel is masked: the frames are copies of the input's")
+        if self.smallest_hole > INVERTED:
+            lines.append(
+                f"more than {INVERTED:.0%} of every frame is masked: 255 is what is filled, are the masks inverted?"
+            )
+        if self.whole_frames:
+            lines.append(f"all of {_frames(self.whole_frames)} is masked: what they show comes from other frames")
+        if self.always is not None and self.always.any():
+            share = self.always.sum() * self.frames / (self.pixels.total() - self.pixels[Origin.KNOWN])
+            lines.append(f"{share:.0%} of the hole is masked in every frame: only where something moves can it be seen")
+        if frames := self.fallbacks["flow_not_finite"]:
+            lines.append(f"flow was not finite in {_frames(frames)}: filled harmonically there")
+        if frames := self.fallbacks["copied_frames"]:
+            lines.append(f"nothing leads to {_frames(frames)}: copies of the nearest other frame")
+        return lines
+
+
+def _frames(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    return f"frame {shown}" if len(numbers) == 1 else f"frames {shown}"
+
+
+def report(summary: dict[str, Any], folder: Path) -> str:
+    """Return the line that is printed of a clip, and a line for each warning."""
+    pixels = summary["pixels"]
+    hole = sum(pixels.values()) - pixels["known"]
+    carried = (hole - pixels["inpainted"]) / hole if hole else 0
+    line = (
+        f"{summary['input']}: {summary['frames']} frames, {summary['hole']:.1%} of the pixels masked, {carried:.1%} of "
+        f"these seen in other frames, {summary['frames_per_second']:.1f} frames/s -> {folder}/inpainted.mp4"
+    )
+    return "\n".join([line, *(f"warning: {warning}" for warning in summary["warnings"])])

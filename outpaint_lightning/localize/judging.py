@@ -1,0 +1,115 @@
+"""What a localizer is shown of a clip, frame by frame, and what it answers, in bounded memory."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from outpaint_lightning.geometry import in_tiles
+from outpaint_lightning.tasks import LocalizationTask
+from outpaint_lightning.types import InputError
+
+Frame = NDArray[np.uint8]
+Judge = Callable[[Sequence[Sequence[Frame]]], Tensor]
+"""Takes a batch of windows and returns the forged probability `B H W` of each window's first frame, on the CPU."""
+
+
+def judge_of(task: LocalizationTask) -> tuple[Judge, int]:
+    """Return what judges the windows of one clip, in order, and how many frames a window has."""
+    return (Stream(task), 2) if streams(task) else (functools.partial(_judge, task), task.window["frames"])
+
+
+def windows(frames: Iterable[Frame], length: int, stride: int) -> Iterator[list[Frame]]:
+    """Yield the window that judges each frame, in order, as `data.window_indices` lays them out.
+
+    Windows look forwards in time but for the last `(length - 1) * stride` frames, which look backwards. With a negative
+    stride they look backwards but for the first `(length - 1) * -stride` frames, which look forwards. Twice that many
+    frames are held.
+
+    Raises:
+        InputError: the clip is too short for every frame to have enough on one side.
+    """
+    step = abs(stride)
+    reach = (length - 1) * step
+    held: deque[Frame] = deque(maxlen=2 * reach)
+    source = iter(frames)
+    count = 0
+    for count, frame in enumerate(source if stride > 0 else islice(source, 2 * reach), start=1):
+        held.append(frame)
+        if count > reach:
+            now = len(held) - 1 - reach
+            yield [held[now + i * step] for i in range(length)]
+    if count < 2 * reach:
+        raise InputError(f"{count} frames; windows of {length} frames at stride {stride} need at least {2 * reach}")
+    for now in range(reach, 2 * reach):
+        yield [held[now - i * step] for i in range(length)]
+    for frame in source:  # there are more only where windows look back
+        held.append(frame)
+        yield [held[-1 - i * step] for i in range(length)]
+
+
+class Stream:
+    """Judge the pairs of one clip in order, the net's state carried from pair to pair along the clip.
+
+    Frame t is judged by the pair (t, t - step), from the state that the pair (t - step, t - 2 step) left: `step` chains
+    of pairs run beside each other, one for each t modulo `step`. The first `step` frames are judged by the pair
+    (t, t + step) alone, which leaves nothing: its displacements point the other way. So the answer for a frame is that
+    of a window which reaches back to the first frame of its chain. A test judges by windows of `data.frames`.
+
+    In tiles, each row of tiles has a state of its own.
+
+    Args:
+        task: whose net has `stream`; see `nets.RaftLocalizer`.
+    """
+
+    def __init__(self, task: LocalizationTask) -> None:
+        self._task = task
+        self._step = -task.window["stride"]
+        self._chains: list[list[Any]] = [[] for _ in range(self._step)]  # of each, the state of every row of tiles
+        self._frame = 0
+
+    @torch.inference_mode()
+    def __call__(self, batch: Sequence[Sequence[Frame]]) -> Tensor:
+        """Return the forged probability `1 H W` of the next frame, on the CPU, given a batch of its pair alone."""
+        net: Any = self._task.net
+        chain = self._frame % self._step
+        before, after = iter(self._chains[chain]), []
+
+        def judge(image: Tensor) -> Tensor:
+            logits, state = net.stream(image, next(before, None))
+            after.append(state)
+            scores: Tensor = logits.float()
+            return scores
+
+        image = _images(batch, self._task.device)
+        logits = in_tiles(judge, image, self._task.tile) if self._task.tile else judge(image)
+        if self._frame >= self._step:
+            self._chains[chain] = after
+        self._frame += 1
+        return logits.softmax(1)[:, 1].cpu()
+
+
+def streams(task: LocalizationTask) -> bool:
+    """Return whether the net carries its state along a clip, which needs windows that look back."""
+    return bool(getattr(task.net, "carry", False)) and task.window["stride"] < 0
+
+
+@torch.inference_mode()
+def _judge(task: LocalizationTask, batch: Sequence[Sequence[Frame]]) -> Tensor:
+    """Return the forged probability `B H W`, on the CPU."""
+    probability: Tensor = task(_images(batch, task.device))
+    return probability.cpu()
+
+
+def _images(batch: Sequence[Sequence[Frame]], device: torch.device) -> Tensor:
+    """Return windows as `B T 3 H W` in [0, 1]."""
+    frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(device)
+    return frames.permute(0, 1, 4, 2, 3).float() / 255

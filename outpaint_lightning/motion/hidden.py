@@ -1,0 +1,37 @@
+"""Which vectors of optical flow a hole in the frames hides."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from outpaint_lightning.geometry import warp
+
+Protocol = Literal["source", "strict"]
+PROTOCOLS: tuple[Protocol, ...] = ("source", "strict")
+
+
+def hidden_vectors(mask: Tensor, forward: Tensor, backward: Tensor, protocol: Protocol) -> Tensor:
+    """Return which vectors a hole hides.
+
+    `source` hides those that begin in the hole of their frame, as most papers do. `strict` hides also those that end in
+    the hole of the other frame, by half a pixel or more: in a clip that is really corrupted nothing shows them. Holes
+    before and after the window are not known and hide nothing.
+
+    Args:
+        mask: `T 1 H W`, 1 in the hole.
+        forward: `T 2 H W`, frame t to t + 1, in pixels.
+        backward: `T 2 H W`, frame t to t - 1.
+        protocol: `source` or `strict`.
+
+    Returns:
+        bool `T 2 H W`; channel 0 is of `forward`, 1 of `backward`.
+    """
+    hole = mask > 0.5
+    hidden = hole.expand(-1, 2, -1, -1).clone()
+    if protocol == "strict":
+        value = hole.to(forward.dtype)
+        hidden[:-1, :1] |= warp(value[1:], forward[:-1]) >= 0.5
+        hidden[1:, 1:] |= warp(value[:-1], backward[1:]) >= 0.5
+    return hidden
