@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
@@ -72,6 +73,15 @@ class Batch(TypedDict, total=False):
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string when none is near."""
-    near: list[Any] = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string when none is near.
+
+    One that differs in capitals or a file's suffix alone is nearest: of `a0` and `a2.mp4`, the latter to `a2`.
+    """
+    choices = list(choices)
+    alike = [choice for choice in choices if _bare(choice) == _bare(name)]
+    near: list[Any] = alike or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _bare(name: str) -> str:
+    return PurePath(name).stem.casefold()

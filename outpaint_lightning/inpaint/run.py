@@ -25,11 +25,11 @@ from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.data.holes import hidden_vectors
 from outpaint_lightning.inpaint.propagation import Origin, Propagated, propagate
 from outpaint_lightning.io import (
-    VIDEO_SUFFIXES,
     Clip,
     VideoWriter,
-    frame_files,
+    has_name_of_video,
     open_clip,
+    paired_masks,
     read_mask,
     require_free,
     until_broken,
@@ -270,20 +270,20 @@ def _holes(masks: str | Path, clip: Clip, dilate: int) -> Iterator[NDArray[np.bo
     """Return an iterator over the hole `H W` of every frame. That there is one for each is known at once.
 
     Raises:
-        InputError: their number or, while they are read, the size of one is not the clip's.
+        InputError: a frame has none, there are too many or, while they are read, the size of one is not the clip's.
     """
     path = Path(masks)
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+    named: Iterator[tuple[str, NDArray[np.bool_]]]
+    if path.is_file() and has_name_of_video(path):
         film = open_clip(path)
-        count, named = len(film), ((f"frame {t}", frame.max(2) > 127) for t, frame in enumerate(film))
+        if len(film) != len(clip):
+            raise InputError(f"{path}: {len(film)} masks; {len(clip)} were expected, one for each frame of {clip.path}")
+        named = ((f"frame {t}", frame.max(2) > 127) for t, frame in enumerate(film))
+    elif path.is_dir():
+        named = ((file.name, read_mask(file, nonzero=True)) for file in paired_masks(path, clip.names, clip.path))
     else:
-        files = frame_files(path)
-        count, named = len(files), ((file.name, read_mask(file, nonzero=True)) for file in files)
-        if path.is_file():
-            one = next(named)
-            count, named = len(clip), (one for _ in range(len(clip)))
-    if count != len(clip):
-        raise InputError(f"{path}: {count} masks; {len(clip)} were expected, one for each frame of {clip.path}")
+        one = path.name, read_mask(path, nonzero=True)
+        named = (one for _ in range(len(clip)))
 
     def checked() -> Iterator[NDArray[np.bool_]]:
         for name, hole in named:

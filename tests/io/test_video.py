@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from outpaint_lightning.io import VideoFile, VideoWriter, open_clip, video
+from outpaint_lightning.io import VideoFile, VideoWriter, decoding, open_clip
 from outpaint_lightning.types import InputError
 
 REAL_VIDEOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "videos"
@@ -99,14 +99,13 @@ OPEN_PYRAMID = "open-gop=1:b-pyramid=normal:bframes=7:b-adapt=0:keyint=20:min-ke
 def decoded(monkeypatch):
     """Count every frame that any decoder gives."""
     given = []
-    frames = video._frames
+    take = decoding._Run._take
 
-    def counting(*args):
-        for frame in frames(*args):
-            given.append(frame.pts)
-            yield frame
+    def counting(run, frame):
+        given.append(frame.pts)
+        take(run, frame)
 
-    monkeypatch.setattr(video, "_frames", counting)
+    monkeypatch.setattr(decoding._Run, "_take", counting)
     return given
 
 
@@ -220,7 +219,8 @@ def test_frames_asked_for_backwards_are_decoded_once(clip_of, decoded):
 def test_a_seek_that_overshoots_is_made_good(clip_of):
     """Catches the frames of a later keyframe given for those asked for; demuxers without index may land anywhere."""
     clip = VideoFile(clip_of("a.mp4", 60, gop=10))
-    clip._keys = [key._replace(dts=key.dts + 25 * 512) for key in clip._keys]  # lands 25 frames late
+    late = [packet._replace(dts=packet.dts + 25 * 512) for packet in clip._index.packets]  # lands 25 frames late
+    clip._index.packets[:] = late
     assert number_of(clip.read([33])[0]) == 33
 
 
