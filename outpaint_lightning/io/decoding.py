@@ -28,6 +28,7 @@ Numbered = tuple[int, av.VideoFrame]
 PATIENCE = 34
 """Packets after which a frame that has not come out is lost: decoders hold back 16, each perhaps of two fields."""
 
+_STRICT = {"err_detect": "explode"}
 _SLIGHT = 1 / 50  # of a frame; see `_is_slight`
 _INTER = (PictureType.P, PictureType.B, PictureType.S)
 
@@ -40,16 +41,19 @@ class DisorderError(Exception):
     """The decoder gives the frames in another order than the index has them."""
 
 
-def decode(path: Path, index: FrameIndex, start: int, threads: int = 1) -> Iterator[Numbered]:
+class _TroubleError(Exception):
+    """Something is damaged, somewhere near."""
+
+
+def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
     """Decode from the last place before a frame where that is possible; yield whole frames with their numbers.
 
     Numbers rise; those of frames that are not whole are left out. It ends where other frames refer to such a one.
 
     Args:
         path: the file.
-        index: of the file; with one thread it learns which packets are damaged.
+        index: of the file; it learns which packets are damaged.
         start: number of the first frame wanted.
-        threads: of the decoder; 0 takes every core.
 
     Raises:
         NoStartError: decoding cannot start there.
@@ -57,9 +61,9 @@ def decode(path: Path, index: FrameIndex, start: int, threads: int = 1) -> Itera
     """
     with open_stream(path) as (container, stream):
         context = stream.codec_context
-        context.thread_count, context.thread_type = threads, "AUTO"
+        context.thread_count = 1
         key = index.key(start)
-        run = _Run(path, index, key, start, learns=threads == 1)
+        run = _Run(path, index, key, start, learns=True)
         for at, packet in _packets_from(key, path, index, container, stream):
             if index.spare[at] and 0 <= index.number[at] < run.begin:
                 continue
@@ -69,6 +73,26 @@ def decode(path: Path, index: FrameIndex, start: int, threads: int = 1) -> Itera
                 break
         run.finish(context)
         yield from (found for found in run.rest() if found[0] >= start)
+
+
+def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
+    """Decode from the start on all cores; yield frames with their numbers, none left out, and end at the first trouble.
+
+    Several threads may forget to mark a damaged frame. They do stop at it when told to, before they give it: so what
+    comes before is whole, and from there on `decode` tells what is damaged.
+
+    Raises:
+        DisorderError: the index is wrong.
+    """
+    with open_stream(path) as (container, stream), suppress(_TroubleError):
+        context = stream.codec_context
+        context.thread_count, context.thread_type, context.options = 0, "AUTO", context.options | _STRICT
+        run = _Run(path, index, index.first, 0, learns=False)
+        for at, packet in _packets_from(index.first, path, index, container, stream):
+            run.decode(context, at, packet)
+            yield from run.ready()
+        run.finish(context)
+        yield from run.rest()
 
 
 class _Run:
@@ -111,6 +135,8 @@ class _Run:
                 self._take(frame)
         for at in list(self._awaited):
             self._refuse(at)
+        if self.is_broken:
+            self._index.break_at(self._end)
 
     def ready(self) -> Iterator[Numbered]:
         """Yield the next frames, as far as it is certain that they are whole."""
@@ -119,10 +145,14 @@ class _Run:
             at = order[self._next]
             if at < self._key:
                 raise NoStartError if self._index.is_watched else DisorderError
-            if at not in self._lost:
-                if self._next not in self._held or next(iter(self._awaited), at) < at:
-                    break
+            if next(iter(self._awaited), at) < at:
+                break
+            if at in self._lost:
+                self._index.break_at(at)
+            elif self._next in self._held:
                 yield self._next, self._held.pop(self._next)
+            else:
+                break
             self._next += 1
         if len(self._held) > 2 * PATIENCE and not self._awaited:
             self._disagree()
@@ -157,12 +187,12 @@ class _Run:
             raise NoStartError
 
     def _refuse(self, at: int) -> None:
+        if not self._learns:
+            raise _TroubleError
         if not self._has_begun:
             raise NoStartError
         self._awaited.pop(at, None)
-        if self._learns:
-            self._index.break_at(at)
-        if self._learns and self._index.spare[at]:
+        if self._index.spare[at]:
             self._lost.add(at)
         else:
             self._end = min(self._end, at)

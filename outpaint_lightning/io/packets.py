@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +57,8 @@ class FrameIndex:
     """All that can be decoded: what follows a cut is left out."""
     order: list[int]
     """The packet of each frame."""
+    first: int
+    """The packet from which the whole file is decoded."""
     missing: int
     """Frames at the end which the container counts and the file has lost."""
     is_seekable: bool
@@ -68,8 +70,6 @@ class FrameIndex:
     """Packets from which on, until decoding can start anew, no frame is whole; rising."""
     slight: dict[int, bool] = field(default_factory=dict)
     """Of keyframes that the decoder calls damaged, whether hardly anything is."""
-    first: int = field(init=False)
-    """The packet from which the whole file is decoded."""
     number: list[int] = field(init=False)
     """The frame of each packet, -1 for those that are none."""
     spare: list[bool] = field(init=False)
@@ -80,7 +80,6 @@ class FrameIndex:
     """Packets whose frame alone is not whole."""
 
     def __post_init__(self) -> None:
-        self.first = _first_key(self.packets)
         self.number = [-1] * len(self.packets)
         for number, packet in enumerate(self.order):
             self.number[packet] = number
@@ -193,9 +192,9 @@ def index_frames(path: Path, container: InputContainer, stream: VideoStream) -> 
     """Learn from the packets which frames there are.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or they are encrypted.
     """
-    packets = _survey(container, stream)
+    packets = _survey(path, container, stream)
     if not packets:
         raise InputError(f"{path}: holds no video frames; a video file was expected")
     claimed = stream.frames if stream.frames <= path.stat().st_size else 0  # each takes a byte, of a list or of its own
@@ -208,25 +207,26 @@ def index_frames(path: Path, container: InputContainer, stream: VideoStream) -> 
         pts = packets[at].pts
         return (runs[at], at if pts is None else pts, at)
 
-    # What precedes the first keyframe, in a recording that began amid a broadcast, cannot be decoded.
-    order = sorted((at for at in range(_first_key(packets), len(packets)) if packets[at].is_shown), key=shown)
+    # What precedes the first keyframe of a recording that began amid a broadcast is not counted. An MP4 begins with
+    # one: if its first packet does not look so, it is damaged.
+    is_recording = not container.format.name.startswith("mov")
+    first = next((at for at, packet in enumerate(packets) if packet.is_key and is_recording), 0)
+    order = sorted((at for at in range(first, len(packets)) if packets[at].is_shown), key=shown)
     order = [at for at in order if (packets[at].pts or 0) < end]
     # A seek in an MPEG program stream lands amid a frame and gives the next ones the times of others.
     is_seekable = container.format.name != "mpeg" and runs[-1] == 0
     is_doubtful = _is_doubtful(packets, runs, container, stream)
     return FrameIndex(
-        packets, order, missing, is_seekable, is_doubtful, broken=list(_gaps(packets)) if is_stream else []
+        packets, order, first, missing, is_seekable, is_doubtful, broken=list(_gaps(packets)) if is_stream else []
     )
 
 
-def _first_key(packets: Sequence[Packet]) -> int:
-    return next((at for at, packet in enumerate(packets) if packet.is_key), 0)
-
-
-def _survey(container: InputContainer, stream: VideoStream) -> list[Packet]:
+def _survey(path: Path, container: InputContainer, stream: VideoStream) -> list[Packet]:
     use_of = use_reader(stream.codec_context.name, stream.codec_context.extradata)
-    packets = []
+    packets: list[Packet] = []
     for packet in packets_of(container, stream):
+        if not packets and packet.has_sidedata("encryption_info"):
+            raise InputError(f"{path}: is encrypted; a video that plays without a key was expected")
         use = use_of(bytes(packet)) if use_of else REFERENCE
         packets.append(
             Packet(
@@ -274,10 +274,15 @@ def _is_cut_off(packets: list[Packet], claimed: int, duration: int) -> bool:
 
 
 def _runs(packets: Sequence[Packet]) -> list[int]:
-    """Return for each packet how often the clock has restarted before it."""
-    times = [packet.dts for packet in packets]
-    falls = (a is not None and b is not None and b < a for a, b in pairwise(times))
-    return list(accumulate(falls, initial=0))
+    """Return for each packet how often the clock has restarted before it: a keyframe is shown after all before it."""
+    runs, run, latest = [], 0, float("-inf")
+    for packet in packets:
+        if packet.pts is not None:
+            if packet.is_key and packet.pts < latest:
+                run, latest = run + 1, float("-inf")
+            latest = max(latest, packet.pts)
+        runs.append(run)
+    return runs
 
 
 def _is_doubtful(packets: list[Packet], runs: list[int], container: InputContainer, stream: VideoStream) -> bool:

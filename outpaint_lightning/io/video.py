@@ -10,6 +10,7 @@ import functools
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,15 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.io.clips import Clip
 from outpaint_lightning.io.containers import open_stream
-from outpaint_lightning.io.decoding import PATIENCE, DisorderError, NoStartError, Numbered, decode, watch
+from outpaint_lightning.io.decoding import (
+    PATIENCE,
+    DisorderError,
+    NoStartError,
+    Numbered,
+    decode,
+    decode_hastily,
+    watch,
+)
 from outpaint_lightning.io.files import StrPath
 from outpaint_lightning.io.packets import clock_of, index_frames
 from outpaint_lightning.types import InputError
@@ -92,26 +101,25 @@ class VideoFile(Clip):
         return frames
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield every frame in order; see `Clip`. Decodes on all cores."""
+        """Yield every frame in order; see `Clip`. Decodes on all cores, as far as nothing is damaged."""
         expected = 0
-        for index, frame in self._decode(0, threads=0):
-            if index != expected:
-                break
-            yield self._rgb(index, frame)
-            expected += 1
-        for index in range(expected, len(self)):  # with one thread, which tells what is damaged
+        with suppress(DisorderError):
+            for index, frame in decode_hastily(self.path, self._index):
+                yield self._rgb(index, frame)
+                expected = index + 1
+        for index in range(expected, len(self)):
             yield self._frame(index)
 
     def _frame(self, index: int) -> NDArray[np.uint8]:
         """Return a frame, `H W 3` uint8 RGB, not to be written to."""
         return _decoder(self, os.getpid(), threading.get_ident()).frame(index)
 
-    def _decode(self, start: int, threads: int = 1) -> Iterator[Numbered]:
+    def _decode(self, start: int) -> Iterator[Numbered]:
         """Yield whole frames from `start` on with their numbers; see `decoding.decode`."""
         while start < len(self._index.order):
             index = self._index
             try:
-                for number, frame in decode(self.path, index, start, threads):
+                for number, frame in decode(self.path, index, start):
                     yield number, frame
                     start = number + 1
                 return

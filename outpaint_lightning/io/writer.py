@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from outpaint_lightning.io.files import StrPath, atomic
 from outpaint_lightning.types import InputError
 
-_LONGEST = 2**20  # seconds that a frame is shown, twelve days; longer ones overflow FFmpeg's units of time
+_LONGEST = 2**16  # seconds that a frame is shown, 18 hours; MP4 counts 16384ths of them in 31 bits
+_FASTEST = 2**20  # frames a second
 _BT601, _LIMITED = 6, 1  # H.273's numbers of what swscale makes of RGB; untagged, players take large frames for BT.709
 
 
@@ -118,5 +119,5 @@ def _rate(fps: float) -> Fraction:
     if not 0 < fps < math.inf:
         raise ValueError(f"{fps} frames a second; a positive number was expected")
     if fps >= 1:
-        return Fraction(fps).limit_denominator(1001)
+        return Fraction(min(fps, _FASTEST)).limit_denominator(1001)
     return 1 / Fraction(min(1 / fps, _LONGEST)).limit_denominator(1001)
