@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from outpaint_lightning.io.containers import open_stream, packets_of
-from outpaint_lightning.io.packets import TINY, FrameIndex, packet_place
+from outpaint_lightning.io.packets import TINY, FrameIndex, mark_of
 
 Numbered = tuple[int, av.VideoFrame]
 
@@ -68,9 +68,9 @@ def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
             if index.spare[at] and 0 <= index.number[at] < run.begin:
                 continue
             run.decode(context, at, packet)
-            yield from (found for found in run.ready() if found[0] >= start)
             if run.is_broken:
                 break
+            yield from (found for found in run.ready() if found[0] >= start)
         run.finish(context)
         yield from (found for found in run.rest() if found[0] >= start)
 
@@ -255,7 +255,7 @@ def _is_no_frame(codec: str, index: FrameIndex, at: int, given: dict[int, bool])
     """Whether a packet that did not come out is no damaged frame, but a second field or the word 'nothing new'."""
     if codec == "h264":
         return given.get(at - 1, False)
-    return codec == "mpeg4" and index.packets[at].place[1] < TINY
+    return codec == "mpeg4" and index.packets[at].mark.size < TINY
 
 
 def _packets_from(
@@ -270,7 +270,7 @@ def _packets_from(
         for packet in _sought(key, index, container, stream):
             if at == end:
                 return
-            if _place(packet) != index.packets[at].place:
+            if mark_of(packet) != index.packets[at].mark:
                 index.is_seekable = False
                 break
             yield at, _numbered(packet, at)
@@ -301,15 +301,11 @@ def _sought(key: int, index: FrameIndex, container: InputContainer, stream: Vide
         return
     packets = packets_of(container, stream)
     for packet in packets:
-        if _place(packet) == wanted.place:
+        if mark_of(packet) == wanted.mark:
             yield packet
             yield from packets
         elif packet.is_keyframe and None not in (packet.pts, wanted.pts) and packet.pts > wanted.pts:
             return
-
-
-def _place(packet: av.Packet) -> tuple[int | None, int]:
-    return packet_place(packet.pts, packet.pos, packet.size)
 
 
 def _numbered(packet: av.Packet, number: int) -> av.Packet:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import av
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -27,23 +28,30 @@ TINY = 12
 """Bytes of an MPEG-4 packet that may say 'nothing here'; the smallest picture has more."""
 
 
+class Mark(NamedTuple):
+    """What a packet is recognised by after a seek; each alone may be shared, as packets of ASF share a place."""
+
+    pts: int | None
+    place: int | None
+    size: int
+
+
+def mark_of(packet: av.Packet) -> Mark:
+    """Return what a packet is recognised by."""
+    return Mark(packet.pts, packet.pos, packet.size)
+
+
 class Packet(NamedTuple):
-    """What is kept of a packet: times in the stream's units, place and size in the file, flags."""
+    """What is kept of a packet: times in the stream's units, and flags."""
 
     pts: int | None
     dts: int | None
-    place: tuple[int | None, int]
-    """Where it lies in the file (its time where the container does not tell) and how many bytes it has."""
+    mark: Mark
     is_key: bool
     is_whole: bool
     is_shown: bool
     """False where an edit list has it decoded only for the sake of others, and of pictures that are never shown."""
     use: Use
-
-
-def packet_place(pts: int | None, pos: int | None, size: int) -> tuple[int | None, int]:
-    """Return what a packet is recognised by; see `Packet.place`."""
-    return (pts if pos is None or pos < 0 else pos), size
 
 
 @dataclass
@@ -232,7 +240,7 @@ def _survey(path: Path, container: InputContainer, stream: VideoStream) -> list[
             Packet(
                 pts=packet.pts,
                 dts=packet.pts if packet.dts is None else packet.dts,
-                place=packet_place(packet.pts, packet.pos, packet.size),
+                mark=mark_of(packet),
                 is_key=packet.is_keyframe,
                 is_whole=not packet.is_corrupt,
                 is_shown=not (packet.is_discard or use.is_hidden),
@@ -295,7 +303,7 @@ def _is_doubtful(packets: list[Packet], runs: list[int], container: InputContain
     shared = len(set(times)) < len(times)
     # AVI stores no times of presentation: with B-frames, FFmpeg's are guesses.
     guessed = container.format.name == "avi" and reorders
-    empty = stream.codec_context.name == "mpeg4" and any(packet.place[1] < TINY for packet in packets)
+    empty = stream.codec_context.name == "mpeg4" and any(packet.mark.size < TINY for packet in packets)
     return (shared and shuffled) or guessed or empty
 
 

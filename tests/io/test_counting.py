@@ -271,7 +271,7 @@ def test_a_seek_that_gives_other_packets_is_not_believed(tmp_path):
     clip = VideoFile(path)
     index = clip._index
     for at in range(34, 60):  # as if the demuxer told other sizes after a seek
-        index.packets[at] = index.packets[at]._replace(place=(index.packets[at].place[0], 1))
+        index.packets[at] = index.packets[at]._replace(mark=index.packets[at].mark._replace(size=1))
     assert number_of(clip.read([39])[0]) == 39
     assert not index.is_seekable
     assert number_of(clip.read([52])[0]) == 52

@@ -88,6 +88,8 @@ def decoded(monkeypatch):
         ("motion.avi", {"codec": "mjpeg"}),
         ("matroska.mkv", {}),  # decoding times differ after a seek
         ("flash.flv", {}),
+        ("windows.wmv", {"codec": "wmv2", "b_frames": 0, "gop": 10}),  # many packets lie at one place of the file
+        ("camera.mxf", {"codec": "mpeg2video", "b_frames": 2}),
     ],
 )
 def test_every_frame_alone_is_the_frame_of_that_number(clip_of, name, coding):
