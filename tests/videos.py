@@ -31,9 +31,9 @@ def number_of(frame):
     return sum(1 << bit for bit, is_set in enumerate(blocks) if is_set)
 
 
-def encode(path, frames, *, codec="libx264", gop=12, b_frames=None, times_ms=None, options=None, muxer=None):
+def encode(path, frames, *, codec="libx264", gop=12, b_frames=None, times_ms=None, options=None, muxer=None, form=None):
     """Write `frames` with PyAV itself, at 25 frames a second or at the given milliseconds."""
-    with av.open(str(path), "w", options=muxer or {}) as container:
+    with av.open(str(path), "w", format=form, options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
