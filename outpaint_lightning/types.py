@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 if TYPE_CHECKING:
@@ -153,8 +154,13 @@ def datamodule(trainer: Any, needs: type[Any]) -> Any:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that is spelled most like `name`, or None when none is near."""
-    near: list[Any] = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    """Return the choice that is spelled most like `name`, or None when none is near.
+
+    One that differs in capitals or a file's suffix alone is nearest: of `a0` and `a2.mp4`, the latter to `a2`.
+    """
+    choices = list(choices)
+    alike = [choice for choice in choices if _bare(choice) == _bare(name)]
+    near: list[Any] = alike or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return near[0] if near else None
 
 
@@ -162,3 +168,7 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string when none is near."""
     near = nearest(name, choices)
     return f"; did you mean {near!r}?" if near else ""
+
+
+def _bare(name: str) -> str:
+    return PurePath(name).stem.casefold()

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
 from outpaint_lightning.audit.findings import listed
-from outpaint_lightning.io.video import open_stream
+from outpaint_lightning.io.containers import open_stream
+from outpaint_lightning.io.images import opened_image
 from outpaint_lightning.types import InputError
 
 FORMAT, SIZE, FRAMES = "file format", "frame size", "number of frames"
@@ -42,22 +42,19 @@ def image_attributes(path: Path) -> dict[str, str]:
     Raises:
         InputError: the file is missing or is no image.
     """
-    try:
-        with Image.open(path) as image:
-            found = {
-                FORMAT: f"{path.suffix.lower()} {image.format}",
-                SIZE: f"{image.width}x{image.height}",
-                PIXELS: image.mode,
-            }
-            if image.format == "PNG":
-                with path.open("rb") as file:
-                    found[PIXELS] += f" {file.read(25)[24]}-bit"  # Pillow's mode hides the 16 bits of colour
-            if tables := getattr(image, "quantization", None):
-                found[TABLES] = _quality(tables)
-                found[PIXELS] += _SAMPLINGS.get(get_sampling(image), "")
-            return found
-    except Exception as error:  # every Pillow plugin raises its own kind
-        raise InputError(f"{path}: does not decode; an image was expected") from error
+    with opened_image(path) as image:
+        found = {
+            FORMAT: f"{path.suffix.lower()} {image.format}",
+            SIZE: f"{image.width}x{image.height}",
+            PIXELS: image.mode,
+        }
+        if image.format == "PNG":
+            with path.open("rb") as file:
+                found[PIXELS] += f" {file.read(25)[24]}-bit"  # Pillow's mode hides the 16 bits of colour
+        if tables := getattr(image, "quantization", None):
+            found[TABLES] = _quality(tables)
+            found[PIXELS] += _SAMPLINGS.get(get_sampling(image), "")
+        return found
 
 
 def video_attributes(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from outpaint_lightning.audit.attributes import FRAMES, frames_attributes, video_attributes
 from outpaint_lightning.audit.findings import Finding, of_error
 from outpaint_lightning.audit.fingerprints import HASHED_FRAMES, file_hash, picture_hash
-from outpaint_lightning.io import VIDEO_SUFFIXES, ClipEntry, frame_files, open_clip, read_image, read_mask
+from outpaint_lightning.io import ClipEntry, frame_files, has_name_of_video, open_clip, read_image, read_mask
 from outpaint_lightning.types import InputError
 
 GRID = 64
@@ -53,7 +53,7 @@ def scan(entry: ClipEntry, *, quick: bool = False) -> ClipFacts:
         quick: read headers, and the bytes of one frame, only.
     """
     try:
-        if entry.frames.suffix.lower() in VIDEO_SUFFIXES and entry.frames.is_file():
+        if has_name_of_video(entry.frames) and entry.frames.is_file():
             return _scan_video(entry, quick)
         return _scan_images(entry, quick)
     except InputError as error:

@@ -7,6 +7,7 @@ tells what the columns mean.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.data.windows import WindowDataset
-from outpaint_lightning.io import IMAGE_SUFFIXES, ClipEntry, image_size
-from outpaint_lightning.io.clips import is_image
+from outpaint_lightning.io import IMAGE_SUFFIXES, ClipEntry, composed, image_size, is_image, on_disk, read_text
 from outpaint_lightning.io.files import StrPath
 from outpaint_lightning.io.layouts import path_name
 from outpaint_lightning.io.manifest import COLUMNS, SPLITS
@@ -73,24 +73,20 @@ def read_boxes(path: StrPath) -> tuple[list[ClipEntry], dict[str, Box]]:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the number of the line on which a row ends, and its cells, stripped of surrounding blanks."""
+    reader = csv.reader(io.StringIO(read_text(path, "a CSV file"), newline=""))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = [cell.strip() for cell in next(reader, [])]
-            _check_header(path, header)
-            for cells in reader:
-                if not any(cells):
-                    continue
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{path}: line {reader.line_num}: {len(cells)} cells; {len(header)} were expected, as in the "
-                        "header"
-                    )
-                yield reader.line_num, {key: cell.strip() for key, cell in zip(header, cells, strict=True)}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); a CSV file was expected") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is not a CSV file in UTF-8") from error
+        header = [cell.strip() for cell in next(reader, [])]
+        _check_header(path, header)
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{path}: line {reader.line_num}: {len(cells)} cells; {len(header)} were expected, as in the header"
+                )
+            yield reader.line_num, {key: composed(cell.strip()) for key, cell in zip(header, cells, strict=True)}
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a CSV file in UTF-8 ({error})") from error
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
@@ -110,8 +106,8 @@ def _photo(folder: Path, row: Mapping[str, str]) -> tuple[ClipEntry, Box | None]
     """Return a row's photo and its box, None for an authentic one."""
     if not row["path"]:
         raise InputError("path is empty; an image file was expected")
-    photo = Path(os.path.normpath(folder / row["path"]))
-    if photo.exists() and not is_image(photo):
+    photo = on_disk(Path(os.path.normpath(folder / row["path"])))
+    if os.path.isfile(photo) and not is_image(photo):
         raise InputError(f"{photo}: not an image; one of {' '.join(IMAGE_SUFFIXES)} was expected")
     height, width = image_size(photo)
     split = row.get("split", "")

@@ -17,7 +17,7 @@ from outpaint_lightning.data.regions import resize_images
 from outpaint_lightning.data.synthetic import render, sample_flow_scene, scene_flow
 from outpaint_lightning.data.windows import window_meta
 from outpaint_lightning.geometry import resize_flow, stays_inside, warp
-from outpaint_lightning.io import FLOW_SUFFIXES, ClipEntry, natural_key, open_clip, read_flow, read_table
+from outpaint_lightning.io import FLOW_SUFFIXES, ClipEntry, composed, natural_key, open_clip, read_flow, read_table
 from outpaint_lightning.motion.consistency import agrees
 from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
 
@@ -308,16 +308,17 @@ def flow_clips(root: Path) -> list[ClipEntry]:
     for folder in sorted(root.iterdir(), key=lambda path: natural_key(path.name)):
         if not any((folder / direction).is_dir() for direction in DIRECTIONS):
             continue
-        if rows is not None and folder.name not in rows:
-            raise InputError(f"{manifest}: no row for the clip {folder.name!r}; one for every clip was expected")
-        row = {} if rows is None else rows[folder.name]
+        name = composed(folder.name)
+        if rows is not None and name not in rows:
+            raise InputError(f"{manifest}: no row for the clip {name!r}; one for every clip was expected")
+        row = {} if rows is None else rows[name]
         entries.append(
             ClipEntry(
-                clip=folder.name,
+                clip=name,
                 split=row.get("split", ""),
                 scene=row.get("scene", "") or "unknown",
                 camera=row.get("camera", "") or "unknown",
-                source=row.get("source", "") or folder.name,
+                source=row.get("source", "") or name,
                 forger="",
                 frames=folder,
                 masks=None,
@@ -334,5 +335,5 @@ def flow_files(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
         suffix = next((suffix for suffix in FLOW_SUFFIXES if path.name.lower().endswith(suffix)), None)
         if suffix is not None and path.name[0] != ".":
-            found[path.name[: -len(suffix)]] = path
+            found[composed(path.name[: -len(suffix)])] = path
     return found

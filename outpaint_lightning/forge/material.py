@@ -16,7 +16,18 @@ from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.forge.forger import SMALLEST, Forger, Record, replay
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.recipe import rng_of
-from outpaint_lightning.io import IMAGE_SUFFIXES, Clip, ClipEntry, frame_files, image_size, open_clip, read_mask
+from outpaint_lightning.io import (
+    Clip,
+    ClipEntry,
+    frame_files,
+    frame_numbers,
+    has_name_of_video,
+    image_size,
+    is_image,
+    open_clip,
+    paired_masks,
+    read_mask,
+)
 from outpaint_lightning.types import InputError
 
 DONORS = 16  # clips that may be spliced into one
@@ -47,7 +58,7 @@ class Material:
     @property
     def is_photo(self) -> bool:
         """Whether it is a single image file."""
-        return self.entry.frames.suffix.lower() in IMAGE_SUFFIXES and not self.entry.frames.is_dir()
+        return is_image(self.entry.frames)
 
     def span(self, clip: Clip) -> range:
         """Return the frames that are used."""
@@ -65,7 +76,7 @@ class Material:
                 f"{clip.path}: frames of {clip.width}x{clip.height}; expected {SMALLEST}x{SMALLEST} or more"
             )
         if self.objects:
-            files = frame_files(self.objects)
+            files = self._object_files()
             if len(files) != len(clip):
                 raise InputError(f"{self.objects}: {len(files)} masks for {len(clip)} frames of {clip.path}")
             _require_size(files[0], image_size(files[0]), (clip.height, clip.width))
@@ -153,7 +164,7 @@ class Material:
         if record["objects"]:
             if self.objects is None:
                 raise InputError(f"{self.entry.clip}: object masks are needed; expected a folder of them")
-            files = frame_files(self.objects)
+            files = self._object_files()
             objects = np.stack([_object(files[index], frames.shape[1:3]) for index in span])
         if name := record.get("donor"):
             path = dict(self.donors).get(name)
@@ -163,9 +174,18 @@ class Material:
             donor = clip.read(range(min(len(clip), DONOR_FRAMES, self.limit or DONOR_FRAMES)))
         return Footage(frames, objects, donor)
 
+    def _object_files(self) -> list[Path]:
+        """Return the object mask of each frame, by the frames' names; of a video by their numbers."""
+        if self.objects is None:
+            return []
+        frames, files = self.entry.frames, frame_files(self.objects)
+        is_video = has_name_of_video(frames) and frames.is_file()
+        names = frame_numbers(len(files)) if is_video else [file.stem for file in frame_files(frames)]
+        return paired_masks(self.objects, names, frames) if len(names) == len(files) else files
+
     def shows_objects(self, span: range) -> bool:
         """Whether an object mask of one of these frames marks anything."""
-        files = frame_files(self.objects) if self.objects else []
+        files = self._object_files()
         return any(read_mask(files[index], nonzero=True).any() for index in span if index < len(files))
 
 

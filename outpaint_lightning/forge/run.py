@@ -33,8 +33,9 @@ from outpaint_lightning.forge.material import Material, materials
 from outpaint_lightning.forge.output import STAGE, prepare, require_apart
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sheet import write_contact_sheet
-from outpaint_lightning.forge.sources import clean_clips
+from outpaint_lightning.forge.sources import clean_clips, left_out
 from outpaint_lightning.io import open_clip, write_json, write_manifest
+from outpaint_lightning.io.kinds import UNREAD
 from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.processes.pool import each_clip
 from outpaint_lightning.types import InputError
@@ -84,6 +85,8 @@ def forge(
         raise InputError(f"--max-frames {max_frames}: expected 1 or more")
     require_apart(out, [Path(path) for path in (source_dir, manifest, objects) if path is not None])
     entries = clean_clips(source_dir, None if manifest is None else Path(manifest), recipe.seed)
+    if others := left_out(source_dir):
+        print(f"forge: left out, {UNREAD}: {', '.join(path.name for path in others)}", file=sys.stderr)
     material = materials(entries, None if objects is None else Path(objects), max_frames)
     jobs = [_Job.of(each, out, recipe) for each in material]
     cut = sum(job.check() > (max_frames or sys.maxsize) for job in jobs)

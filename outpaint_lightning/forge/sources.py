@@ -8,13 +8,16 @@ from pathlib import Path
 
 from outpaint_lightning.forge.recipe import rng_of
 from outpaint_lightning.io import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
     ClipEntry,
+    composed,
+    has_name_of_image,
+    has_name_of_video,
     natural_key,
     read_table,
+    unread,
     vision_name,
 )
+from outpaint_lightning.io.kinds import UNREAD
 from outpaint_lightning.io.manifest import COLUMNS, SPLITS
 from outpaint_lightning.types import InputError, did_you_mean
 
@@ -35,9 +38,15 @@ def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntr
         raise InputError(f"{folder}: expected a folder of clips (folders of frames, video files or photos)")
     paths = sorted((path for path in folder.iterdir() if _is_clip(path)), key=natural_key)
     if not paths:
-        raise InputError(f"{folder}: no clips found; expected folders of frames, video files or photos")
+        other = next((f" ({path.name}: {UNREAD})" for path in left_out(folder)), "")
+        raise InputError(f"{folder}: no clips found{other}; expected folders of frames, video files or photos")
     rows = None if manifest is None else _rows(manifest)
     return deal_splits([_entry(path, rows, manifest) for path in paths], seed, manifest)
+
+
+def left_out(folder: Path) -> list[Path]:
+    """Return the pictures and videos of a folder that `clean_clips` leaves out, as they are not read here."""
+    return unread(folder.iterdir()) if folder.is_dir() else []
 
 
 def deal_splits(entries: list[ClipEntry], seed: int, manifest: Path | None) -> list[ClipEntry]:
@@ -70,12 +79,12 @@ def deal_splits(entries: list[ClipEntry], seed: int, manifest: Path | None) -> l
 
 
 def _is_clip(path: Path) -> bool:
-    known = path.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
-    return not path.name.startswith(".") and (path.is_dir() or known)
+    is_known = has_name_of_image(path) or has_name_of_video(path)
+    return not path.name.startswith(".") and (path.is_dir() or is_known)
 
 
 def _entry(path: Path, rows: dict[str, dict[str, str]] | None, manifest: Path | None) -> ClipEntry:
-    clip = path.name if path.is_dir() else path.stem
+    clip = composed(path.name if path.is_dir() else path.stem)
     if clip != clip.strip():
         raise InputError(f"{path}: its name begins or ends with a blank; expected one without")
     if rows is not None and clip not in rows:

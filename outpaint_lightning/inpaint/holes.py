@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.io import VIDEO_SUFFIXES, Clip, frame_files, open_clip, read_mask
+from outpaint_lightning.io import Clip, has_name_of_video, open_clip, paired_masks, read_mask
 from outpaint_lightning.types import InputError
 
 Hole = NDArray[np.bool_]
@@ -26,24 +26,22 @@ def read_holes(masks: str | Path, clip: Clip, dilate: int) -> Iterator[Hole]:
         dilate: pixels by which every hole grows.
 
     Raises:
-        InputError: the number of masks or, while they are read, the size of one is not the clip's.
+        InputError: a frame has none, there are too many or, while they are read, the size of one is not the clip's.
     """
     path = Path(masks)
-    count, named = _named(path, len(clip))
-    if count != len(clip):
-        raise InputError(f"{path}: {count} masks; {len(clip)} were expected, one for each frame of {clip.path}")
-    return (grown(_checked(path, name, hole, clip), dilate) for name, hole in named)
+    return (grown(_checked(path, name, hole, clip), dilate) for name, hole in _named(path, clip))
 
 
-def _named(path: Path, frames: int) -> tuple[int, Iterable[tuple[str, Hole]]]:
-    """Return the number of masks, and the name and content of each; one PNG stands for all frames."""
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+def _named(path: Path, clip: Clip) -> Iterable[tuple[str, Hole]]:
+    """Return the name and content of each mask, as many as the clip has frames; one PNG stands for all of them."""
+    if path.is_file() and has_name_of_video(path):
         film = open_clip(path)
-        return len(film), ((f"frame {t}", frame.max(2) > 127) for t, frame in enumerate(film))
-    files = frame_files(path)
-    if path.is_file():
-        return frames, repeat((path.name, read_mask(path, nonzero=True)), frames)
-    return len(files), ((file.name, read_mask(file, nonzero=True)) for file in files)
+        if len(film) != len(clip):
+            raise InputError(f"{path}: {len(film)} masks; {len(clip)} were expected, one for each frame of {clip.path}")
+        return ((f"frame {t}", frame.max(2) > 127) for t, frame in enumerate(film))
+    if path.is_dir():
+        return ((file.name, read_mask(file, nonzero=True)) for file in paired_masks(path, clip.names, clip.path))
+    return repeat((path.name, read_mask(path, nonzero=True)), len(clip))
 
 
 def _checked(path: Path, name: str, hole: Hole, clip: Clip) -> Hole:

@@ -1,7 +1,8 @@
-"""A clip is a sequence of frames of one size, wherever they come from: a folder of images, an image or a video file."""
+"""A clip is a sequence of frames of one size, wherever they come from; here, from a folder of images or one image."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.io.files import StrPath, natural_key
-from outpaint_lightning.io.images import IMAGE_SUFFIXES, image_size, read_image
+from outpaint_lightning.io.images import image_size, read_image
+from outpaint_lightning.io.kinds import IMAGE_SUFFIXES, UNREAD, has_name_of_image, unread
 from outpaint_lightning.types import InputError
-
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp")
 
 
 class Clip(ABC):
@@ -61,6 +61,11 @@ class Clip(ABC):
         """
 
     @property
+    def names(self) -> list[str]:
+        """What each frame is called, without a suffix; where it has no name, its number: `00000`."""
+        return frame_numbers(len(self))
+
+    @property
     def timestamps(self) -> NDArray[np.float64]:
         """When each frame is shown, in seconds."""
         return np.arange(len(self)) / self.fps
@@ -71,10 +76,16 @@ class Clip(ABC):
                 raise IndexError(f"{self.path}: frame {index} asked for; the clip has {len(self)}, counted from 0")
 
 
+def frame_numbers(count: int) -> list[str]:
+    """Return what the frames of a video are called where each has a file: `00000`, `00001`, ..."""
+    return [f"{index:05d}" for index in range(count)]
+
+
 class FrameFolder(Clip):
     """A folder of images, one a frame, in natural order (`2.png` before `10.png`); or one image, a clip of one frame.
 
-    Other files of the folder are ignored.
+    Other files of the folder are ignored, but for pictures of a kind that is not read here: without them, every later
+    frame would have another's number.
 
     Attributes:
         files: the frames' paths, in order.
@@ -98,7 +109,7 @@ class FrameFolder(Clip):
             fps: frames a second, which images cannot tell.
 
         Raises:
-            InputError: no such folder, no image in it, or two images of one name.
+            InputError: no such folder, no image in it, a picture that cannot be read here, or two images of one name.
         """
         self.path = Path(path)
         self.files = frame_files(self.path)
@@ -109,6 +120,11 @@ class FrameFolder(Clip):
     def __len__(self) -> int:
         """Return the number of frames."""
         return len(self.files)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the images, without their suffix."""
+        return [file.stem for file in self.files]
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Read some frames; see `Clip.read`."""
@@ -136,7 +152,8 @@ def frame_files(path: StrPath) -> list[Path]:
     """Return the images of a folder in natural order, hidden files and other kinds left out; of an image, itself.
 
     Raises:
-        InputError: no such folder, no image in it, or two images of one name (`00000.png` beside `00000.jpg`).
+        InputError: no such folder, no image in it, a picture of a kind that is not read here, or two images of one name
+            (`00000.png` beside `00000.jpg`).
     """
     files = image_files(Path(path))
     require_distinct(files)
@@ -147,14 +164,16 @@ def image_files(path: Path) -> list[Path]:
     """Return the images as `frame_files` does, even if two have one name.
 
     Raises:
-        InputError: no such folder, or no image in it.
+        InputError: no such folder, no image in it, or a picture of a kind that is not read here.
     """
-    if is_image(path):
+    if has_name_of_image(path) and path.exists() and not path.is_dir():
         return [path]
     if path.is_file():
         raise InputError(f"{path}: not an image; one of {' '.join(IMAGE_SUFFIXES)} was expected")
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; a folder of PNG or JPEG frames was expected")
+    if others := unread(path.iterdir()):
+        raise InputError(f"{others[0]}: {UNREAD}; convert it, or move it out of the folder of frames")
     files = images_in(path)
     if not files:
         raise InputError(f"{path}: no frames; PNG or JPEG images were expected in this folder")
@@ -167,7 +186,7 @@ def images_in(folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be read.
     """
-    files = (file for file in folder.iterdir() if _has_name_of_image(file) and not file.is_dir())
+    files = (file for file in folder.iterdir() if has_name_of_image(file) and not file.is_dir())
     return sorted(files, key=lambda file: natural_key(file.name))
 
 
@@ -181,40 +200,52 @@ def require_distinct(files: Sequence[Path]) -> None:
             )
 
 
-def is_image(path: Path) -> bool:
-    """Whether `path` is a file that is not hidden and has an image's suffix."""
-    return _has_name_of_image(path) and path.is_file()
-
-
-def _has_name_of_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."
-
-
-def open_clip(path: StrPath) -> Clip:
-    """Open a folder of frames, a video file, or an image file as a clip of one frame.
-
-    Raises:
-        InputError: nothing is there, or it is neither a folder nor a file of a video's or an image's suffix, or it
-            cannot be read.
-    """
-    path = Path(path)
-    if path.is_dir() or is_image(path):
-        return FrameFolder(path)
-    expected = (
-        f"a folder of PNG or JPEG frames, one such image or a video file ({' '.join(VIDEO_SUFFIXES)}) was expected"
-    )
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder; {expected}")
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise InputError(f"{path}: not a clip; {expected}")
-    from outpaint_lightning.io.video import VideoFile  # here, as video.py builds on this module
-
-    return VideoFile(path)
-
-
 def until_broken(clip: Clip, error: list[InputError]) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames that decode; put what stopped them early into `error`."""
     try:
         yield from clip
     except InputError as problem:
         error.append(problem)
+
+
+def paired_masks(path: StrPath, names: Sequence[str], clip: StrPath) -> list[Path]:
+    """Return the mask of each frame of a clip, from a folder of images.
+
+    Where frames and masks are numbered, by their last group of digits, a mask belongs to the frame of its number. Other
+    names pair in natural order, as a single frame does.
+
+    Args:
+        path: the folder, or the mask of a single frame.
+        names: of the frames; see `Clip.names`.
+        clip: where the frames are, for messages.
+
+    Raises:
+        InputError: a frame has no mask, which is named, or there are more or fewer masks than frames.
+    """
+    files = frame_files(path)
+    of_frames, of_masks = _numbers(names), _numbers([file.stem for file in files])
+    by_number = dict(zip(of_masks, files, strict=False)) if of_frames and len(names) > 1 else {}
+    missing = next((_renumbered(files[0], number) for number in of_frames if number not in by_number), "")
+    if len(files) != len(names):
+        told = f"; {missing} is missing" if by_number and missing else ""
+        raise InputError(f"{path}: {len(files)} masks; {len(names)} were expected, one for each frame of {clip}{told}")
+    if not by_number:
+        return files
+    if missing:
+        other = next(file.name for number, file in by_number.items() if number not in of_frames)
+        raise InputError(
+            f"{Path(path) / missing}: missing mask; one for every frame of {clip} was expected; found {other}"
+        )
+    return [by_number[number] for number in of_frames]
+
+
+def _numbers(names: Sequence[str]) -> list[str]:
+    """Return the last number in each name, without leading zeros; none unless all have one, and no two the same."""
+    found = [re.findall("[0-9]+", name) for name in names]
+    numbers = [groups[-1].lstrip("0") for groups in found if groups]
+    return numbers if len(set(numbers)) == len(names) else []
+
+
+def _renumbered(mask: Path, number: str) -> str:
+    """Return the name of a mask with another number in place of its own."""
+    return re.sub("[0-9]+(?=[^0-9]*$)", lambda own: number.zfill(len(own[0])), mask.stem) + mask.suffix

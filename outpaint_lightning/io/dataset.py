@@ -18,10 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from outpaint_lightning.io.clips import VIDEO_SUFFIXES, image_files, images_in, is_image, open_clip, require_distinct
+from outpaint_lightning.io.clips import frame_numbers, image_files, images_in, require_distinct
 from outpaint_lightning.io.files import StrPath, natural_key
+from outpaint_lightning.io.kinds import has_name_of_video, is_image
 from outpaint_lightning.io.layouts import Found, clip_name, layout_of, no_clips
 from outpaint_lightning.io.manifest import COLUMNS, SPLITS, ClipEntry, read_table, vision_name
+from outpaint_lightning.io.opening import open_clip
+from outpaint_lightning.io.reading import composed
 from outpaint_lightning.types import InputError, did_you_mean
 
 ProblemKind = Literal["manifest", "missing", "twice", "empty", "undecodable", "masks", "stray", "split", "leak"]
@@ -190,7 +193,7 @@ def _masks(found: Found) -> Path | None:
     A mask in a folder has the name of its frame. The frames of a video file are named by their number: `00000.png`.
     """
     frames, masks = found.frames, found.masks
-    is_video = frames.is_file() and frames.suffix.lower() in VIDEO_SUFFIXES
+    is_video = frames.is_file() and has_name_of_video(frames)
     names = [] if is_video else _image_names(frames)  # also finds empty folders, of authentic clips as well
     if masks is None:
         return None
@@ -202,7 +205,7 @@ def _masks(found: Found) -> Path | None:
         return None
     if is_video:
         with _as("undecodable"):
-            names = [f"{index:05d}" for index in range(len(open_clip(frames)))]
+            names = frame_numbers(len(open_clip(frames)))
     if masks.is_dir():
         _check_masks(masks, names, frames)
     elif not is_image(masks) or len(names) > 1:
@@ -213,7 +216,7 @@ def _masks(found: Found) -> Path | None:
 
 def _check_masks(masks: Path, names: Sequence[str], frames: Path) -> None:
     files = images_in(masks)
-    by_name = {file.stem: file for file in files if file.suffix.lower() == ".png"}
+    by_name = {composed(file.stem): file for file in files if file.suffix.lower() == ".png"}
     missing = next((name for name in names if name not in by_name), None)
     if missing is not None:
         others = {file.name for file in files} - {by_name[name].name for name in names if name in by_name}
@@ -234,7 +237,7 @@ def _image_names(frames: Path) -> list[str]:
         files = image_files(frames)
     with _as("twice"):
         require_distinct(files)
-    return [file.stem for file in files]
+    return [composed(file.stem) for file in files]
 
 
 def _stray(masks: Path, clips: Mapping[str, Found]) -> Problem:

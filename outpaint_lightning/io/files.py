@@ -59,8 +59,15 @@ def natural_key(path: StrPath) -> list[tuple[int, str]]:
     Digits and text alternate, so keys of any two names compare; ties (`1` and `01`) are settled by the spelling.
     """
     name = os.fspath(path)
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if i % 2 else (0, part.casefold()) for i, part in enumerate(parts)] + [(0, name)]
+    parts = re.split(r"([0-9]+)", name)
+    keys = [_number_key(part) if i % 2 else (0, part.casefold()) for i, part in enumerate(parts)]
+    return [*keys, (0, name)]
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """Return what sorts numbers by value: of two without leading zeros, the longer is the larger, however long."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def require_free(path: StrPath, overwrite: bool) -> None:

@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.io.files import StrPath, atomic
+from outpaint_lightning.io.limits import require_pixels
+from outpaint_lightning.io.reading import read_bytes
 from outpaint_lightning.types import InputError
 
 _MAGIC = b"PIEH"
@@ -62,11 +64,7 @@ def read_flow(path: StrPath) -> FlowFile:
         InputError: the file is missing, truncated or of no such kind, or its range is nowhere to be found.
     """
     decode = _kind(path).decode
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); a flow file was expected") from error
-    return decode(path, data)
+    return decode(path, read_bytes(path, "a flow file"))
 
 
 def write_flow(path: StrPath, flow: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> None:
@@ -158,7 +156,7 @@ def _flow_file(flow: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Fl
 
 def _from_own_range(path: StrPath, picture: _Picture) -> FlowFile:
     try:
-        low, high = np.array([float(picture.text[end]) for end in _ENDS]).reshape(2, 2)
+        low, high = np.array([_finite(picture.text[end]) for end in _ENDS]).reshape(2, 2)
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: {', '.join(_ENDS)} were expected as numbers in its PNG text") from error
     if picture.pixels.dtype != np.uint16:
@@ -166,26 +164,36 @@ def _from_own_range(path: StrPath, picture: _Picture) -> FlowFile:
     return _flow_file(low + picture.pixels[..., :0:-1] / _STEPS * (high - low), picture.pixels[..., 0] > 0)
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"{text} pixels")
+    return value
+
+
 def _report_range(path: Path) -> tuple[float, float]:
     """Return the range of a flow of the report, from the line `path min max` that ends in the file's own name."""
     table = path.with_name("minmax.txt")
-    if not table.is_file():
+    if not table.exists():
         raise InputError(f"{path}: an 8-bit flow; {table} with its range was expected beside it")
-    for line in table.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_bytes(table, "a list of ranges").decode("utf-8", "replace").splitlines():
         fields = line.rsplit(maxsplit=2)
         if len(fields) == 3 and Path(fields[0]).name == path.name:
             with suppress(ValueError):
-                return float(fields[1]), float(fields[2])
+                return _finite(fields[1]), _finite(fields[2])
     raise InputError(f"{table}: no line '{path.name} minimum maximum'")
 
 
 def _read_png(path: StrPath, data: bytes) -> _Picture:
+    if len(data) >= _HEADER_END:
+        require_pixels(path, *struct.unpack(">II", data[16:24]), len(data))
     with suppress(ValueError, cv2.error):  # the latter of a size that OpenCV refuses
         text = [chunk[4:].decode("latin-1").partition("\0") for chunk in _chunks(data) if chunk.startswith(b"tEXt")]
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 3:
             return _Picture(pixels, {keyword: content for keyword, _, content in text})
-    raise InputError(f"{path}: does not decode (truncated?); a whole RGB PNG was expected")
+    cause = " (truncated?)" if data.startswith(_PNG) and b"IEND" not in data[-16:] else ""
+    raise InputError(f"{path}: does not decode{cause}; a whole RGB PNG was expected")
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from outpaint_lightning.io.files import StrPath, atomic
+from outpaint_lightning.io.limits import MAX_PIXELS, VARIABLE, pixel_limit, require_pixels
+from outpaint_lightning.io.reading import read_bytes, require_regular
 from outpaint_lightning.types import InputError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
 _EXIF_ORIENTATION = 0x0112
+_BYTES_OF_PIXEL = 8  # 16 bits of four channels, uncompressed
+_PAGES = 64  # looked at
+# Pillow's names of what is read. It knows more: one of them has Ghostscript run a program that the file holds (EPS).
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "GIF")
+_ONE_PICTURE = ("JPEG", "MPO")  # what follows in these is no page: depth, gain map, the other eye
+_REDUCED = 254, 1  # tag and bit of a TIFF's page that is another one in small
 # Pillow's names of the layouts that a 0/255 mask may come in; RGB when its channels are equal.
 _MASK_MODES = ("1", "L", "P", "RGB")
 
@@ -32,13 +40,14 @@ def read_image(path: StrPath) -> NDArray[np.uint8]:
     """Read an image file.
 
     Args:
-        path: a PNG, JPEG, BMP, WebP or TIFF file; its content counts, not its suffix.
+        path: a file of one of `kinds.IMAGE_SUFFIXES`; its content counts, not its suffix.
 
     Returns:
         `H W 3` uint8 RGB.
 
     Raises:
-        InputError: the file is missing, does not decode or is truncated.
+        InputError: the file is missing, no regular file, does not decode, is truncated, larger than `limits` allow, or
+            holds several pictures: pages or an animation.
     """
     return _image(path, _read_bytes(path))
 
@@ -47,15 +56,24 @@ def image_size(path: StrPath) -> tuple[int, int]:
     """Return height and width of the image that `read_image` would give, reading only the file's header.
 
     Raises:
-        InputError: the file is missing or is no image.
+        InputError: the file is missing, is no image, or is one that `read_image` refuses by its header.
     """
-    try:
-        with _opened(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # 5..8 swap rows and columns
-    except Exception as error:  # every Pillow plugin raises its own kind
-        raise _undecodable(path) from error
+    with opened_image(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # 5..8 swap rows and columns
     return (width, height) if turned else (height, width)
+
+
+@contextmanager
+def opened_image(path: StrPath) -> Iterator[Image.Image]:
+    """Open an image with Pillow, which has read its header alone.
+
+    Raises:
+        InputError: as `read_image`, as far as the header tells; also for what Pillow raises inside the block.
+    """
+    size = require_regular(path, "an image file")
+    with _refusing(path), _opened(path, path, size) as image:
+        yield image
 
 
 def write_image(path: StrPath, rgb: NDArray[np.uint8]) -> None:
@@ -115,14 +133,16 @@ def write_mask(path: StrPath, mask: NDArray[np.bool_]) -> None:
 
 
 def _read_bytes(path: StrPath) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); an image file was expected") from error
+    size = require_regular(path, "an image file")
+    if size > _BYTES_OF_PIXEL * pixel_limit(size):
+        raise InputError(f"{path}: has {size} bytes, more than the largest image that is read; an image was expected")
+    return read_bytes(path, "an image file")
 
 
 def _image(path: StrPath, data: bytes) -> NDArray[np.uint8]:
     if _is_ordinary(data):
+        with _refusing(path), _opened(path, io.BytesIO(data), len(data)):
+            pass  # its size is known to be harmless now
         with suppress(cv2.error):  # of a size that it refuses, which Pillow then tells of
             image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # ~1.5x Pillow's speed
             if image is not None:
@@ -139,24 +159,72 @@ def _is_ordinary(data: bytes) -> bool:
         plain = data[24:26] in (b"\x08\x00", b"\x08\x02") and data[-8:-4] == b"IEND"  # bits a sample, colour type
         special = [b"eXIf", b"tRNS", b"acTL", b"Raw profile", b"iCCP"]  # iCCP: libpng grumbles about many
     else:
-        plain = data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")
+        plain = data.startswith(_JPEG) and data.endswith(b"\xff\xd9")
         special = [b"Exif\0\0", b"Adobe", b":Orientation"]  # Adobe: CMYK and its inverted kin
     return plain and not any(mark in data for mark in special)
 
 
 def _decode(path: StrPath, data: bytes) -> Image.Image:
-    try:
-        image = _opened(io.BytesIO(data))
+    with _refusing(path):
+        image = _opened(path, io.BytesIO(data), len(data))
         image.load()
         return ImageOps.exif_transpose(image)
-    except Exception as error:  # every Pillow plugin raises its own kind
-        raise _undecodable(path) from error
 
 
-def _opened(source: StrPath | io.BytesIO) -> Image.Image:
-    with warnings.catch_warnings():  # of large images; those of twice the size, of 179 million pixels, are refused
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(source)
+@contextmanager
+def _refusing(path: StrPath) -> Iterator[None]:
+    """Turn what Pillow raises into an `InputError`; every plugin raises its own kind."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path}: does not decode: {error}; at most {MAX_PIXELS} pixels were expected (set {VARIABLE} to read more)"
+        ) from error
+    except Exception as error:
+        cause = " (truncated?)" if _is_cut_off(Path(path)) else ""
+        raise InputError(f"{path}: does not decode{cause}; a whole PNG or JPEG image was expected") from error
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a file begins as a PNG or JPEG and does not end as one."""
+    with path.open("rb") as file:
+        head = file.read(len(_PNG))
+        file.seek(max(0, path.stat().st_size - 64))  # some writers leave a few bytes behind the end
+        tail = file.read()
+    return (head == _PNG and b"IEND" not in tail) or (head.startswith(_JPEG) and b"\xff\xd9" not in tail)
+
+
+def _opened(path: StrPath, source: StrPath | io.BytesIO, size: int) -> Image.Image:
+    """Read the header of a file of `size` bytes, and refuse what is too large or holds several pictures."""
+    formats = ("TGA",) if Path(path).suffix.lower() == ".tga" else _FORMATS  # nearly anything passes for a TGA
+    if (limit := pixel_limit(size)) > MAX_PIXELS:  # the user says so
+        Image.MAX_IMAGE_PIXELS = limit
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of images of half Pillow's limit, and of odd metadata
+        image = Image.open(source, formats=formats)
+        require_pixels(path, *image.size, size)
+        pictures = 1 if image.format in _ONE_PICTURE else _pictures(image)
+    if pictures > 1 or image.format == "GIF":
+        raise InputError(
+            f"{path}: a {image.format} of {pictures} pictures; one was expected: save them as a folder of images"
+        )
+    return image
+
+
+def _pictures(image: Image.Image) -> int:
+    """Return the number of pages or of the frames of an animation; the small copies in a TIFF do not count."""
+    count = getattr(image, "n_frames", 1)
+    if count == 1 or image.format != "TIFF":
+        return int(count)
+    tag, bit = _REDUCED
+    pages = 0
+    for page in range(min(count, _PAGES)):
+        image.seek(page)
+        pages += not int(image.tag_v2.get(tag, 0)) & bit  # type: ignore[attr-defined]
+    image.seek(0)
+    return pages
 
 
 def _to_rgb(path: StrPath, image: Image.Image) -> NDArray[np.uint8]:
@@ -166,12 +234,6 @@ def _to_rgb(path: StrPath, image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in ("I", "F"):
         raise InputError(f"{path}: 32-bit samples; an 8- or 16-bit image was expected")
     return np.array(image.convert("RGB"))
-
-
-def _undecodable(path: StrPath) -> InputError:
-    if not Path(path).is_file():
-        return InputError(f"{path}: no such file; an image was expected")
-    return InputError(f"{path}: does not decode (truncated?); a whole PNG or JPEG image was expected")
 
 
 def _write(path: StrPath, image: Any, suffixes: tuple[str, ...]) -> None:

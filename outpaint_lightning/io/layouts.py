@@ -7,7 +7,6 @@ A layout only tells what its folders and lists say; `read_dataset` checks it. A 
 from __future__ import annotations
 
 import json
-import mimetypes
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from outpaint_lightning.io.clips import VIDEO_SUFFIXES, is_image
 from outpaint_lightning.io.files import natural_key
-from outpaint_lightning.io.images import IMAGE_SUFFIXES
+from outpaint_lightning.io.kinds import has_name_of_media, has_name_of_video, is_image
 from outpaint_lightning.io.manifest import SPLITS
+from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_text
 from outpaint_lightning.types import InputError
 
 
@@ -84,7 +83,7 @@ def no_clips(root: Path) -> InputError:
 def _holds_clips(folder: Path) -> bool:
     """Whether video files or folders of frames lie in a folder itself."""
     here = _children(folder)
-    return any(path.suffix.lower() in VIDEO_SUFFIXES for path in here) or any(map(is_image, _inside(here)))
+    return any(map(has_name_of_video, here)) or any(map(is_image, _inside(here)))
 
 
 def _children(folder: Path) -> list[Path]:
@@ -106,18 +105,12 @@ def _inside(folders: Iterable[Path]) -> Iterator[Path]:
 
 def _material(folder: Path) -> list[Path]:
     """Return what is meant as clips or masks: folders, images, videos, and broken links; no side files (README.txt)."""
-    return [path for path in _children(folder) if _has_name_of_picture(path) or not os.path.isfile(path)]
-
-
-def _has_name_of_picture(path: Path) -> bool:
-    """Whether a name is that of an image or a video, also of a kind that is not read here (.gif)."""
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return path.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) or kind.startswith(("image/", "video/"))
+    return [path for path in _children(folder) if has_name_of_media(path) or not os.path.isfile(path)]
 
 
 def clip_name(path: Path) -> str:
-    """Return the clip that frames or masks belong to: the folder's name, or the file's without its suffix."""
-    return path.stem if _has_name_of_picture(path) and not os.path.isdir(path) else path.name
+    """Return the clip that frames or masks belong to: the folder's name, or the file's without its suffix, composed."""
+    return composed(path.stem if has_name_of_media(path) and not os.path.isdir(path) else path.name)
 
 
 def _pairs(clips: Iterable[Path], masks: Path, endings: Iterable[str] = ("",), forged: bool = False) -> Contents:
@@ -143,7 +136,7 @@ def _pairs(clips: Iterable[Path], masks: Path, endings: Iterable[str] = ("",), f
 def _own(root: Path) -> Contents:
     """Read `frames` and `videos`, with `masks`; of a folder and a file of one name the folder counts."""
     paths = [path for place in ("frames", "videos") for path in _material(root / place)]
-    folders = {path.name for path in paths if os.path.isdir(path)}
+    folders = {clip_name(path) for path in paths if os.path.isdir(path)}
     return _pairs((path for path in paths if os.path.isdir(path) or clip_name(path) not in folders), root / "masks")
 
 
@@ -168,9 +161,13 @@ def _davis(root: Path, split: str = "") -> Contents:
         name = next((name for name in resolutions if (annotations / name).is_dir()), resolutions[0])
         images = images / name
         annotations = annotations / name if (annotations / name).is_dir() else annotations
-    splits = dict.fromkeys((path.name for path in _children(images) if not os.path.isfile(path)), split)
+    frames, masks = ({clip_name(path): path for path in _children(folder)} for folder in (images, annotations))
+    splits = {name: split for name, path in frames.items() if not os.path.isfile(path)}
     splits |= _image_sets(root / "ImageSets")
-    clips = [Found(name, images / name, annotations / name, split, nonzero=True) for name, split in splits.items()]
+    clips = [
+        Found(name, frames.get(name, images / name), masks.get(name, annotations / name), split, nonzero=True)
+        for name, split in splits.items()
+    ]
     return Contents(clips, _material(annotations))
 
 
@@ -193,11 +190,15 @@ def _image_sets(folder: Path) -> dict[str, str]:
     splits: dict[str, str] = {}
     for file in (file for year in _children(folder) for file in _children(year) if file.suffix == ".txt"):
         split = file.stem.partition("-")[0]  # test-dev and test-challenge
-        for line in file.read_text("utf-8-sig", "replace").splitlines() if split in SPLITS else ():
+        for line in _lines(file) if split in SPLITS else ():
             frame = PurePosixPath(*line.split()[:1])
-            if (name := frame.parent.name or frame.name) and splits.setdefault(name, split) != split:
+            if (name := composed(frame.parent.name or frame.name)) and splits.setdefault(name, split) != split:
                 raise InputError(f"{file}: clip {name!r} is in split {splits[name]!r} too; one split was expected")
     return splits
+
+
+def _lines(file: Path) -> list[str]:
+    return read_bytes(file, "a list of clips").decode("utf-8-sig", "replace").splitlines()
 
 
 _YOUTUBE_VOS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
@@ -223,8 +224,8 @@ def _json_pairs(root: Path) -> Contents:
     """
     [file] = _json_files(root)
     try:
-        pairs = json.loads(file.read_text("utf-8-sig"))
-    except ValueError as error:  # broken JSON, or not UTF-8
+        pairs = json.loads(read_text(file, "JSON"))
+    except (ValueError, RecursionError) as error:  # broken JSON, or nested without an end
         raise InputError(f"{file}: is not JSON in UTF-8 ({error}); {_PAIRS}") from error
     if not isinstance(pairs, list):
         raise InputError(f"{file}: holds no list; {_PAIRS}")
@@ -237,21 +238,28 @@ _PAIRS = 'a list of [image, mask] or [image, "Negative"] was expected'
 def _photo(file: Path, number: int, pair: Any) -> Found:
     match pair:
         case [str(image), str(mask)] if mask == "Negative" or mask.casefold() != "negative":
-            frames, masks = (Path(os.path.normpath(file.parent / path)) for path in (image, mask))
+            frames, masks = (on_disk(Path(os.path.normpath(file.parent / path))) for path in (image, mask))
             is_forged = mask != "Negative"
             return Found(path_name(frames, file.parent), frames, masks if is_forged else None, forged=is_forged)
         case [str(), str()]:
             hint = "; did you mean 'Negative'?"
         case _:
             hint = ""
-    raise InputError(f"{file}: entry {number} is {json.dumps(pair)[:100]}; {_PAIRS}{hint}")
+    raise InputError(f"{file}: entry {number} is {_shown(pair)}; {_PAIRS}{hint}")
+
+
+def _shown(pair: Any) -> str:
+    try:
+        return json.dumps(pair)[:100]
+    except RecursionError:
+        return "nested too deep to be shown"
 
 
 def path_name(path: Path, folder: Path) -> str:
     """Return the name of a clip that a list gives by its path: `Tp/1.jpg` in `folder` is `Tp__1`."""
     absolute, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     inside = absolute.relative_to(folder if absolute.is_relative_to(folder) else absolute.anchor)
-    return os.path.splitext(inside)[0].replace(os.sep, "__")
+    return composed(os.path.splitext(inside)[0].replace(os.sep, "__"))
 
 
 def _json_files(root: Path) -> list[Path]:

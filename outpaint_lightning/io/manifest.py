@@ -8,12 +8,14 @@ clip,split,scene,camera,source,forger[,more columns are kept]
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from outpaint_lightning.io.files import StrPath, write_csv
+from outpaint_lightning.io.reading import composed, read_text
 from outpaint_lightning.types import InputError
 
 COLUMNS = ("clip", "split", "scene", "camera", "source", "forger")
@@ -61,19 +63,17 @@ def write_manifest(path: StrPath, entries: Iterable[ClipEntry]) -> None:
 
 
 def read_table(path: StrPath) -> list[dict[str, str]]:
-    """Read a CSV file with a header, cells stripped of surrounding blanks.
+    """Read a CSV file with a header, cells stripped of surrounding blanks and their accents composed (NFC).
 
     Raises:
         InputError: no such file, not UTF-8, no or a doubled column name, or a row of another length than the header.
     """
-    path = Path(path)
+    text = read_text(path, "a CSV file")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *lines = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)] or [[]]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); a CSV file was expected") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is not a CSV file in UTF-8") from error
+        rows = csv.reader(io.StringIO(text, newline=""))
+        header, *lines = [[composed(cell.strip()) for cell in row] for row in rows if any(row)] or [[]]
+    except csv.Error as error:
+        raise InputError(f"{path}: is not a CSV file in UTF-8 ({error})") from error
     if not header or "" in header or len(set(header)) < len(header):
         raise InputError(f"{path}: header {','.join(header)!r}; distinct column names were expected, as in clip,split")
     for number, line in enumerate(lines, start=1):

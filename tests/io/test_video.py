@@ -6,58 +6,17 @@ import multiprocessing
 import pickle
 import struct
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from videos import encode, number_of, numbered, scattered
 
-from outpaint_lightning.io import VideoFile, VideoWriter, open_clip, video
+from outpaint_lightning.io import VideoFile, VideoWriter, decoding, open_clip
 from outpaint_lightning.types import InputError
 
 REAL_VIDEOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "videos"
-
-BITS = 8
-
-
-def numbered(number, height=48, width=64, noise=0):
-    """A grey frame, brighter downwards, with the bits of `number` as blocks along its top, the lowest at the left.
-
-    Noise of so many levels below them makes frames large in the file.
-    """
-    grain = np.random.default_rng(number).integers(0, noise + 1, (height, width))
-    frame = (np.linspace(60, 180, height)[:, None] + grain).astype(np.uint8)[..., None].repeat(3, axis=2)
-    for bit in range(BITS):
-        frame[: height // 3, bit * width // BITS : (bit + 1) * width // BITS] = 235 if number >> bit & 1 else 20
-    return frame
-
-
-def number_of(frame):
-    """Read the number back."""
-    height, width = frame.shape[:2]
-    blocks = [frame[height // 6, (2 * bit + 1) * width // (2 * BITS), 1] > 128 for bit in range(BITS)]
-    return sum(1 << bit for bit, is_set in enumerate(blocks) if is_set)
-
-
-def encode(path, frames, *, codec="libx264", gop=12, b_frames=None, times_ms=None, options=None, muxer=None):
-    """Write `frames` with PyAV itself, at 25 frames a second or at the given milliseconds."""
-    with av.open(str(path), "w", options=muxer or {}) as container:
-        stream = container.add_stream(codec, rate=25, options=options or {})
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.gop_size = gop
-        if b_frames is not None:
-            stream.codec_context.max_b_frames = b_frames
-        if times_ms:
-            stream.codec_context.time_base = Fraction(1, 1000)
-        for index, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts = times_ms[index] if times_ms else index
-            picture.time_base = Fraction(1, 1000) if times_ms else Fraction(1, 25)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture
@@ -99,19 +58,14 @@ OPEN_PYRAMID = "open-gop=1:b-pyramid=normal:bframes=7:b-adapt=0:keyint=20:min-ke
 def decoded(monkeypatch):
     """Count every frame that any decoder gives."""
     given = []
-    frames = video._frames
+    take = decoding._Run._take
 
-    def counting(*args):
-        for frame in frames(*args):
-            given.append(frame.pts)
-            yield frame
+    def counting(run, frame):
+        given.append(frame.pts)
+        take(run, frame)
 
-    monkeypatch.setattr(video, "_frames", counting)
+    monkeypatch.setattr(decoding._Run, "_take", counting)
     return given
-
-
-def scattered(count):
-    return np.random.default_rng(0).permutation(count).tolist()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +88,8 @@ def scattered(count):
         ("motion.avi", {"codec": "mjpeg"}),
         ("matroska.mkv", {}),  # decoding times differ after a seek
         ("flash.flv", {}),
+        ("windows.wmv", {"codec": "wmv2", "b_frames": 0, "gop": 10}),  # many packets lie at one place of the file
+        ("camera.mxf", {"codec": "mpeg2video", "b_frames": 2}),
     ],
 )
 def test_every_frame_alone_is_the_frame_of_that_number(clip_of, name, coding):
@@ -220,7 +176,8 @@ def test_frames_asked_for_backwards_are_decoded_once(clip_of, decoded):
 def test_a_seek_that_overshoots_is_made_good(clip_of):
     """Catches the frames of a later keyframe given for those asked for; demuxers without index may land anywhere."""
     clip = VideoFile(clip_of("a.mp4", 60, gop=10))
-    clip._keys = [key._replace(dts=key.dts + 25 * 512) for key in clip._keys]  # lands 25 frames late
+    late = [packet._replace(dts=packet.dts + 25 * 512) for packet in clip._index.packets]  # lands 25 frames late
+    clip._index.packets[:] = late
     assert number_of(clip.read([33])[0]) == 33
 
 

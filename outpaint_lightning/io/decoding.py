@@ -1,0 +1,338 @@
+"""Decode the frames of a video file by number, and find out which of them are whole.
+
+Every packet carries its own number through the decoder, in place of its time: so each frame that comes out is known,
+whatever the file's clock says. A frame is given when all that was decoded before it, and may have been referred to, has
+come out whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from outpaint_lightning.io.containers import open_stream, packets_of
+from outpaint_lightning.io.packets import TINY, FrameIndex, mark_of
+
+Numbered = tuple[int, av.VideoFrame]
+
+PATIENCE = 34
+"""Packets after which a frame that has not come out is lost: decoders hold back 16, each perhaps of two fields."""
+
+_STRICT = {"err_detect": "explode"}
+_SLIGHT = 1 / 50  # of a frame; see `_is_slight`
+_INTER = (PictureType.P, PictureType.B, PictureType.S)
+
+
+class NoStartError(Exception):
+    """What the container calls a keyframe holds no whole picture; decoding must start further back."""
+
+
+class DisorderError(Exception):
+    """The decoder gives the frames in another order than the index has them."""
+
+
+class _TroubleError(Exception):
+    """Something is damaged, somewhere near."""
+
+
+def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
+    """Decode from the last place before a frame where that is possible; yield whole frames with their numbers.
+
+    Numbers rise; those of frames that are not whole are left out. It ends where other frames refer to such a one.
+
+    Args:
+        path: the file.
+        index: of the file; it learns which packets are damaged.
+        start: number of the first frame wanted.
+
+    Raises:
+        NoStartError: decoding cannot start there.
+        DisorderError: the index is wrong.
+    """
+    with open_stream(path) as (container, stream):
+        context = stream.codec_context
+        context.thread_count = 1
+        key = index.key(start)
+        run = _Run(path, index, key, start, learns=True)
+        for at, packet in _packets_from(key, path, index, container, stream):
+            if index.spare[at] and 0 <= index.number[at] < run.begin:
+                continue
+            run.decode(context, at, packet)
+            if run.is_broken:
+                break
+            yield from (found for found in run.ready() if found[0] >= start)
+        run.finish(context)
+        yield from (found for found in run.rest() if found[0] >= start)
+
+
+def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
+    """Decode from the start on all cores; yield frames with their numbers, none left out, and end at the first trouble.
+
+    Several threads may forget to mark a damaged frame. They do stop at it when told to, before they give it: so what
+    comes before is whole, and from there on `decode` tells what is damaged.
+
+    Raises:
+        DisorderError: the index is wrong.
+    """
+    with open_stream(path) as (container, stream), suppress(_TroubleError):
+        context = stream.codec_context
+        context.thread_count, context.thread_type, context.options = 0, "AUTO", context.options | _STRICT
+        run = _Run(path, index, index.first, 0, learns=False)
+        for at, packet in _packets_from(index.first, path, index, container, stream):
+            run.decode(context, at, packet)
+            yield from run.ready()
+        run.finish(context)
+        yield from run.rest()
+
+
+class _Run:
+    """What has come out of a decoder so far, and what is awaited."""
+
+    def __init__(self, path: Path, index: FrameIndex, key: int, start: int, learns: bool) -> None:
+        self._path, self._index, self._key, self._learns = path, index, key, learns
+        self._first = index.first_shown(key)
+        self.begin = max(self._first, start - PATIENCE)
+        """The first frame that is followed: a disorder of frames does not reach further."""
+        self._next, self._latest = self.begin, -1
+        self._has_begun = key == index.first or index.number[key] < 0
+        self._awaited: dict[int, None] = {}  # packets whose frame has not come out; rising
+        self._held: dict[int, av.VideoFrame] = {}  # whole frames by number
+        self._lost: set[int] = set()  # packets that alone are damaged
+        self._end = len(index.packets)  # the packet from which on nothing is whole
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a packet is damaged that others refer to."""
+        return self._end < len(self._index.packets)
+
+    def decode(self, context: VideoCodecContext, at: int, packet: av.Packet) -> None:
+        """Decode a packet and keep what comes out."""
+        if self._index.number[at] >= self._first:  # leading pictures belong to an earlier key
+            self._awaited[at] = None
+        try:
+            for frame in context.decode(packet):
+                self._take(frame)
+        except av.FFmpegError:
+            self._refuse(at)
+        oldest = next(iter(self._awaited), at)
+        if at - oldest > PATIENCE + context.thread_count:
+            self._refuse(oldest)
+
+    def finish(self, context: VideoCodecContext) -> None:
+        """Take what the decoder holds back; what has not come out then is lost."""
+        with suppress(av.FFmpegError):
+            for frame in context.decode(None):
+                self._take(frame)
+        for at in list(self._awaited):
+            self._refuse(at)
+        if self.is_broken:
+            self._index.break_at(self._end)
+
+    def ready(self) -> Iterator[Numbered]:
+        """Yield the next frames, as far as it is certain that they are whole."""
+        order = self._index.order
+        while self._next < len(order):
+            at = order[self._next]
+            if at < self._key:
+                raise NoStartError if self._index.is_watched else DisorderError
+            if next(iter(self._awaited), at) < at:
+                break
+            if at in self._lost:
+                self._index.break_at(at)
+            elif self._next in self._held:
+                yield self._next, self._held.pop(self._next)
+            else:
+                break
+            self._next += 1
+        if len(self._held) > 2 * PATIENCE and not self._awaited:
+            self._disagree()
+
+    def rest(self) -> Iterator[Numbered]:
+        """Yield what is whole of the frames that are held, once nothing more comes."""
+        for number in sorted(self._held):
+            if self._index.order[number] < self._end:
+                yield number, self._held.pop(number)
+
+    def _take(self, frame: av.VideoFrame) -> None:
+        at = frame.pts
+        if at is None or (number := self._index.number[at]) < 0:
+            return
+        if not self._has_begun:
+            self._begin(at, number, frame)
+        if number < self._latest:
+            self._disagree()
+        self._latest = max(self._latest, number)
+        if frame.is_corrupt and not self._is_slight(at):
+            self._refuse(at)
+            return
+        self._awaited.pop(at, None)
+        if number >= self._next:
+            self._held[number] = frame
+
+    def _begin(self, at: int, number: int, frame: av.VideoFrame) -> None:
+        """Check that decoding began with a whole picture; those shown before it belong to an earlier key."""
+        if at == self._key and not frame.is_corrupt and frame.pict_type not in _INTER:
+            self._has_begun = True
+        elif at == self._key or number > self._first:
+            raise NoStartError
+
+    def _refuse(self, at: int) -> None:
+        if not self._learns:
+            raise _TroubleError
+        if not self._has_begun:
+            raise NoStartError
+        self._awaited.pop(at, None)
+        if self._index.spare[at]:
+            self._lost.add(at)
+        else:
+            self._end = min(self._end, at)
+
+    def _disagree(self) -> None:
+        if not self._index.is_watched:
+            raise DisorderError
+
+    def _is_slight(self, at: int) -> bool:
+        index = self._index
+        if not (self._learns and index.packets[at].is_key):  # what threads fill in depends on how they take turns
+            return False
+        if at not in index.slight:
+            index.slight[at] = _is_slight(self._path, index, at)
+        return index.slight[at]
+
+
+class Watched(NamedTuple):
+    """What a decoder makes of packets."""
+
+    given: list[int]
+    """Packets of the frames that came out, in this order."""
+    hidden: list[int]
+    """Packets that make no frame, of those that were decoded."""
+
+
+def watch(path: Path, index: FrameIndex, count: int | None = None) -> Watched:
+    """Decode from the start, to see which packets come out as frames, and in which order.
+
+    Args:
+        path: the file.
+        index: of the file.
+        count: number of packets to decode; None takes all.
+    """
+    given: dict[int, bool] = {}  # of each packet, whether its frame is interlaced
+    decoded = []
+    with open_stream(path) as (container, stream):
+        context = stream.codec_context
+        context.thread_count, context.thread_type = 0, "AUTO"
+        for at, packet in _packets_from(index.first, path, index, container, stream):
+            if count is not None and at - index.first >= count:
+                break
+            decoded.append(at)
+            given |= _interlaced(context, packet)
+        given |= _interlaced(context, None)
+        absent = (at for at in decoded if at not in given)
+        hidden = [at for at in absent if _is_no_frame(context.name, index, at, given)]
+    return Watched(list(given), hidden)
+
+
+def _interlaced(context: VideoCodecContext, packet: av.Packet | None) -> dict[int, bool]:
+    """Decode a packet; return for that of each frame whether the frame is interlaced."""
+    try:
+        return {frame.pts: frame.interlaced_frame for frame in context.decode(packet) if frame.pts is not None}
+    except av.FFmpegError:
+        return {}
+
+
+def _is_no_frame(codec: str, index: FrameIndex, at: int, given: dict[int, bool]) -> bool:
+    """Whether a packet that did not come out is no damaged frame, but a second field or the word 'nothing new'."""
+    if codec == "h264":
+        return given.get(at - 1, False)
+    return codec == "mpeg4" and index.packets[at].mark.size < TINY
+
+
+def _packets_from(
+    key: int, path: Path, index: FrameIndex, container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[int, av.Packet]]:
+    """Yield packets from `key` on with their numbers, which stand in place of their times.
+
+    What comes after a seek is compared with the index; where it differs, the packets are counted from the file's start.
+    """
+    at, end = key, len(index.packets)
+    if key > index.first and index.is_seekable:
+        for packet in _sought(key, index, container, stream):
+            if at == end:
+                return
+            if mark_of(packet) != index.packets[at].mark:
+                index.is_seekable = False
+                break
+            yield at, _numbered(packet, at)
+            at += 1
+        else:
+            if at > key:
+                return
+        with open_stream(path) as (whole, same):
+            yield from _counted(at, end, whole, same)
+    else:
+        yield from _counted(at, end, container, stream)
+
+
+def _counted(begin: int, end: int, container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, av.Packet]]:
+    for at, packet in enumerate(packets_of(container, stream)):
+        if at >= end:
+            return
+        if at >= begin:
+            yield at, _numbered(packet, at)
+
+
+def _sought(key: int, index: FrameIndex, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """Yield the packets from `key` on after a seek; none where the seek lands behind it."""
+    wanted = index.packets[key]
+    try:
+        container.seek(0 if wanted.dts is None else wanted.dts, stream=stream)
+    except (av.FFmpegError, OverflowError):
+        return
+    packets = packets_of(container, stream)
+    for packet in packets:
+        if mark_of(packet) == wanted.mark:
+            yield packet
+            yield from packets
+        elif packet.is_keyframe and None not in (packet.pts, wanted.pts) and packet.pts > wanted.pts:
+            return
+
+
+def _numbered(packet: av.Packet, number: int) -> av.Packet:
+    packet.pts = packet.dts = number
+    return packet
+
+
+def _is_slight(path: Path, index: FrameIndex, key: int) -> bool:
+    """Whether a picture that the decoder calls damaged is so in a few blocks only.
+
+    Some cameras write keyframes whose last blocks do not decode, and every player shows what it fills in there. How
+    much that is tells the same picture with nothing filled in.
+    """
+    filled, bare = (_alone(path, index, key, options) for options in ({}, {"ec": "0"}))
+    if filled is None or bare is None or filled.shape != bare.shape:
+        return False
+    return float((filled != bare).mean()) <= _SLIGHT
+
+
+def _alone(path: Path, index: FrameIndex, key: int, options: dict[str, str]) -> NDArray[np.uint8] | None:
+    """Return the first plane of a picture that is decoded by itself."""
+    with open_stream(path) as (container, stream), suppress(av.FFmpegError):
+        context = stream.codec_context
+        context.thread_count, context.options = 1, context.options | options
+        _, packet = next(_packets_from(key, path, index, container, stream))
+        frames = [*context.decode(packet), *context.decode(None)]
+        for plane in (frame.planes[0] for frame in frames[:1]):
+            rows = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)
+            return rows[: plane.height, : plane.width]
+    return None
