@@ -1,5 +1,6 @@
 """What a forgery shows. A fill is found by its `name` or its dotted path."""
 
+from outpaint_lightning.forge.fills.autoencoder import Autoencoder
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.coarse import BlockAverage, LowPass, Resample
 from outpaint_lightning.forge.fills.copies import Reflect, Replicate, mirror
@@ -21,6 +22,7 @@ from outpaint_lightning.forge.fills.temporal import Median, Mosaic, Propagation
 from outpaint_lightning.forge.fills.unsteady import Flicker, TemporalSmooth
 
 __all__ = [
+    "Autoencoder",
     "Biharmonic",
     "BlockAverage",
     "CopyMove",

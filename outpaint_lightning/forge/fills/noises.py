@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
 import numpy as np
 
-from outpaint_lightning.forge.fills.regeneration import Pixels, Regeneration
+from outpaint_lightning.forge.fills.regeneration import Frame, FrameByFrame, Frames, Regeneration
 from outpaint_lightning.forge.parts import Parameters
 
 
 @dataclass(frozen=True)
-class Denoise(Regeneration):
+class Denoise(FrameByFrame):
     """Each frame denoised by a bilateral, median or non-local filter: flats become smooth, edges stay.
 
     Attributes:
@@ -37,22 +38,21 @@ class Denoise(Regeneration):
         """Draw `method` and `strength`."""
         return {"method": self.methods[rng.integers(len(self.methods))], "strength": float(rng.uniform(*self.strength))}
 
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return the frames denoised."""
-        denoiser = DENOISERS[params["method"]]
-        return np.stack([denoiser(frame, params["strength"]) for frame in pixels])
+    def remake(self, frame: Frame, params: Parameters) -> Frame:
+        """Return a frame denoised."""
+        return DENOISERS[params["method"]](frame, params["strength"])
 
 
-def _bilateral(frame: Pixels, strength: float) -> Pixels:
+def _bilateral(frame: Frame, strength: float) -> Frame:
     return np.asarray(cv2.bilateralFilter(frame, 5, strength, 2.0), np.float32)
 
 
-def _median(frame: Pixels, strength: float) -> Pixels:
+def _median(frame: Frame, strength: float) -> Frame:
     """Move each pixel towards the median of its 3x3 neighbours, by `strength` at most."""
     return np.asarray(frame + np.clip(cv2.medianBlur(frame, 3) - frame, -strength, strength), np.float32)
 
 
-def _edge_preserving(frame: Pixels, strength: float) -> Pixels:
+def _edge_preserving(frame: Frame, strength: float) -> Frame:
     made = cv2.edgePreservingFilter(np.clip(frame, 0, 255).astype(np.uint8), None, cv2.RECURS_FILTER, 6, strength / 255)
     return np.asarray(made, np.float32)
 
@@ -93,19 +93,17 @@ class Renoise(Regeneration):
             "seed": int(rng.integers(2**31)),
         }
 
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return the frames smoothed and noisy again."""
+    def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
+        """Yield each frame smoothed and noisy again."""
         rng = np.random.default_rng(params["seed"])
-        made = np.empty_like(pixels)
         noise = None
-        for frame, out in zip(pixels, made, strict=True):
+        for frame in frames:
             if noise is None or not params["still"]:
                 noise = _noise(rng, frame.shape[:2], params)
-            out[:] = cv2.GaussianBlur(frame, (0, 0), params["smoothing"]) + noise
-        return made
+            yield cv2.GaussianBlur(frame.astype(np.float32), (0, 0), params["smoothing"]) + noise
 
 
-def _noise(rng: np.random.Generator, size: tuple[int, ...], params: Parameters) -> Pixels:
+def _noise(rng: np.random.Generator, size: tuple[int, ...], params: Parameters) -> Frame:
     """Return noise `H W 3` of the deviation asked for; `grey` of its power is the same in all colours."""
     grey, colour = rng.standard_normal((*size, 1), np.float32), rng.standard_normal((*size, 3), np.float32)
     noise = np.sqrt(params["grey"]) * grey + np.sqrt(1 - params["grey"]) * colour
@@ -116,7 +114,7 @@ def _noise(rng: np.random.Generator, size: tuple[int, ...], params: Parameters) 
 
 
 @dataclass(frozen=True)
-class Recompress(Regeneration):
+class Recompress(FrameByFrame):
     """Through a JPEG whose blocks lie elsewhere than the frame's.
 
     Attributes:
@@ -133,12 +131,12 @@ class Recompress(Regeneration):
         shift = int(rng.integers(1, 64))
         return {"quality": int(rng.integers(*self.quality, endpoint=True)), "offset": [shift // 8, shift % 8]}
 
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return the frames decoded."""
+    def remake(self, frame: Frame, params: Parameters) -> Frame:
+        """Return a frame decoded."""
         top, left = params["offset"]
-        height, width = pixels.shape[1:3]
-        frames = np.pad(pixels, ((0, 0), (top, 0), (left, 0), (0, 0)), mode="reflect").clip(0, 255)
-        options = [cv2.IMWRITE_JPEG_QUALITY, params["quality"]]
-        files = [cv2.imencode(".jpg", np.rint(frame[..., ::-1]).astype(np.uint8), options)[1] for frame in frames]
-        decoded = np.stack([np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.float32) for file in files])
-        return decoded[:, top : top + height, left : left + width]
+        height, width = frame.shape[:2]
+        padded = np.pad(frame, ((top, 0), (left, 0), (0, 0)), mode="reflect")[..., ::-1]
+        shown = np.rint(padded.clip(0, 255)).astype(np.uint8)
+        _, file = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, params["quality"]])
+        decoded = cv2.imdecode(file, cv2.IMREAD_COLOR_RGB)
+        return np.asarray(decoded, np.float32)[top : top + height, left : left + width]

@@ -8,6 +8,7 @@ authentic twin; a net that is to find it has no meaning to go by.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,8 +20,10 @@ from outpaint_lightning.forge.fills.foreign import Splice
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 MARGIN = 16  # pixels around the region that are made anew with it: a filter needs neighbours
-Pixels = NDArray[np.float32]
-"""Frames `T H W 3`, grey levels of 0 to 255, in between and beyond."""
+Frames = NDArray[np.uint8] | NDArray[np.float32]
+"""Frames `T H W 3`, grey levels of 0 to 255."""
+Frame = NDArray[np.float32]
+"""One frame `H W 3`, grey levels of 0 to 255, in between and beyond."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ class Regeneration(Fill):
         area = _area(mask)
         everywhere = np.ones_like(mask)
         source = Splice().apply(footage, everywhere, params["donor"]) if params.get("donor") else footage.frames
-        made = self.regenerate(source[area].astype(np.float32), params)
         filled = footage.frames.copy()
-        region = mask[area]
-        filled[area][region] = np.clip(np.rint(made[region]), 0, 255)
+        made = self.regenerate(source[area], params)
+        for frame, hole, pixels in zip(filled[area], mask[area], made, strict=True):
+            frame[hole] = np.clip(np.rint(pixels[hole]), 0, 255)
         return filled
 
     @abstractmethod
@@ -62,13 +65,26 @@ class Regeneration(Fill):
         """Draw the parameters of one forgery."""
 
     @abstractmethod
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return frames made anew.
+    def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
+        """Yield each of some frames made anew: one at a time, as those of a long clip take much memory.
 
         Args:
-            pixels: `T H W 3`; never changed.
+            frames: `T H W 3`; never changed.
             params: What `draw` gave.
         """
+
+
+@dataclass(frozen=True)
+class FrameByFrame(Regeneration):
+    """A regeneration that looks at one frame at a time and leaves nothing to chance in any."""
+
+    def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
+        """Yield each frame made anew."""
+        return (self.remake(frame.astype(np.float32), params) for frame in frames)
+
+    @abstractmethod
+    def remake(self, frame: Frame, params: Parameters) -> Frame:
+        """Return one frame made anew."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class Regenerate(Regeneration):
         "recompress",
         "flicker",
         "temporal-smooth",
+        "autoencoder",
     )
     count: tuple[int, int] = (2, 3)
 
@@ -109,12 +126,16 @@ class Regenerate(Regeneration):
         chosen = [Regeneration.named(self.operations[at]) for at in rng.permutation(len(self.operations))[:count]]
         return {"operations": [{"class_path": part().class_path, "params": part().draw(rng)} for part in chosen]}
 
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return frames after each of the operations."""
-        for operation in params["operations"]:
-            part: Regeneration = Regeneration.named(operation["class_path"])()
-            pixels = part.regenerate(pixels, operation["params"])
-        return pixels
+    def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
+        """Yield each frame after all operations; in between, frames are rounded as in 8 bits."""
+        *others, last = [(Regeneration.named(each["class_path"])(), each["params"]) for each in params["operations"]]
+        for part, drawn in others:
+            made = np.empty(frames.shape, np.uint8)
+            for at, frame in enumerate(part.regenerate(frames, drawn)):
+                made[at] = np.clip(np.rint(frame), 0, 255)
+            frames = made
+        part, drawn = last
+        return part.regenerate(frames, drawn)
 
 
 def _area(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:

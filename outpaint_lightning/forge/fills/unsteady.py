@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.forge.fills.regeneration import Pixels, Regeneration
+from outpaint_lightning.forge.fills.regeneration import Frame, Frames, Regeneration
 from outpaint_lightning.forge.parts import Parameters
 
 COARSE = 4  # cells a side of the field by which brightness wavers
@@ -38,19 +39,16 @@ class Flicker(Regeneration):
             "seed": int(rng.integers(2**31)),
         }
 
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return the frames, each changed by itself."""
+    def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
+        """Yield each frame changed by itself."""
         rng = np.random.default_rng(params["seed"])
-        height, width = pixels.shape[1:3]
-        made = np.empty_like(pixels)
-        for frame, out in zip(pixels, made, strict=True):
-            field = rng.normal(0, params["level"], (COARSE, COARSE, 3)).astype(np.float32)
-            soft = rng.uniform()
+        height, width = frames.shape[1:3]
+        for shown in frames:
+            frame = shown.astype(np.float32)
+            cells = rng.normal(0, params["level"], (COARSE, COARSE, 3)).astype(np.float32)
+            field = cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
             blurred = cv2.GaussianBlur(frame, (0, 0), params["blur"])
-            out[:] = (
-                frame + soft * (blurred - frame) + cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
-            )
-        return made
+            yield frame + np.float32(rng.uniform()) * (blurred - frame) + field
 
 
 @dataclass(frozen=True)
@@ -74,29 +72,27 @@ class TemporalSmooth(Regeneration):
         """Draw `reach` and `strength`."""
         return {"reach": int(rng.integers(*self.reach, endpoint=True)), "strength": float(rng.uniform(*self.strength))}
 
-    def regenerate(self, pixels: Pixels, params: Parameters) -> Pixels:
-        """Return the frames averaged."""
-        reach, strength = params["reach"], params["strength"]
-        if len(pixels) == 1:
-            return _average(pixels[0], _neighbours(pixels[0]), strength)[None]
-        made = np.empty_like(pixels)
-        for now, frame in enumerate(pixels):
-            near = [t for t in range(max(0, now - reach), min(len(pixels), now + reach + 1)) if t != now]
-            made[now] = _average(frame, [pixels[t] for t in near], strength)
-        return made
+    def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
+        """Yield each frame averaged with others."""
+        reach, total = params["reach"], len(frames)
+        for now, frame in enumerate(frames):
+            this = frame.astype(np.float32)
+            near = [frames[t] for t in range(max(0, now - reach), min(total, now + reach + 1)) if t != now]
+            yield _average(this, near or _neighbours(this), params["strength"])
 
 
-def _neighbours(frame: Pixels) -> list[Pixels]:
+def _neighbours(frame: Frame) -> list[Frame]:
     """Return a frame `H W 3` shifted by a pixel to each side; its edge is repeated."""
     height, width = frame.shape[:2]
     padded = np.pad(frame, ((1, 1), (1, 1), (0, 0)), mode="edge")
     return [padded[y : y + height, x : x + width] for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
 
 
-def _average(frame: Pixels, others: list[Pixels], strength: float) -> Pixels:
+def _average(frame: Frame, others: Sequence[NDArray[np.generic]], strength: float) -> Frame:
     """Average a frame `H W 3` with others, each pixel by how alike it is: weight exp(-d^2 / 2 strength^2)."""
     total, weights = frame.copy(), np.ones(frame.shape[:2], np.float32)
-    for other in others:
+    for each in others:
+        other = each.astype(np.float32)
         # Compared smoothed, so that noise alone does not make pixels unlike.
         difference: NDArray[np.float32] = cv2.blur(((frame - other) ** 2).mean(2), (3, 3))
         weight = np.exp(-difference / (2 * strength**2))
