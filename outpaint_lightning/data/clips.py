@@ -48,7 +48,7 @@ class ClipDataModule(pl.LightningDataModule):
         test_every: judge every this-many-th frame in a test, which needs its neighbours all the same; prediction always
             sees every frame.
         workers: processes that read frames; 0 reads in the main process.
-        seed: of order, crops and augmentation.
+        seed: of order, crops, codecs and augmentation.
         online: forge on the fly: only the authentic clips below `root` are read. Training sees a fresh forgery in every
             window; validation and test those that `forge` would write. Clips without a split are dealt to the three.
         recipe: of `online`: a YAML file, or the name of one in configs/forge.

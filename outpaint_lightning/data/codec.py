@@ -111,7 +111,7 @@ class CodecDraw:
         needed = max(math.ceil(part / step) * step / side for side, part in zip(size, crop, strict=True))
         if needed > (1 if self.params["restore"] else max(1, self.params["scale"])):
             raise InputError(
-                f"data.codec: {self.chain.title()} of frames of {size[1]}x{size[0]} gives less than the crop "
+                f"{self.chain.title()} of frames of {size[0]}x{size[1]} gives less than the crop "
                 f"{crop[0]}x{crop[1]} (data.crop); expected a smaller crop"
             )
         if self.params["restore"] or self.params["scale"] >= needed:
@@ -214,7 +214,7 @@ class RandomCodec:
         """Raise `InputError` when a choice cannot encode crops of frames of this size, or these frames as a whole."""
         for chain in self.choices:
             try:
-                chain.check(height, width) if crop is None else _check_crop(chain, crop)
+                chain.check(height, width) if crop is None else _check_crop(chain, (height, width), crop)
             except InputError as error:
                 raise InputError(f"data.codec.choices: {error}") from error
         for chain in self.first:
@@ -292,10 +292,13 @@ def _weighted(option: str, specs: Sequence[Any]) -> tuple[list[Chain], NDArray[n
     return chains, np.array(weights) / sum(weights)
 
 
-def _check_crop(chain: Chain, crop: tuple[int, int]) -> None:
+def _check_crop(chain: Chain, size: tuple[int, int], crop: tuple[int, int]) -> None:
+    """Raise `InputError` when a chain cannot encode a crop of frames of a size."""
     chain.require_encoder()
     if min(crop) < chain.smallest:
         raise InputError(
             f"{chain.title()} of windows of {crop[0]}x{crop[1]} (data.crop); expected {chain.smallest} pixels a side "
             "or more"
         )
+    as_they_are = {"scale": 1.0, "restore": False}
+    CodecDraw(chain, as_they_are, 0).fitted(size, crop)

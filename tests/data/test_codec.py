@@ -212,7 +212,7 @@ def test_a_factor_is_raised_where_frames_would_not_hold_the_crop():
     assert CodecDraw(Resize(), params, 0).fitted((80, 96), (60, 60)).params["scale"] == 0.75
     assert CodecDraw(Resize(), params, 0).fitted((80, 96), (40, 40)).params["scale"] == 0.5
     assert CodecDraw(Resize(), params | {"restore": True}, 0).fitted((80, 96), (60, 60)).params["scale"] == 0.5
-    with pytest.raises(InputError, match=r"data\.codec: h264 of frames of 96x81 .* crop 81x60 \(data\.crop\)"):
+    with pytest.raises(InputError, match=r"h264 of frames of 81x96 .* crop 81x60 \(data\.crop\)"):
         CodecDraw(H264(), params, 0).fitted((81, 96), (81, 60))
 
 
@@ -350,6 +350,10 @@ def test_options_that_cannot_be_used_are_named(options, message):
 def test_what_cannot_be_encoded_is_refused_before_training(clean, twins, monkeypatch):
     with pytest.raises(InputError, match=r"train: data\.codec\.choices: av1 of windows of 48x48 .*expected 64 pixels"):
         WindowDataset(twins, crop=(48, 48), codec=RandomCodec(["av1"]))
+    with pytest.raises(
+        InputError, match=r"data\.codec\.choices: h264 of frames of 80x96 gives less than the crop 80x95"
+    ):
+        WindowDataset(twins, crop=(80, 95), codec=RandomCodec([fixed("h264", scale=1.2)]))
     with pytest.raises(InputError, match=r"data\.codec\.choices: hevc of frames of 96x80, rescaled by 0\.1"):
         WindowDataset(twins, codec=RandomCodec([fixed("hevc", scale=0.1)]))
     with pytest.raises(InputError, match=r"data\.codec\.first .*data\.online: true"):
