@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import cv2
 import numpy as np
 
 from outpaint_lightning.forge.fills.net import one_thread, sha256_of
@@ -18,6 +19,7 @@ from outpaint_lightning.types import InputError
 if TYPE_CHECKING:
     from outpaint_lightning.forge.autoencoders.net import SmallAutoencoder
 
+TONE = 8.0  # pixels of deviation of a Gaussian: what is left of it keeps the footage's own brightness and colour
 SHIPPED = Path(__file__).parents[1] / "autoencoders" / "weights"
 
 
@@ -26,7 +28,8 @@ class Autoencoder(Regeneration):
     """What one of several small convolutional autoencoders makes of the region: encoded, disturbed, decoded.
 
     They differ in stride, upsampler (nearest, bilinear, transposed convolution, pixel shuffle), bottleneck and
-    activation. `python -m outpaint_lightning.forge.autoencoders.train` made them, and makes others.
+    activation. `python -m outpaint_lightning.forge.autoencoders.train` made them, and makes others. Brightness and
+    colour of larger areas are kept from the footage, as small nets reproduce them poorly.
 
     Attributes:
         weights: A folder of `.safetensors` files, or one of them; the package's own by default.
@@ -87,7 +90,7 @@ def _autoencoder(path: Path, sha256: str) -> SmallAutoencoder:  # noqa: ARG001 -
 
 
 def _decoded(net: SmallAutoencoder, frame: Frame, params: Parameters, rng: np.random.Generator) -> Frame:
-    """Return a frame `H W 3` decoded, with part of its detail put back."""
+    """Return a frame `H W 3` decoded, with its tone and part of its detail put back."""
     import torch
 
     stride = net.spec.stride
@@ -99,5 +102,5 @@ def _decoded(net: SmallAutoencoder, frame: Frame, params: Parameters, rng: np.ra
         latent = net.encode(torch.from_numpy(padded).permute(2, 0, 1)[None].contiguous() / 255)
         noise = torch.from_numpy(rng.standard_normal(latent.shape, np.float32))
         decoded = net.decode(latent + params["noise"] * latent.std() * noise)[0].permute(1, 2, 0).numpy() * 255
-    made = decoded[top : top + height, left : left + width]
-    return np.asarray(made + params["detail"] * (frame - made), np.float32)
+    lost = frame - decoded[top : top + height, left : left + width]
+    return np.asarray(frame - (1 - params["detail"]) * (lost - cv2.GaussianBlur(lost, (0, 0), TONE)), np.float32)
