@@ -2,8 +2,8 @@
 
     python -m outpaint_lightning.forge.autoencoders.train OUT [CLIPS] [--steps 2000] [--only NAME ...]
 
-Without CLIPS, on the photographs that scikit-image ships, which are in the public domain or CC0: so are the weights of
-this package made. One file each for every stride and upsampler; those that are there are left alone, so an interrupted
+Without CLIPS, on photographs that scikit-image ships and that are in the public domain or CC0, as the weights of this
+package were made. One file each for every stride and upsampler; those that are there are left alone, so an interrupted
 run goes on.
 """
 
@@ -30,9 +30,10 @@ from outpaint_lightning.io import open_clip, read_image
 from outpaint_lightning.types import InputError
 
 PHOTOS = (
-    "astronaut.png", "brick.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png",
-    "hubble_deep_field.jpg", "moon.png", "motorcycle_left.png", "rocket.jpg",
+    "astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png",
+    "hubble_deep_field.jpg", "retina.jpg", "rocket.jpg",
 )  # fmt: skip
+"""Photographs of scikit-image whose notes say public domain or CC0; of some others they say nothing."""
 LATENTS = {2: (4, 6), 4: (12, 20), 8: (32, 48)}  # fewest and most numbers a latent vector, by stride
 FRAMES = 4  # of a clip, evenly spaced
 PATCH, BATCH = 48, 8  # pixels a side, patches a step
@@ -94,13 +95,13 @@ def train(spec: Spec, images: Images, steps: int, rate: float = 4e-3) -> SmallAu
 
 
 def _patches(images: Images, rng: np.random.Generator) -> Tensor:
-    """Cut patches, `B 3 PATCH PATCH` in [0, 1], at random places and sizes, mirrored at random."""
+    """Cut patches, `B 3 PATCH PATCH` in [0, 1], at random places and sizes, with colours in random order."""
     patches = np.empty((BATCH, PATCH, PATCH, 3), np.uint8)
     for patch in patches:
         image = images[int(rng.integers(len(images)))]
         side = int(min(rng.uniform(1, 2) * PATCH, *image.shape[:2]))
         top, left = (int(rng.integers(length - side + 1)) for length in image.shape[:2])
-        part = image[top : top + side, left : left + side][:, :: rng.choice([-1, 1])]
+        part = image[top : top + side, left : left + side, rng.permutation(3)]
         patch[:] = cv2.resize(part, (PATCH, PATCH), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(patches).permute(0, 3, 1, 2).contiguous() / 255
 
