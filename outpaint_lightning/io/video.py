@@ -36,7 +36,7 @@ from outpaint_lightning.types import InputError
 
 # PyAV converts colours with as many threads as there are cores: too many beside others in data loader workers, and a
 # worker forked while they live would wait for them forever.
-_TO_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
+TO_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
 _OPEN_DECODERS = 4  # kept between reads; each holds up to some 20 frames
 _RECENT_FRAMES = 8  # kept by a decoder, so that overlapping windows decode every frame once
 _USUAL_RATE = 25.0  # frames a second, of files that do not tell
@@ -155,7 +155,7 @@ class VideoFile(Clip):
     def _rgb(self, index: int, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """Convert to `H W 3` uint8 RGB, turned upright."""
         try:
-            rgb = frame.to_ndarray(**_TO_RGB)
+            rgb = frame.to_ndarray(**TO_RGB)
         except (av.FFmpegError, ValueError, MemoryError) as error:
             raise InputError(f"{self.path}: frame {index} is {frame.format.name}, which cannot become RGB") from error
         a, b, c, d = self._matrix

@@ -13,6 +13,7 @@ from typing import Self
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -66,7 +67,7 @@ class VideoWriter:
         """
         self.path = Path(path)
         self.height, self.width = height, width
-        self._rate = _rate(fps)
+        self._rate = frame_rate(fps)
         self._codec = codec
         self._options = {"crf": str(crf), **(options or {})}
         self._count = 0
@@ -90,10 +91,8 @@ class VideoWriter:
         """Append a frame, `height width 3` uint8 RGB."""
         if frame.shape != (self.height, self.width, 3):
             raise ValueError(f"{self.path}: frame of shape {frame.shape}; ({self.height}, {self.width}, 3) expected")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture.pts, picture.time_base = self._count, 1 / self._rate
+        self._container.mux(self._stream.encode(picture(frame, self._count, self._rate)))
         self._count += 1
-        self._container.mux(self._stream.encode(picture))
 
     @contextmanager
     def _open(self) -> Iterator[tuple[OutputContainer, VideoStream]]:
@@ -103,26 +102,18 @@ class VideoWriter:
                 stream = container.add_stream(self._codec, rate=self._rate, options=self._options)
             except ValueError as error:
                 raise InputError(f"{self.path}: cannot be written with {self._codec} ({error})") from error
-            stream.height, stream.width = self.height, self.width
-            stream.pix_fmt = "yuv444p" if self.height % 2 or self.width % 2 else "yuv420p"
-            stream.codec_context.colorspace = stream.codec_context.color_primaries = _BT601
-            stream.codec_context.color_trc = _BT601
-            stream.codec_context.color_range = _LIMITED
             with container:
                 try:
-                    stream.codec_context.open()
-                except av.FFmpegError as error:
-                    raise InputError(
-                        f"{self.path}: {self._codec} refuses frames of {self.width}x{self.height} ({error.strerror}); "
-                        "expected larger frames or another codec"
-                    ) from error
+                    open_encoder(stream.codec_context, self.height, self.width)
+                except InputError as error:
+                    raise InputError(f"{self.path}: {error}") from error
                 yield container, stream
                 if not self._count:
                     raise ValueError(f"{self.path}: no frame was written")
                 container.mux(stream.encode(None))
 
 
-def _rate(fps: float) -> Fraction:
+def frame_rate(fps: float) -> Fraction:
     """Return a rate that a file can hold: 30000/1001 stays exact, and so does a frame an hour.
 
     Raises:
@@ -133,3 +124,29 @@ def _rate(fps: float) -> Fraction:
     if fps >= 1:
         return Fraction(min(fps, _FASTEST)).limit_denominator(1001)
     return 1 / Fraction(min(1 / fps, _LONGEST)).limit_denominator(1001)
+
+
+def picture(frame: NDArray[np.uint8], number: int, rate: Fraction) -> av.VideoFrame:
+    """Return `H W 3` uint8 RGB as the frame that an encoder takes, shown as the `number`-th."""
+    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    made.pts, made.time_base = number, 1 / rate
+    return made
+
+
+def open_encoder(context: VideoCodecContext, height: int, width: int) -> None:
+    """Open an encoder for frames of one size, with the colours that swscale makes of RGB.
+
+    Raises:
+        InputError: the encoder refuses this size.
+    """
+    context.height, context.width = height, width
+    context.pix_fmt = "yuv444p" if height % 2 or width % 2 else "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = _BT601
+    context.color_range = _LIMITED
+    try:
+        context.open()
+    except av.FFmpegError as error:
+        raise InputError(
+            f"{context.name} refuses frames of {width}x{height} ({error.strerror}); "
+            "expected larger frames or another codec"
+        ) from error
