@@ -1,0 +1,148 @@
+"""A localizer on a pretrained image encoder, which sees what a picture shows, beside a stem that sees its traces."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from outpaint_lightning.geometry import pad, padding_to, unpad
+from outpaint_lightning.nets.encoders import Encoder
+from outpaint_lightning.types import InputError
+
+
+class EncoderUNet(nn.Module):
+    """Class scores per pixel of the first frame of a window, from an image encoder and a pyramid of traces.
+
+    Two pyramids meet in one decoder. The encoder looks at the first frame and knows what pictures of the world show.
+    The trace pyramid begins at full resolution with the colours and residuals of all frames, which hold what codecs,
+    cameras and generators leave behind, and pools them with strided convolutions. At each stride the decoder takes
+    both (1 x 1 convolutions, summed) and the level below it. Class scores leave it at half resolution and are
+    enlarged bilinearly: compressed traces are no finer than that, and half of the time is saved.
+
+    All layers are normalised with running statistics, so a pixel's scores do not depend on how large the frame is, and
+    whole frames are judged without tiles. The encoder's statistics are those that its weights came with.
+
+    Measured at equal training time, ImageNet weights raise the F1 under H.264 CRF 23 by half (docs/results).
+
+    Args:
+        encoder: name of a feature extractor of `timm`.
+        weights: of the encoder; see `Encoder`.
+        frames: number of frames that are seen.
+        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the stem sees beside the colours; such as
+            `SrmFilters` and `BayarConv`. None shows the colours alone.
+        stem: channels of the first layer, at full resolution.
+        widths: channels of the decoder at strides 2, 4, 8, ...; as many levels are used.
+        encoder_scale: 1 shows the encoder the frame as it is. 0.5 halves its sides first: a quarter of the time, and
+            twice the field of view.
+
+    Raises:
+        InputError: naming the argument that cannot be used.
+
+    Example:
+        >>> net = EncoderUNet(encoder="tf_efficientnet_lite0", frames=2).eval()
+        >>> [scores.shape for scores in net(torch.rand(1, 2, 3, 50, 70))]
+        [torch.Size([1, 2, 50, 70])]
+    """
+
+    def __init__(
+        self,
+        encoder: str = "tf_efficientnet_lite0",
+        weights: str | None = None,
+        frames: int = 2,
+        residual: nn.Module | None = None,
+        stem: int = 16,
+        widths: Sequence[int] = (24, 32, 48, 64, 96),
+        encoder_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if frames < 1:
+            raise InputError(f"EncoderUNet: frames is {frames}: expected at least 1")
+        if stem < 1 or not widths or min(widths) < 1:
+            raise InputError(f"EncoderUNet: stem {stem}, widths {list(widths)}: expected positive numbers of channels")
+        if encoder_scale not in (1.0, 0.5):
+            raise InputError(f"EncoderUNet: encoder_scale is {encoder_scale}: expected 1.0 or 0.5")
+        self.frames, self.residual, self.halved = frames, residual, encoder_scale == 0.5
+        self.strides = [2 ** (level + 1) for level in range(len(widths))]
+        self.stride = self.strides[-1]
+        shrunk = 2 if self.halved else 1
+        self.encoder = Encoder(encoder, weights, largest_stride=self.stride // shrunk)
+        seen = {stride * shrunk: channels for stride, channels in self.encoder.channels.items()}
+        traces = [stem, *(min(32 * 2**level, 96) for level in range(len(widths)))]
+        self.first = _layer(frames * (3 + _channels_of(residual)), stem)
+        self.traces = nn.ModuleList(_layer(a, b, stride=2) for a, b in itertools.pairwise(traces))
+        self.laterals = nn.ModuleList(
+            nn.Conv2d(trace + seen.get(stride, 0), width, 1)
+            for trace, stride, width in zip(traces[1:], self.strides, widths, strict=True)
+        )
+        self.ups = nn.ModuleList(nn.Conv2d(coarse, fine, 1, bias=False) for fine, coarse in itertools.pairwise(widths))
+        self.decoder = nn.ModuleList(_layer(width, width) for width in widths)
+        self.scores = nn.Conv2d(widths[0], 2, 1)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor, last_only: bool = False) -> list[Tensor]:  # noqa: ARG002 (there is one update)
+        """Score a window.
+
+        Args:
+            image: `B T 3 H W` RGB in [0, 1], any H and W; the first `frames` of T are used.
+            last_only: makes no difference.
+
+        Returns:
+            One tensor of logits `B 2 H W`: a sequence of one update.
+
+        Raises:
+            InputError: the window has fewer frames than the net sees.
+        """
+        if image.shape[1] < self.frames:
+            raise InputError(f"EncoderUNet: frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
+        height, width = image.shape[-2:]
+        padding = padding_to(height, width, multiple=self.stride, minimum=self.stride)
+        with torch.autocast(image.device.type, enabled=False):  # bf16 would round the traces of a forgery away
+            frames = pad(image[:, : self.frames].flatten(0, 1).float(), padding)
+            trace = self.first(self._stacked(frames, len(image)))
+        scores = self.scores(self._decode(self._levels(frames[:: self.frames], trace)))
+        return [unpad(F.interpolate(scores, scale_factor=2, mode="bilinear"), padding)]
+
+    def _stacked(self, frames: Tensor, batch: int) -> Tensor:
+        """Return `B C H W`: the colours in [-1, 1] and the residuals of frames `B*T 3 H W`."""
+        seen = frames * 2 - 1
+        if self.residual is not None:
+            seen = torch.cat([seen, self.residual(frames)], 1)
+        return seen.reshape(batch, -1, *seen.shape[2:]).contiguous(memory_format=torch.channels_last)
+
+    def _levels(self, image: Tensor, trace: Tensor) -> list[Tensor]:
+        """Return what both pyramids see, at each of the decoder's strides, fine to coarse."""
+        shown = F.avg_pool2d(image, 2) if self.halved else image
+        seen = {image.shape[-1] // features.shape[-1]: features for features in self.encoder(shown)}
+        levels = []
+        for stride, layer in zip(self.strides, self.traces, strict=True):
+            trace = layer(trace)
+            levels.append(torch.cat([trace, seen[stride]], 1) if stride in seen else trace)
+        return levels
+
+    def _decode(self, levels: list[Tensor]) -> Tensor:
+        """Return the decoder's features at stride 2."""
+        features: Tensor | None = None
+        for level in reversed(range(len(levels))):
+            lateral = self.laterals[level](levels[level])
+            if features is not None:
+                lateral = lateral + F.interpolate(self.ups[level](features), scale_factor=2, mode="bilinear")
+            features = self.decoder[level](lateral)
+        assert features is not None  # there is at least one level
+        return features
+
+
+def _channels_of(residual: nn.Module | None) -> int:
+    if residual is None:
+        return 0
+    with torch.no_grad():
+        return int(residual(torch.zeros(1, 3, 16, 16)).shape[1])
+
+
+def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
