@@ -2,7 +2,9 @@
 
 from outpaint_lightning.nets.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.blend import BlendFill
+from outpaint_lightning.nets.encoders import Encoder
 from outpaint_lightning.nets.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
+from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
 from outpaint_lightning.nets.partial_conv import (
     BinaryRule,
     MaskRule,
@@ -24,6 +26,8 @@ __all__ = [
     "BiharmonicFill",
     "BinaryRule",
     "BlendFill",
+    "Encoder",
+    "EncoderUNet",
     "Fill",
     "FlowRefiner",
     "HarmonicFill",

@@ -35,12 +35,15 @@ class LocalizationTask(TrainedTask):
         threshold: pixels whose forged probability reaches it are forged, in (0, 1). `"validation"` chooses it anew
             after each validation, by the highest mean F1 over the validation videos; checkpoints keep it, with how it
             was chosen, for `test`, `predict` and `localize`. A test never chooses.
+        pixel_fpr_limit: of `threshold: validation`: only thresholds count at which the mean share of marked pixels
+            over the authentic validation videos is at most this; where none is as low, the one with the lowest share.
+            None sets no limit.
         tile: `[height, width]` of the overlapping tiles in which frames are judged, or None for whole frames. A net
             trained on crops knows no frame larger than they are: instance normalisation compares a place with the rest
             of what it sees, so give the size of the crops.
 
     Raises:
-        InputError: the threshold is outside (0, 1), or the tile is not two positive numbers.
+        InputError: the threshold is outside (0, 1), the limit outside [0, 1], or the tile is not two positive numbers.
     """
 
     def __init__(
@@ -51,11 +54,14 @@ class LocalizationTask(TrainedTask):
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         threshold: float | Literal["validation"] = 0.5,
         tile: list[int] | None = None,
+        pixel_fpr_limit: float | None = None,
     ) -> None:
         super().__init__(optimizer, lr_scheduler)
         fixed = None if threshold == "validation" else float(threshold)
         if fixed is not None and not 0 < fixed < 1:
             raise InputError(f"model.threshold is {threshold}: expected a number between 0 and 1, or 'validation'")
+        if pixel_fpr_limit is not None and not 0 <= pixel_fpr_limit <= 1:
+            raise InputError(f"model.pixel_fpr_limit is {pixel_fpr_limit}: expected a number in [0, 1] or null")
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
             raise InputError(f"model.tile is {tile}: expected [height, width] or null")
         self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
@@ -63,6 +69,7 @@ class LocalizationTask(TrainedTask):
         self.threshold = fixed
         self.chooses_threshold = fixed is None
         self.threshold_choice: dict[str, Any] | None = None
+        self.pixel_fpr_limit = pixel_fpr_limit
         self.tile = (tile[0], tile[1]) if tile else None
         self.prior = MaskPrior()
         self.window: dict[str, int] = {}  # the shape of those that the net was trained on, once it was
@@ -144,11 +151,12 @@ class LocalizationTask(TrainedTask):
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold where that is asked for, and log F1 and its companions over the validation videos."""
         evaluation = self._evaluations[0]
-        if self.chooses_threshold and (found := evaluation.best()) and not self.trainer.sanity_checking:
+        chooses = self.chooses_threshold and not self.trainer.sanity_checking
+        if chooses and (found := evaluation.best(self.pixel_fpr_limit)):
             self.threshold = found[0]
             self.threshold_choice = {
                 "threshold": found[0], "f1": found[1], "by": "highest mean F1 over the validation videos",
-                "epoch": self.current_epoch, "step": self.global_step,
+                "pixel_fpr_limit": self.pixel_fpr_limit, "epoch": self.current_epoch, "step": self.global_step,
             }  # fmt: skip
         summary, self.per_video = evaluation.summary(self.threshold or UNCHOSEN)
         self._keep("val", summary)
