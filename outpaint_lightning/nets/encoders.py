@@ -67,6 +67,7 @@ class Encoder(nn.Module):
         for statistic in ("mean", "std"):
             values = torch.tensor(getattr(colours, statistic)).view(3, 1, 1)
             self.register_buffer(statistic, values, persistent=False)
+        self.train()  # freezes the normalisation: the trainer leaves modes as it finds them
 
     def train(self, mode: bool = True) -> Encoder:
         """Set the mode of all layers but batch normalisation, which stays in evaluation mode."""
