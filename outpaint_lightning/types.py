@@ -6,6 +6,8 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | key | shape | type and range |
 |---|---|---|
 | `image` | `B T 3 H W` | float32 RGB in [0, 1] |
+| `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec (`data.codec.paired`) |
+| `quality` | `B` | float32: PSNR in dB of `image` to what its codec was given, at most 60 (`data.codec`) |
 | `mask` | `B T 1 H W` | float32 in {0, 1} |
 | `flow_forward`, `flow_backward` | `B T 2 H W` | float32, pixels, `u` (x) first; frame t to t+1 and t to t-1 |
 | `hidden` | `B T 2 H W` | float32 in {0, 1}; 1 = the vector is to be completed; channel 0 forward, 1 backward |
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,8 @@ class WindowMeta(TypedDict):
     scene: str
     camera: str
     forger: str
+    codec: NotRequired[dict[str, Any]]
+    """Name and parameters of the chain it went through when it was read (`data.codec`)."""
 
 
 class VideoInfo(TypedDict):
@@ -60,6 +64,8 @@ class Batch(TypedDict, total=False):
     """One batch; see the module's table. Keys a task does not need are absent."""
 
     image: Tensor
+    clean: Tensor
+    quality: Tensor
     mask: Tensor
     flow_forward: Tensor
     flow_backward: Tensor
@@ -69,6 +75,11 @@ class Batch(TypedDict, total=False):
     label: Tensor
     box: Tensor
     meta: list[WindowMeta]
+
+
+def views(batch: Batch) -> list[Literal["image", "clean"]]:
+    """Return the keys of a batch that hold its frames: what moves or recolours one of them treats all alike."""
+    return ["image", "clean"] if "clean" in batch else ["image"]
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

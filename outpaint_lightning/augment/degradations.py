@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from outpaint_lightning.augment.base import RandomAugmentation
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, InputError, views
 
 
 class RandomDownscale(RandomAugmentation):
@@ -37,14 +37,16 @@ class RandomDownscale(RandomAugmentation):
 
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
         """Scale the windows by the factors `drawn`, `B`."""
-        image = batch["image"].clone()
-        size = image.shape[-2:]
-        for index, factor in enumerate(drawn.tolist()):
-            if factor:
-                small = [max(1, round(side * factor)) for side in size]
-                frames = F.interpolate(image[index], small, mode="bilinear", antialias=True)
-                image[index] = F.interpolate(frames, size, mode="bilinear")
-        return {**batch, "image": image}
+        out: Batch = {**batch}
+        for view in views(batch):
+            out[view] = image = batch[view].clone()
+            size = image.shape[-2:]
+            for index, factor in enumerate(drawn.tolist()):
+                if factor:
+                    small = [max(1, round(side * factor)) for side in size]
+                    frames = F.interpolate(image[index], small, mode="bilinear", antialias=True)
+                    image[index] = F.interpolate(frames, size, mode="bilinear")
+        return out
 
 
 class RandomSensorNoise(RandomAugmentation):
@@ -70,12 +72,14 @@ class RandomSensorNoise(RandomAugmentation):
 
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
         """Add noise of the standard deviations `drawn`, `B`, and clamp to [0, 1]."""
-        image = batch["image"].clone()
+        out: Batch = {**batch}
         which = drawn.nonzero()[:, 0]
-        at, strength = which.to(image.device), drawn[which].to(image)
-        noisy = image[at]
-        image[at] = (noisy + strength[:, None, None, None, None] * torch.randn_like(noisy)).clamp(0, 1)
-        return {**batch, "image": image}
+        at, strength = which.to(batch["image"].device), drawn[which].to(batch["image"])
+        noise = strength[:, None, None, None, None] * torch.randn_like(batch["image"][at])
+        for view in views(batch):
+            out[view] = image = batch[view].clone()
+            image[at] = (image[at] + noise).clamp(0, 1)
+        return out
 
 
 def _range(values: Sequence[float], module: str, option: str) -> tuple[float, float]:

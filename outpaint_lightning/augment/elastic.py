@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from outpaint_lightning.augment.base import FLOWS, RandomAugmentation, with_labels
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, InputError, views
 
 _EXTENSION = 0.5 + 2**-3  # pixels from the outermost pixel centres to the edge of the spline's domain, as in ITK
 
@@ -95,9 +95,10 @@ class RandomElasticDeformation(RandomAugmentation):
             chosen = chosen.view(-1, *frames.shape[1:])
             return chosen if every else frames.index_copy(0, at, chosen)
 
-        return with_labels(
-            {**batch, "image": moved(batch["image"], "bilinear"), "mask": moved(batch["mask"], "nearest")}
-        )
+        out: Batch = {**batch, "mask": moved(batch["mask"], "nearest")}
+        for view in views(batch):
+            out[view] = moved(batch[view], "bilinear")
+        return with_labels(out)
 
     def _warn_of_folding(self, height: int, width: int) -> None:
         spacing = [

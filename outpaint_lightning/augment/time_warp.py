@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from outpaint_lightning.augment.base import FLOWS, RandomAugmentation, with_labels
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, InputError, views
 
 
 class TimeWarp(RandomAugmentation):
@@ -38,11 +38,9 @@ class TimeWarp(RandomAugmentation):
         def turned(frames: Tensor, reverse: Tensor) -> Tensor:
             return torch.where(backwards, reverse.flip(1), frames)
 
-        out: Batch = {
-            **batch,
-            "image": turned(batch["image"], batch["image"]),
-            "mask": turned(batch["mask"], batch["mask"]),
-        }
+        out: Batch = {**batch, "mask": turned(batch["mask"], batch["mask"])}
+        for view in views(batch):
+            out[view] = turned(batch[view], batch[view])
         flows = [name for name in FLOWS if name in batch]
         if len(flows) == 1:
             raise InputError(f"TimeWarp: the batch has {flows[0]} alone; a reversed window needs both of {FLOWS}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from outpaint_lightning.augment.base import RandomAugmentation, with_labels
 from outpaint_lightning.augment.elastic import refuse_flow
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, InputError, views
 
 _PIXELS = np.diag([-1.0, -1.0, 1.0, 1.0])  # of TorchIO's world: x to the right and y down, 1 mm a pixel
 
@@ -55,10 +55,13 @@ class TorchioElastic(RandomAugmentation):
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
         """Deform the samples of which any control point, `B nx ny nz 3` in pixels, is displaced."""
         refuse_flow(self, batch)
-        image, mask = batch["image"].clone(), batch["mask"].clone()
-        for index in drawn.flatten(1).any(1).nonzero()[:, 0].tolist():
-            image[index], mask[index] = self._deform(image[index], mask[index], drawn[index])
-        return with_labels({**batch, "image": image, "mask": mask})
+        mask = batch["mask"]
+        out: Batch = {**batch, "mask": mask.clone()}
+        for view in views(batch):
+            out[view] = image = batch[view].clone()
+            for index in drawn.flatten(1).any(1).nonzero()[:, 0].tolist():
+                image[index], out["mask"][index] = self._deform(image[index], mask[index], drawn[index])
+        return with_labels(out)
 
     def _deform(self, image: Tensor, mask: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Deform the frames `T 3 H W` and masks `T 1 H W` of a window."""

@@ -13,7 +13,7 @@ from kornia.augmentation.base import _AugmentationBase
 from torch import Tensor, nn
 
 from outpaint_lightning.augment.base import FLOWS, with_labels
-from outpaint_lightning.types import Batch, InputError
+from outpaint_lightning.types import Batch, InputError, views
 
 _MIRRORED = {RandomHorizontalFlip: 0, RandomVerticalFlip: 1}  # the channel of a flow, u or v, that changes its sign
 
@@ -42,13 +42,14 @@ class KorniaOnWindows(nn.Module):
                 f"{type(self.augmentation).__name__}: the batch has {' and '.join(flows)}, which only "
                 f"{' and '.join(flip.__name__ for flip in _MIRRORED)} take along"
             )
-        tensors: dict[str, Tensor] = {"image": batch["image"], "mask": batch["mask"], **flows}
+        shown = views(batch)
+        tensors: dict[str, Tensor] = {**{view: batch[view] for view in shown}, "mask": batch["mask"], **flows}
         frames = [(name, frame) for name, tensor in tensors.items() for frame in tensor.unbind(1)]
-        keys = ["input" if name == "image" else "mask" for name, _ in frames]  # a flow is moved as a mask is
+        keys = ["input" if name in shown else "mask" for name, _ in frames]  # a flow is moved as a mask is
         sequence = AugmentationSequential(self.augmentation, data_keys=keys)
         out = iter(sequence(*(frame for _, frame in frames)))
         moved = {name: torch.stack([next(out) for _ in range(tensor.shape[1])], 1) for name, tensor in tensors.items()}
-        moved["image"] = moved["image"].clamp(0, 1)
+        moved |= {view: moved[view].clamp(0, 1) for view in shown}
         if flows:
             flipped = sequence._params[0].data["batch_prob"].to(moved["image"])
             for name in flows:

@@ -1,6 +1,7 @@
 """Windows of clips, single images, flow with holes, and the DataModules that serve them."""
 
 from outpaint_lightning.data.clips import ClipDataModule
+from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
 from outpaint_lightning.data.estimators import DisFlow, FlowEstimator, RaftFlow
 from outpaint_lightning.data.flows import FlowDataModule
@@ -18,6 +19,7 @@ __all__ = [
     "FrameChange",
     "OrderedSampler",
     "RaftFlow",
+    "RandomCodec",
     "RegionDataModule",
     "WindowDataset",
     "read_curves",

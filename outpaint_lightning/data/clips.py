@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.augment import DeviceAugmentation
+from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.corruptions import CorruptedDataset, read_curves
 from outpaint_lightning.data.loading import is_first, loader, require_one_size
 from outpaint_lightning.data.online import ForgeDataset
@@ -24,7 +25,7 @@ from outpaint_lightning.forge.material import Material, materials
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sources import deal_splits
 from outpaint_lightning.io import ClipEntry, read_dataset
-from outpaint_lightning.types import Batch, InputError, VideoInfo
+from outpaint_lightning.types import Batch, InputError, VideoInfo, views
 
 PRIOR_MASKS = 2000  # masks read for the training prior; more change no digit that is printed
 
@@ -56,6 +57,7 @@ class ClipDataModule(pl.LightningDataModule):
         objects: folder of object masks for online forgeries with the mask `object`.
         corruptions: a YAML file, or the name of one in configs/corruptions: a test judges its split as it is, and once
             more at each level of each corruption. Nothing else is affected.
+        codec: encodes and decodes windows with codecs drawn at random; see `RandomCodec`.
 
     Attributes:
         conditions: curve and level of each loader of a test after the first, in order; empty without `corruptions`.
@@ -84,6 +86,7 @@ class ClipDataModule(pl.LightningDataModule):
         objects: str | None = None,
         corruptions: str | None = None,
         test_every: int = 1,
+        codec: RandomCodec | None = None,
     ) -> None:
         super().__init__()
         if crop is not None and len(crop) != 2:
@@ -95,6 +98,14 @@ class ClipDataModule(pl.LightningDataModule):
             )
         if val_every < 1 or test_every < 1:
             raise InputError(f"data.val_every {val_every}, data.test_every {test_every}: expected at least 1")
+        if codec and codec.has_first and not online:
+            raise InputError("data.codec.first encodes what is forged afterwards: expected data.online: true")
+        if codec and corruptions and "test" in codec.splits:
+            raise InputError(
+                "data.codec.splits has test and data.corruptions is given, whose curves begin at clips as they are: "
+                "expected one of them"
+            )
+        self.codec = codec
         self.root = Path(root)
         self.listed = self.root / "manifest.csv"  # what says of which split a clip is
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
@@ -127,6 +138,7 @@ class ClipDataModule(pl.LightningDataModule):
                 "crop": self.crop if split == "train" else None,
                 "every": every.get(split, 1),
                 "seed": self.seed,
+                "codec": self._codec(split, stage),
             }
             if self.recipe is None:
                 self.datasets[split] = WindowDataset(self._split(entries, split), **options)
@@ -139,6 +151,12 @@ class ClipDataModule(pl.LightningDataModule):
             self.corrupted = [
                 CorruptedDataset(self.datasets["test"], curve, level) for curve in self.curves for level in curve.levels
             ]
+
+    def _codec(self, split: str, stage: str) -> RandomCodec | None:
+        """Return what the windows of a split go through; predictions are made of clips as they are."""
+        if self.codec is None or split not in self.codec.splits or stage == "predict":
+            return None
+        return self.codec if split == "train" else self.codec.fixed()
 
     def _forgeable(self, entries: Sequence[ClipEntry], recipe: Recipe) -> dict[str, Material]:
         """Return the clips that may be forged, by name, dealt to splits unless they are already."""
@@ -205,7 +223,9 @@ class ClipDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
         """Make frames and masks float32, augment training batches and derive `label`, all on the device."""
-        batch = {**batch, "image": batch["image"].float() / 255, "mask": batch["mask"].float()}
+        batch = {**batch, "mask": batch["mask"].float()}
+        for view in views(batch):
+            batch[view] = batch[view].float() / 255
         if self.trainer and self.trainer.training:
             batch = self.augmentation(batch, self.trainer.fit_loop.total_batch_idx, self.trainer.global_rank)
         return {**batch, "label": batch["mask"][:, 0].flatten(1).any(1).long()}
@@ -222,8 +242,13 @@ def collate(windows: Sequence[Window]) -> Batch:
         [window["meta"] for window in windows],
         "set data.crop for training, data.eval_batch_size 1 otherwise",
     )
-    return Batch(
+    batch = Batch(
         image=torch.stack([window["image"] for window in windows]),
         mask=torch.stack([window["mask"] for window in windows]),
         meta=[window["meta"] for window in windows],
     )
+    if "quality" in windows[0]:
+        batch["quality"] = torch.tensor([window["quality"] for window in windows])
+    if "clean" in windows[0]:
+        batch["clean"] = torch.stack([window["clean"] for window in windows])
+    return batch

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.data.codec import CodecDraw, RandomCodec, Stretch, stretch_around
 from outpaint_lightning.data.windows import WindowDataset, window_indices, window_meta, window_reach
 from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.forge.forger import Forger, label
@@ -134,7 +135,8 @@ class ForgeDataset(WindowDataset):
         stride: of the window.
         crop: of whole frames, after forging.
         every: this-many-th frame of a clip.
-        seed: of the crops.
+        seed: of crops and codecs.
+        codec: what windows go through; where fresh, it also encodes the clean frames before they are forged.
 
     Raises:
         InputError: as `WindowDataset`, or a `span` shorter than a window, or a clip that no forger suits.
@@ -152,6 +154,7 @@ class ForgeDataset(WindowDataset):
         crop: tuple[int, int] | None = None,
         every: int = 1,
         seed: int = 0,
+        codec: RandomCodec | None = None,
     ) -> None:
         if span <= (reach := window_reach(frames, stride)):
             raise InputError(f"data.span is {span}: expected at least {reach + 1}, a whole window")
@@ -167,7 +170,7 @@ class ForgeDataset(WindowDataset):
                 made = ForgedClip(material, clean, recipe, number, chain, forger)
                 self._numbered.append((material, number))
                 self._forged[made.name] = made
-        super().__init__([clip.entry for clip in self._forged.values()], frames, stride, crop, every, seed)
+        super().__init__([clip.entry for clip in self._forged.values()], frames, stride, crop, every, seed, codec)
 
     def _check_chains(self, clean: Clip, crop: tuple[int, int] | None, reach: int) -> None:
         """Refuse what a chain could make too small or too short for a window, before a training begins."""
@@ -202,27 +205,32 @@ class ForgeDataset(WindowDataset):
         clip = self._forged[self.entries[video].clip]
         return _label(clip)[list(indices)] if self.fresh else clip.masks(indices)
 
-    def _window(self, epoch: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], WindowMeta]:
+    def _stretch(self, epoch: int, index: int, draw: CodecDraw | None) -> tuple[Stretch, WindowMeta]:
         if not self.fresh:
-            return super()._window(epoch, index)
+            return super()._stretch(epoch, index, draw)
         video, frame = self.index[index]
         material, number = self._numbered[video]
         clean, clip = self.clips[video], material.entry.clip
-        span = self._span(frame, len(clean))
+        window = window_indices(frame, len(clean), self.frames, self.stride)
+        span = stretch_around(window, len(clean), self.span, draw.place if draw else 0.5)
         twin_lot = (self.recipe.seed, clip, epoch, frame)
         lot = (*twin_lot, number)
         chain = self.recipe.chain(clip, material.is_photo, epoch, frame)
         forger = self._forger(material, span, lot) if number else None
-        made, mask, record = material.make(clean.read(span), span, chain, forger, lot, twin_lot)
+        frames = clean.read(span)
+        if self.codec and self.codec.has_first:
+            frames = self.codec.encode_first(frames, clean.fps, self.seed, epoch, material.entry.source, frame)
+        made, mask, record = material.make(frames, span, chain, forger, lot, twin_lot)
         params = record["chain"]["params"]
         step = chain.step(len(span), params)
-        made = chain.decode(made, clean.fps / step, params)
+        fps = clean.fps / step
+        made = chain.decode(made, fps, params)
         mask = np.zeros(made.shape[:3], np.bool_) if mask is None else mask
-        at = (frame - span.start) // step
-        indices = window_indices(at, len(made), self.frames, self.stride)
+        indices = window_indices((frame - span.start) // step, len(made), self.frames, self.stride)
         entry = replace(self.entries[video], forger=forger.name if forger else "")
         meta = window_meta(entry, [span.start + i * step for i in indices])
-        return made[indices], mask[indices], meta
+        stretch = Stretch(made, mask[indices], indices, fps)
+        return stretch if draw else stretch.alone, meta
 
     def _forger(self, material: Material, span: range, lot: Sequence[object]) -> Forger | None:
         """Draw a forger for the frames of a span; none where all of them need an object that is not in sight."""
@@ -233,13 +241,6 @@ class ForgeDataset(WindowDataset):
                 return None
         forgers = self.recipe.all_forgers(material.entry.clip, available)
         return forgers[rng_of(*lot, "forger").integers(len(forgers))]
-
-    def _span(self, frame: int, total: int) -> range:
-        """Return `span` frames around the window that judges a frame."""
-        window = window_indices(frame, total, self.frames, self.stride)
-        first, last = min(window), max(window)
-        start = max(0, min(first - (self.span - (last - first + 1)) // 2, total - self.span))
-        return range(start, min(start + self.span, total))
 
 
 @functools.lru_cache(MADE)

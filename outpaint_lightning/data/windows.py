@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from outpaint_lightning.data.codec import CodecDraw, RandomCodec, Stretch
 from outpaint_lightning.io import Clip, ClipEntry, frame_files, open_clip, read_mask
 from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
 
@@ -23,6 +24,10 @@ class Window(TypedDict):
     mask: Tensor
     """uint8 `T 1 H W` in {0, 1}."""
     meta: WindowMeta
+    quality: NotRequired[float]
+    """PSNR in dB after the codec, with `data.codec`."""
+    clean: NotRequired[Tensor]
+    """uint8 `T 3 H W` before the codec, with `data.codec.paired`."""
 
 
 def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int]:
@@ -63,10 +68,12 @@ class WindowDataset(Dataset[Window]):
         stride: distance between them; negative where a frame is judged with those before it.
         crop: `(height, width)` of a random crop, the same for all frames of a window; None gives whole frames.
         every: take only every this-many-th frame of a clip.
-        seed: of the crops. A crop depends on (seed, epoch, index) only.
+        seed: of crops and codecs. A crop depends on (seed, epoch, index) only.
+        codec: what windows go through; None reads them as they are.
 
     Raises:
-        InputError: naming the clip, when it is too short for a window or a frame smaller than the crop.
+        InputError: naming the clip, when it is too short for a window or a frame smaller than the crop or too small
+            for the codec.
     """
 
     def __init__(
@@ -77,13 +84,14 @@ class WindowDataset(Dataset[Window]):
         crop: tuple[int, int] | None = None,
         every: int = 1,
         seed: int = 0,
+        codec: RandomCodec | None = None,
     ) -> None:
         if frames < 1 or stride == 0 or every < 1:
             raise InputError(
                 f"frames {frames}, stride {stride}, every {every}: expected at least 1, other than 0, and at least 1"
             )
         self.entries = list(entries)
-        self.frames, self.stride, self.crop, self.seed = frames, stride, crop, seed
+        self.frames, self.stride, self.crop, self.seed, self.codec = frames, stride, crop, seed, codec
         self.clips = [self._open(entry) for entry in self.entries]
         self.mask_files = [frame_files(entry.masks) if entry.masks else None for entry in self.entries]
         self.index = [(v, f) for v, clip in enumerate(self.clips) for f in range(0, len(clip), every)]
@@ -101,6 +109,11 @@ class WindowDataset(Dataset[Window]):
                 f"{entry.frames}: frames of {clip.height}x{clip.width} are smaller than the crop "
                 f"{self.crop[0]}x{self.crop[1]} (data.crop)"
             )
+        if self.codec:
+            try:
+                self.codec.check(clip.height, clip.width, self.crop)
+            except InputError as error:
+                raise InputError(f"{entry.frames}: {error}") from error
         return clip
 
     def _clip(self, entry: ClipEntry) -> Clip:
@@ -126,27 +139,47 @@ class WindowDataset(Dataset[Window]):
     def __getitem__(self, key: int | tuple[int, int]) -> Window:
         """Return window `index`, or window `index` as cropped in `epoch` for a key `(epoch, index)`."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        image, mask, meta = self._window(epoch, index)
-        if self.crop:
-            top, left = self._corner(epoch, index, image.shape[1:3], self.crop)
-            area = np.s_[:, top : top + self.crop[0], left : left + self.crop[1]]
-            image, mask = image[area], mask[area]
-        return Window(
-            image=torch.from_numpy(np.ascontiguousarray(image)).permute(0, 3, 1, 2),
-            mask=torch.from_numpy(np.ascontiguousarray(mask)).view(torch.uint8)[:, None],
-            meta=meta,
-        )
+        if self.codec is None:
+            stretch, meta = self._stretch(epoch, index, None)
+            image, mask = stretch.frames, stretch.mask
+            if self.crop:
+                top, left = self._corner(epoch, index, image.shape[1:3], self.crop)
+                area = np.s_[:, top : top + self.crop[0], left : left + self.crop[1]]
+                image, mask = image[area], mask[area]
+            return Window(image=_channels_first(image), mask=_label(mask), meta=meta)
+        return self._coded(epoch, index, self.codec)
 
-    def _window(
+    def _coded(self, epoch: int, index: int, codec: RandomCodec) -> Window:
+        """Return a window after its codec."""
+        video, frame = self.index[index]
+        draw = codec.draw(self.seed, epoch, self.entries[video].source, frame)
+        stretch, meta = self._stretch(epoch, index, draw)
+        if self.crop:
+            draw = draw.fitted(stretch.frames.shape[1:3], self.crop)
+            coded = draw.encode_crop(stretch, self._corner(epoch, index, draw.size(stretch), self.crop), self.crop)
+        else:
+            coded = draw.encode(stretch)
+        window = Window(
+            image=_channels_first(coded.image),
+            mask=_label(coded.mask),
+            meta={**meta, "codec": draw.record},
+            quality=coded.quality,
+        )
+        return {**window, "clean": _channels_first(coded.clean)} if codec.paired else window
+
+    def _stretch(
         self,
         epoch: int,  # noqa: ARG002 - what is read from files is the same in every epoch
         index: int,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], WindowMeta]:
-        """Return the whole frames of a window, `T H W 3`, their masks, `T H W`, and where they come from."""
+        draw: CodecDraw | None,
+    ) -> tuple[Stretch, WindowMeta]:
+        """Return a window in whole frames, with the frames around it that its codec needs, and where it comes from."""
         video, frame = self.index[index]
-        indices = window_indices(frame, len(self.clips[video]), self.frames, self.stride)
-        meta = window_meta(self.entries[video], indices)
-        return self.clips[video].read(indices), self.read_masks(video, indices), meta
+        clip = self.clips[video]
+        window = window_indices(frame, len(clip), self.frames, self.stride)
+        read = draw.frames_around(window, len(clip), self.codec.span) if draw and self.codec else window
+        stretch = Stretch(clip.read(read), self.read_masks(video, window), [read.index(i) for i in window], clip.fps)
+        return stretch, window_meta(self.entries[video], window)
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
         """Read the masks of some frames of a clip: bool `T H W`, all False for an authentic clip.
@@ -175,3 +208,11 @@ class WindowDataset(Dataset[Window]):
         rng = np.random.default_rng((self.seed, epoch, index))
         top, left = (int(rng.integers(side - part + 1)) for side, part in zip(size, crop, strict=True))
         return top, left
+
+
+def _channels_first(frames: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+
+
+def _label(mask: NDArray[np.bool_]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(mask)).view(torch.uint8)[:, None]

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.forge.parts import ClipFreePart, Parameters
-from outpaint_lightning.io import VideoWriter, open_clip
+from outpaint_lightning.io import VideoWriter, open_clip, recode, require_encoder
 from outpaint_lightning.types import InputError
 
 SMALLEST_SIDE = 8  # pixels; rescaling stops there, as the nets and the codecs need something to look at
@@ -29,6 +29,8 @@ CHROMA = {
     "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 }
 """How many samples of colour a JPEG keeps: all, every second in a row, every second in a row and column."""
+BASE_60 = {sum(int(digit) * 60 ** (2 - at) for at, digit in enumerate(name.split(":"))): name for name in CHROMA}
+"""What YAML 1.1 reads without quotes: 4:2:0 is a number of base 60 to it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Chain(ClipFreePart, ABC):
     Attributes:
         scale: Smallest and largest factor by which whole frames are rescaled.
         every: Fewest and most n, of which every n-th frame is kept.
+        restore: Probability that rescaled frames are scaled back to their size before they are encoded.
     """
 
     folder: ClassVar[str]
@@ -46,19 +49,27 @@ class Chain(ClipFreePart, ABC):
     """What the name of a clip ends with: nothing for a folder of frames, `.mp4` for a video."""
     smallest: ClassVar[int] = SMALLEST_SIDE
     """Pixels a side that frames must have."""
+    is_video: ClassVar[bool] = False
+    """Whether frames are encoded together."""
     side_step: ClassVar[int] = 1
     """Sides are trimmed to a multiple of this many pixels."""
 
     scale: tuple[float, float] = (1.0, 1.0)
     every: tuple[int, int] = (1, 1)
+    restore: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the options."""
         _require("scale", self.scale, 0.01, 100)
         _require("every", self.every, 1, 1000)
+        _require("restore", (self.restore, self.restore), 0, 1)
+
+    def require_encoder(self) -> None:
+        """Raise `InputError` when the installed libraries cannot encode this."""
 
     def check(self, height: int, width: int) -> None:
-        """Raise `InputError` when frames of this size can become smaller than the codec encodes."""
+        """Raise `InputError` when frames of this size cannot be encoded here, or can become too small for the codec."""
+        self.require_encoder()
         side = math.floor(min(height, width) * self.scale[0])
         if side < self.smallest:
             raise InputError(
@@ -67,8 +78,10 @@ class Chain(ClipFreePart, ABC):
             )
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw the factor `scale` and the n of `every`; subclasses add what their codec takes."""
-        return {"scale": float(rng.uniform(*self.scale)), "every": int(rng.integers(*self.every, endpoint=True))}
+        """Draw the factor `scale`, the n of `every` and `restore`; subclasses add what their codec takes."""
+        scale, every = float(rng.uniform(*self.scale)), int(rng.integers(*self.every, endpoint=True))
+        restores = bool(rng.random() < self.restore) if self.restore else False
+        return {"scale": scale, "every": every, "restore": restores}
 
     def step(self, length: int, params: Parameters) -> int:
         """Return n where `prepare` keeps every n-th frame of a clip of `length`: fewer than 2 n are not thinned."""
@@ -80,8 +93,8 @@ class Chain(ClipFreePart, ABC):
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """Thin and rescale a clip and its label. Two clips that agree outside a label agree outside the result's.
 
-        Frames are kept as `step` says. Sides become `scale` times as long, `SMALLEST_SIDE` pixels at least; videos then
-        lose a last odd row and column.
+        Frames are kept as `step` says. Sides become `scale` times as long, `SMALLEST_SIDE` pixels at least, and with
+        `restore` as long as before; videos then lose a last odd row and column.
 
         Args:
             frames: `T H W 3`; never changed.
@@ -94,17 +107,20 @@ class Chain(ClipFreePart, ABC):
         """
         step = self.step(len(frames), params)
         frames, mask = frames[::step], None if mask is None else mask[::step]
-        height, width = (self._scaled(side, params) for side in frames.shape[1:3])
-        frames = _rescale(frames, height, width)
-        if mask is not None:
-            # The weights of a forged pixel are never rounded off in floating point, so this misses none.
-            mask = np.asarray(_rescale(mask.astype(np.float32), height, width) > 0)
+        before = frames.shape[1:3]
+        sizes = [tuple(self._scaled(side, params) for side in before), *([before] if _restores(params) else [])]
+        for height, width in sizes:
+            frames = _rescale(frames, height, width)
+            if mask is not None:
+                # The weights of a forged pixel are never rounded off in floating point, so this misses none.
+                mask = np.asarray(_rescale(mask.astype(np.float32), height, width) > 0)
         keep = np.s_[:, : height - height % self.side_step, : width - width % self.side_step]
         return frames[keep], None if mask is None else mask[keep]
 
     def size(self, frames: int, height: int, width: int, params: Parameters) -> tuple[int, int, int]:
         """Return the number and size of the frames that `prepare` makes of so many of this size."""
-        height, width = (self._scaled(side, params) // self.side_step * self.side_step for side in (height, width))
+        sides = (side if _restores(params) else self._scaled(side, params) for side in (height, width))
+        height, width = (side // self.side_step * self.side_step for side in sides)
         return -(-frames // self.step(frames, params)), height, width
 
     @staticmethod
@@ -165,6 +181,7 @@ class Untouched(_PngFrames):
 
     scale: tuple[float, float] = field(default=(1.0, 1.0), init=False)
     every: tuple[int, int] = field(default=(1, 1), init=False)
+    restore: float = field(default=0.0, init=False)
 
 
 @dataclass(frozen=True)
@@ -196,6 +213,8 @@ class Jpeg(Chain):
         """Check the options."""
         super().__post_init__()
         _require("quality", self.quality, 1, 100)
+        if not isinstance(self.chroma, str):
+            object.__setattr__(self, "chroma", tuple(BASE_60.get(name, name) for name in self.chroma))
         if not self.chroma or not set(self.chroma) <= set(CHROMA):
             raise ValueError(f"chroma {list(self.chroma)}: expected some of {', '.join(CHROMA)}")
 
@@ -212,9 +231,23 @@ class Jpeg(Chain):
         params: Parameters,
     ) -> None:
         """Write `00000.jpg`, `00001.jpg`, ..."""
+        _write_images(path, ".jpg", frames[..., ::-1], self._options(params))
+
+    def decode(
+        self,
+        frames: NDArray[np.uint8],
+        fps: float,  # noqa: ARG002 - as above
+        params: Parameters,
+    ) -> NDArray[np.uint8]:
+        """Return what a reader of these JPEGs sees, `T H W 3`."""
+        options = self._options(params)
+        files = (cv2.imencode(".jpg", frame[..., ::-1], options)[1] for frame in frames)
+        return np.stack([np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8) for file in files])
+
+    @staticmethod
+    def _options(params: Parameters) -> list[int]:
         quality, chroma = params["quality"], CHROMA[params["chroma"]]
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, chroma]
-        _write_images(path, ".jpg", frames[..., ::-1], options)
+        return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, chroma]
 
 
 @dataclass(frozen=True)
@@ -224,12 +257,19 @@ class _Codec:
     Attributes:
         encoder: FFmpeg's name of the encoder.
         worst: The highest CRF, of the lowest quality; the best is 0.
+        presets: What trades speed for quality, from fast to slow, with the options that ask for it.
         options: Of the encoder, beside those that all codecs get.
     """
 
     encoder: str
     worst: int
-    options: Mapping[str, str]
+    presets: Mapping[str, Mapping[str, str]]
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+X26_PRESETS = {
+    preset: {"preset": preset} for preset in ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
+}
 
 
 @dataclass(frozen=True)
@@ -242,45 +282,59 @@ class _Video(Chain):
     Attributes:
         quality: Lowest and highest constant rate factor (CRF), in the codec's own scale; 0 is the best.
         gop: Fewest and most frames from one keyframe to the next.
+        preset: The encoder's presets to choose from.
     """
 
     folder = "videos"
     suffix = ".mp4"
+    is_video = True
     side_step = 2
     codec: ClassVar[_Codec]
 
     quality: tuple[int, int] = (0, 0)
     gop: tuple[int, int] = (12, 50)
+    preset: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
         _require("quality", self.quality, 0, self.codec.worst)
         _require("gop", self.gop, 1, 1000)
+        known = self.codec.presets
+        if isinstance(self.preset, str) or not self.preset or not {str(preset) for preset in self.preset} <= set(known):
+            raise ValueError(f"preset {self.preset!r}: expected a list of some of {', '.join(known)}")
+
+    def require_encoder(self) -> None:
+        """Raise `InputError` when the installed PyAV lacks the encoder."""
+        try:
+            require_encoder(self.codec.encoder)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}; expected another chain") from error
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw `quality` and `gop` as well."""
+        """Draw `quality`, `gop` and `preset` as well."""
         quality, gop = (int(rng.integers(*choices, endpoint=True)) for choices in (self.quality, self.gop))
-        return super().sample(rng) | {"quality": quality, "gop": gop}
+        drawn = super().sample(rng) | {"quality": quality, "gop": gop}
+        return drawn | {"preset": str(self.preset[rng.integers(len(self.preset))])}
 
     def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
         """Write a video file; see `Chain.write`."""
         height, width = frames.shape[1:3]
-        gop = str(params["gop"])
-        options = {"g": gop, "keyint_min": gop, "threads": "1", **self.codec.options}
-        if len(frames) < 3:
-            options["bf"] = "0"  # x265 that may use B-frames gives so few frames random times (its issue 781)
-        with VideoWriter(
-            path,
-            height,
-            width,
-            fps,
-            codec=self.codec.encoder,
-            crf=params["quality"],
-            options=options,
-        ) as writer:
+        with VideoWriter(path, height, width, fps, **self._encoding(len(frames), params)) as writer:
             for frame in frames:
                 writer.write(frame)
+
+    def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
+        """Return what a reader of the file sees, `T H W 3`."""
+        return recode(frames, fps, **self._encoding(len(frames), params))
+
+    def _encoding(self, frames: int, params: Parameters) -> dict[str, Any]:
+        """Return how FFmpeg is asked to encode so many frames."""
+        gop, preset = str(params["gop"]), params.get("preset", self.preset[0])  # older records have none
+        options = {"g": gop, "keyint_min": gop, "threads": "1", **self.codec.presets[preset], **self.codec.options}
+        if frames < 3:
+            options["bf"] = "0"  # x265 that may use B-frames gives so few frames random times (its issue 781)
+        return {"codec": self.codec.encoder, "crf": params["quality"], "options": options}
 
 
 @dataclass(frozen=True)
@@ -289,9 +343,10 @@ class H264(_Video):
 
     name = "h264"
     # The bytes of x264's macroblock tree differ from run to run where it uses AVX-512 (measured, x264 of PyAV 18).
-    codec = _Codec("libx264", 51, {"preset": "medium", "sc_threshold": "0", "mbtree": "0"})
+    codec = _Codec("libx264", 51, X26_PRESETS, {"sc_threshold": "0", "mbtree": "0"})
 
     quality: tuple[int, int] = (18, 32)
+    preset: tuple[str, ...] = ("medium",)
 
 
 @dataclass(frozen=True)
@@ -304,21 +359,29 @@ class Hevc(_Video):
     codec = _Codec(
         "libx265",
         51,
-        {"preset": "fast", "x265-params": "pools=none:frame-threads=1:scenecut=0:open-gop=0:cutree=0:log-level=none"},
+        X26_PRESETS,
+        {"x265-params": "pools=none:frame-threads=1:scenecut=0:open-gop=0:cutree=0:log-level=none"},
     )
 
     quality: tuple[int, int] = (20, 34)
+    preset: tuple[str, ...] = ("fast",)
 
 
 @dataclass(frozen=True)
 class Vp9(_Video):
-    """VP9 by libvpx."""
+    """VP9 by libvpx. Its presets are the values of `cpu-used`: from 6 on as in live video."""
 
     name = "vp9"
     # b=0: with a bitrate, CRF would only be a limit of quality.
-    codec = _Codec("libvpx-vp9", 63, {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"})
+    codec = _Codec(
+        "libvpx-vp9",
+        63,
+        {str(n): {"cpu-used": str(n), "deadline": "realtime" if n > 5 else "good"} for n in range(8, -1, -1)},
+        {"b": "0", "row-mt": "0"},
+    )
 
     quality: tuple[int, int] = (24, 40)
+    preset: tuple[str, ...] = ("4",)
 
 
 @dataclass(frozen=True)
@@ -327,9 +390,10 @@ class Av1(_Video):
 
     name = "av1"
     smallest = 64
-    codec = _Codec("libsvtav1", 63, {"preset": "8"})
+    codec = _Codec("libsvtav1", 63, {str(n): {"preset": str(n)} for n in range(12, -1, -1)})
 
     quality: tuple[int, int] = (25, 45)
+    preset: tuple[str, ...] = ("8",)
 
 
 def write_png(folder: Path, images: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
@@ -349,6 +413,10 @@ def _write_images(folder: Path, suffix: str, images: NDArray[np.uint8], options:
         path = folder / f"{index:05}{suffix}"
         if not cv2.imwrite(str(path), image, options):
             raise OSError(f"{path}: cannot be written")
+
+
+def _restores(params: Parameters) -> bool:
+    return bool(params.get("restore"))  # records of older versions have no such key
 
 
 AnyImages = TypeVar("AnyImages", NDArray[np.uint8], NDArray[np.float32])

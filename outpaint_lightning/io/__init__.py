@@ -6,6 +6,7 @@ from outpaint_lightning.io.files import atomic, natural_key, require_free, write
 from outpaint_lightning.io.flow import FLOW_SUFFIXES, FlowFile, read_flow, write_flow
 from outpaint_lightning.io.images import IMAGE_SUFFIXES, image_size, read_image, read_mask, write_image, write_mask
 from outpaint_lightning.io.manifest import ClipEntry, read_table, vision_name, write_manifest
+from outpaint_lightning.io.recoding import recode, require_encoder
 from outpaint_lightning.io.video import VideoFile, VideoWriter
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_table",
+    "recode",
+    "require_encoder",
     "require_free",
     "vision_name",
     "write_csv",

@@ -23,6 +23,7 @@ import av.logging
 import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -35,7 +36,7 @@ os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 prints past FFmpeg's log: fatal
 
 # PyAV converts colours with as many threads as there are cores: too many beside others in data loader workers, and a
 # worker forked while they live would wait for them forever.
-_TO_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
+TO_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
 # Until 19, which always does so, PyAV replaces what is not UTF-8 in a file's title only when asked to.
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 _SKIPPING_DECODERS = ("h264", "hevc")  # heed `skip_frame` packet by packet; dav1d (AV1) keeps the first value it sees
@@ -192,7 +193,7 @@ class VideoFile(Clip):
 
     def _rgb(self, index: int, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """Convert to `H W 3` uint8 RGB, turned upright."""
-        rgb = frame.to_ndarray(**_TO_RGB)
+        rgb = frame.to_ndarray(**TO_RGB)
         a, b, c, d = self._matrix
         if not a:
             rgb, a, d = rgb.swapaxes(0, 1), c, b
@@ -324,7 +325,7 @@ class VideoWriter:
         """
         self.path = Path(path)
         self.height, self.width = height, width
-        self._rate = Fraction(fps).limit_denominator(1001)  # 30000/1001 stays exact
+        self._rate = frame_rate(fps)
         self._codec = codec
         self._options = {"crf": str(crf), **(options or {})}
         self._count = 0
@@ -348,10 +349,8 @@ class VideoWriter:
         """Append a frame, `height width 3` uint8 RGB."""
         if frame.shape != (self.height, self.width, 3):
             raise ValueError(f"{self.path}: frame of shape {frame.shape}; ({self.height}, {self.width}, 3) expected")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture.pts, picture.time_base = self._count, 1 / self._rate
+        self._container.mux(self._stream.encode(picture(frame, self._count, self._rate)))
         self._count += 1
-        self._container.mux(self._stream.encode(picture))
 
     @contextmanager
     def _open(self) -> Iterator[tuple[OutputContainer, VideoStream]]:
@@ -361,20 +360,43 @@ class VideoWriter:
                 stream = container.add_stream(self._codec, rate=self._rate, options=self._options)
             except ValueError as error:
                 raise InputError(f"{self.path}: cannot be written with {self._codec} ({error})") from error
-            stream.height, stream.width = self.height, self.width
-            stream.pix_fmt = "yuv444p" if self.height % 2 or self.width % 2 else "yuv420p"
-            stream.codec_context.colorspace = stream.codec_context.color_primaries = _BT601
-            stream.codec_context.color_trc = _BT601
-            stream.codec_context.color_range = _LIMITED
             with container:
                 try:
-                    stream.codec_context.open()
-                except av.FFmpegError as error:
-                    raise InputError(
-                        f"{self.path}: {self._codec} refuses frames of {self.width}x{self.height} ({error.strerror}); "
-                        "expected larger frames or another codec"
-                    ) from error
+                    open_encoder(stream.codec_context, self.height, self.width)
+                except InputError as error:
+                    raise InputError(f"{self.path}: {error}") from error
                 yield container, stream
                 if not self._count:
                     raise ValueError(f"{self.path}: no frame was written")
                 container.mux(stream.encode(None))
+
+
+def frame_rate(fps: float) -> Fraction:
+    """Return frames a second as a fraction; 30000/1001 stays exact."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+def picture(frame: NDArray[np.uint8], number: int, rate: Fraction) -> av.VideoFrame:
+    """Return `H W 3` uint8 RGB as the frame that an encoder takes, shown as the `number`-th."""
+    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    made.pts, made.time_base = number, 1 / rate
+    return made
+
+
+def open_encoder(context: VideoCodecContext, height: int, width: int) -> None:
+    """Open an encoder for frames of one size, with the colours that swscale makes of RGB.
+
+    Raises:
+        InputError: the encoder refuses this size.
+    """
+    context.height, context.width = height, width
+    context.pix_fmt = "yuv444p" if height % 2 or width % 2 else "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = _BT601
+    context.color_range = _LIMITED
+    try:
+        context.open()
+    except av.FFmpegError as error:
+        raise InputError(
+            f"{context.name} refuses frames of {width}x{height} ({error.strerror}); "
+            "expected larger frames or another codec"
+        ) from error
