@@ -46,7 +46,9 @@ def main() -> None:
                 file = options.out / options.split / name / f"{index:05d}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_image(file, frame)
-            written.append({key: row[key] for key in ("split", "scene", "camera", "source", "license")} | {"clip": name})
+            written.append(
+                {key: row[key] for key in ("split", "scene", "camera", "source", "license")} | {"clip": name}
+            )
     with (options.out / f"{options.split}.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, ["clip", "split", "scene", "camera", "source", "license"])
         table.writeheader()

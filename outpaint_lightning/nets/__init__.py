@@ -2,9 +2,10 @@
 
 from outpaint_lightning.nets.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.blend import BlendFill
-from outpaint_lightning.nets.encoders import Encoder
 from outpaint_lightning.nets.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
+from outpaint_lightning.nets.localizers.compression_net import CompressionNet
 from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
+from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.partial_conv import (
     BinaryRule,
     MaskRule,
@@ -26,6 +27,7 @@ __all__ = [
     "BiharmonicFill",
     "BinaryRule",
     "BlendFill",
+    "CompressionNet",
     "Encoder",
     "EncoderUNet",
     "Fill",

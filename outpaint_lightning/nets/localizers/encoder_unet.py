@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from outpaint_lightning.geometry import pad, padding_to, unpad
-from outpaint_lightning.nets.encoders import Encoder
+from outpaint_lightning.nets.localizers.encoders import Encoder
+from outpaint_lightning.nets.localizers.analysis import Analysis
+from outpaint_lightning.nets.localizers.stem import conv_layer, residual_channels, stacked
 from outpaint_lightning.types import InputError
 
 
@@ -72,14 +74,14 @@ class EncoderUNet(nn.Module):
         self.encoder = Encoder(encoder, weights, largest_stride=self.stride // shrunk)
         seen = {stride * shrunk: channels for stride, channels in self.encoder.channels.items()}
         traces = [stem, *(min(32 * 2**level, 96) for level in range(len(widths)))]
-        self.first = _layer(frames * (3 + _channels_of(residual)), stem)
-        self.traces = nn.ModuleList(_layer(a, b, stride=2) for a, b in itertools.pairwise(traces))
+        self.first = conv_layer(frames * (3 + residual_channels(residual)), stem)
+        self.traces = nn.ModuleList(conv_layer(a, b, stride=2) for a, b in itertools.pairwise(traces))
         self.laterals = nn.ModuleList(
             nn.Conv2d(trace + seen.get(stride, 0), width, 1)
             for trace, stride, width in zip(traces[1:], self.strides, widths, strict=True)
         )
         self.ups = nn.ModuleList(nn.Conv2d(coarse, fine, 1, bias=False) for fine, coarse in itertools.pairwise(widths))
-        self.decoder = nn.ModuleList(_layer(width, width) for width in widths)
+        self.decoder = nn.ModuleList(conv_layer(width, width) for width in widths)
         self.scores = nn.Conv2d(widths[0], 2, 1)
         self.to(memory_format=torch.channels_last)
 
@@ -96,22 +98,21 @@ class EncoderUNet(nn.Module):
         Raises:
             InputError: the window has fewer frames than the net sees.
         """
+        return self.analyse(image).logits
+
+    def analyse(self, image: Tensor) -> Analysis:
+        """Score a window, and return the features of the decoder at stride 2 as well."""
         if image.shape[1] < self.frames:
             raise InputError(f"EncoderUNet: frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
         height, width = image.shape[-2:]
         padding = padding_to(height, width, multiple=self.stride, minimum=self.stride)
         with torch.autocast(image.device.type, enabled=False):  # bf16 would round the traces of a forgery away
             frames = pad(image[:, : self.frames].flatten(0, 1).float(), padding)
-            trace = self.first(self._stacked(frames, len(image)))
-        scores = self.scores(self._decode(self._levels(frames[:: self.frames], trace)))
-        return [unpad(F.interpolate(scores, scale_factor=2, mode="bilinear"), padding)]
-
-    def _stacked(self, frames: Tensor, batch: int) -> Tensor:
-        """Return `B C H W`: the colours in [-1, 1] and the residuals of frames `B*T 3 H W`."""
-        seen = frames * 2 - 1
-        if self.residual is not None:
-            seen = torch.cat([seen, self.residual(frames)], 1)
-        return seen.reshape(batch, -1, *seen.shape[2:]).contiguous(memory_format=torch.channels_last)
+            seen = stacked(frames, len(image), self.residual)
+            trace = self.first(seen.contiguous(memory_format=torch.channels_last))
+        features = self._decode(self._levels(frames[:: self.frames], trace))
+        scores = F.interpolate(self.scores(features), scale_factor=2, mode="bilinear")
+        return Analysis([unpad(scores, padding)], features)
 
     def _levels(self, image: Tensor, trace: Tensor) -> list[Tensor]:
         """Return what both pyramids see, at each of the decoder's strides, fine to coarse."""
@@ -133,16 +134,3 @@ class EncoderUNet(nn.Module):
             features = self.decoder[level](lateral)
         assert features is not None  # there is at least one level
         return features
-
-
-def _channels_of(residual: nn.Module | None) -> int:
-    if residual is None:
-        return 0
-    with torch.no_grad():
-        return int(residual(torch.zeros(1, 3, 16, 16)).shape[1])
-
-
-def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
