@@ -69,6 +69,8 @@ class RaftLocalizer(nn.Module):
         InputError: there is no such head, or the weights cannot be read, downloaded or do not belong to this variant.
     """
 
+    stride = STRIDE
+
     def __init__(
         self,
         variant: Literal["small", "large"] = "small",

@@ -168,18 +168,25 @@ class Worker:
             trial.set_user_attr("epochs", reports[-1].epoch + 1 if reports else 0)
         if state == "pruned":
             raise optuna.TrialPruned
-        worth = self._worth(reports)
+        chosen = self._chosen(reports)
+        for name, limit in sweep.constraints.items():
+            trial.set_constraint(name, chosen[name] - limit)
+        worth = [chosen[name] for name in sweep.metrics]
         return worth[0] if len(worth) == 1 else worth
 
-    def _worth(self, reports: Sequence[Report]) -> list[float]:
-        """Return the metrics of the validation that counts: the last, or the best in the first metric."""
+    def _chosen(self, reports: Sequence[Report]) -> Mapping[str, float]:
+        """Return the metrics of the validation that counts.
+
+        That is the last, or the best in the first metric: of those within the constraints where there are any.
+        """
         first, sign = self.sweep.metrics[0], -1 if self.sweep.directions[0] == "minimize" else 1
-        known = [r for r in reports if all(math.isfinite(r.metrics[name]) for name in self.sweep.metrics)]
+        known = [r.metrics for r in reports if all(math.isfinite(r.metrics[name]) for name in self.sweep.reported)]
         if not known:
             what = "was not a number in any validation" if reports else "was never logged: no validation took place"
-            raise TrialFailed(f"{', '.join(self.sweep.metrics)} {what}")
-        chosen = known[-1] if self.sweep.last else max(known, key=lambda report: sign * report.metrics[first])
-        return [chosen.metrics[name] for name in self.sweep.metrics]
+            raise TrialFailed(f"{', '.join(self.sweep.reported)} {what}")
+        limits = self.sweep.constraints.items()
+        within = [metrics for metrics in known if all(metrics[name] <= limit for name, limit in limits)]
+        return known[-1] if self.sweep.last else max(within or known, key=lambda metrics: sign * metrics[first])
 
 
 def main() -> int:

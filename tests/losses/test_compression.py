@@ -103,11 +103,11 @@ def test_what_is_missing_is_named():
     with pytest.raises(InputError, match=r"expected data.codec.paired: true"):
         CompressionCriterion(SequenceCrossEntropy(), consistency=1.0).judge(Answers(), data)
     del data["quality"]
-    with pytest.raises(InputError, match="quality needs a net that predicts it, and data.codec"):
+    with pytest.raises(InputError, match=r"quality needs a net that predicts it, and data.codec"):
         CompressionCriterion(SequenceCrossEntropy(), quality=1.0).judge(Answers(), data)
     with pytest.raises(InputError, match="Linear has no features to compare"):
         CompressionCriterion(SequenceCrossEntropy()).judge(nn.Linear(1, 1), data)
-    with pytest.raises(InputError, match="features is -1.0: expected 0 or more"):
+    with pytest.raises(InputError, match=r"features is -1.0: expected 0 or more"):
         CompressionCriterion(SequenceCrossEntropy(), features=-1.0)
 
 

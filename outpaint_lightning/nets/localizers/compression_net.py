@@ -51,7 +51,8 @@ class CompressionNet(nn.Module):
         super().__init__()
         if width < 1 or frames < 1 or depth < SCALES - 1:
             raise InputError(
-                f"CompressionNet: width {width}, frames {frames}, depth {depth}: expected at least 1, 1 and {SCALES - 1}"
+                f"CompressionNet: width {width}, frames {frames}, depth {depth}: "
+                f"expected at least 1, 1 and {SCALES - 1}"
             )
         self.frames, self.residual, self.stride = frames, residual, 2**depth
         channels = [width * 2**level for level in range(depth + 1)]

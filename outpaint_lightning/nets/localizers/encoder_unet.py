@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from outpaint_lightning.geometry import pad, padding_to, unpad
-from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.analysis import Analysis
+from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.stem import conv_layer, residual_channels, stacked
 from outpaint_lightning.types import InputError
 

@@ -22,7 +22,7 @@ def test_any_size_comes_back(size, depth):
     assert analysis.logits[0].shape == (2, 2, *size)
     assert analysis.quality.shape == (2,)
     assert analysis.quality.isfinite().all()
-    assert (0 < analysis.quality).all()
+    assert (analysis.quality > 0).all()
     assert (analysis.quality < 60).all()
 
 

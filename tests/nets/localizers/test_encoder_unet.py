@@ -145,10 +145,10 @@ def test_weights_of_another_net(tmp_path):
     with pytest.raises(InputError, match=r"linear.pth: not the weights of this encoder \(2 tensors; 296 were"):
         net(weights=str(tmp_path / "linear.pth"))
     (tmp_path / "broken.pth").write_bytes(b"no weights")
-    with pytest.raises(InputError, match="broken.pth: not a readable state dict"):
+    with pytest.raises(InputError, match=r"broken.pth: not a readable state dict"):
         net(weights=str(tmp_path / "broken.pth"))
 
 
 def test_too_few_frames():
-    with pytest.raises(InputError, match="frames is 3: expected at most data.frames, 2"):
+    with pytest.raises(InputError, match=r"frames is 3: expected at most data.frames, 2"):
         net(frames=3)(torch.rand(1, 2, 3, 64, 64))
