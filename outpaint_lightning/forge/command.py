@@ -10,7 +10,12 @@ from outpaint_lightning.forge import MAX_FRAMES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `forge`."""
-    parser.add_argument("source", metavar="SRC", type=Path, help="folder of frame folders, video files or photos")
+    parser.add_argument(
+        "source",
+        metavar="SRC",
+        type=Path,
+        help="folder of frame folders, video files or photos, or a dataset of clean clips",
+    )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the dataset to write")
     parser.add_argument("--manifest", metavar="FILE", type=Path, help="CSV: clip[,split,scene,camera,source,...]")
     parser.add_argument(
@@ -29,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="what: replicate reflect telea navier-stokes harmonic biharmonic patchmatch push-pull median mosaic "
-        "propagation copy-move splice net",
+        "propagation copy-move splice net; or what is there, made anew: resample low-pass block-average denoise "
+        "renoise recompress flicker temporal-smooth autoencoder regenerate",
     )
     parser.add_argument(
         "--seam", nargs="+", metavar="NAME", help="how it meets the rest: hard feather poisson colour noise"

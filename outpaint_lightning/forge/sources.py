@@ -12,6 +12,7 @@ from outpaint_lightning.io import (
     VIDEO_SUFFIXES,
     ClipEntry,
     natural_key,
+    read_dataset,
     read_table,
     vision_name,
 )
@@ -23,7 +24,8 @@ def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntr
     """List the clips of a folder in natural order: folders of frames, video files and photos.
 
     Args:
-        folder: Where they are.
+        folder: Where they are; or a dataset of authentic clips, with `frames` or `videos` and a `manifest.csv`, which
+            says what clips there are.
         manifest: CSV with the column `clip` and any of `split`, `scene`, `camera`, `source`; further columns are kept,
             rows of clips that the folder lacks are ignored.
         seed: Deals the sources 70 / 15 / 15 to train, val and test where the manifest gives no splits.
@@ -33,11 +35,16 @@ def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntr
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of clips (folders of frames, video files or photos)")
+    own = folder / "manifest.csv"
+    if own.is_file() and any((folder / place).is_dir() for place in ("frames", "videos")):
+        if manifest is not None:
+            raise InputError(f"{manifest}: {own} lists the clips already; expected one of them")
+        return deal_splits(_require_authentic(read_dataset(folder), own), seed, own)
     paths = sorted((path for path in folder.iterdir() if _is_clip(path)), key=natural_key)
     if not paths:
         raise InputError(f"{folder}: no clips found; expected folders of frames, video files or photos")
     rows = None if manifest is None else _rows(manifest)
-    return deal_splits([_entry(path, rows, manifest) for path in paths], seed, manifest)
+    return deal_splits(_require_authentic([_entry(path, rows, manifest) for path in paths], manifest), seed, manifest)
 
 
 def deal_splits(entries: list[ClipEntry], seed: int, manifest: Path | None) -> list[ClipEntry]:
@@ -81,8 +88,6 @@ def _entry(path: Path, rows: dict[str, dict[str, str]] | None, manifest: Path | 
     if rows is not None and clip not in rows:
         raise InputError(f"{manifest}: no row for the clip {clip!r} ({path}){did_you_mean(clip, rows)}")
     row = {} if rows is None else rows[clip]
-    if row.get("forger"):
-        raise InputError(f"{manifest}: the clip {clip!r} is forged ({row['forger']}); expected authentic clips only")
     scene, camera = vision_name(clip) or ("unknown", "unknown")
     return ClipEntry(
         clip=clip,
@@ -90,11 +95,19 @@ def _entry(path: Path, rows: dict[str, dict[str, str]] | None, manifest: Path | 
         scene=row.get("scene") or scene,
         camera=row.get("camera") or camera,
         source=row.get("source") or clip,
-        forger="",
+        forger=row.get("forger", ""),
         frames=path,
         masks=None,
         extra={key: value for key, value in row.items() if key not in COLUMNS},
     )
+
+
+def _require_authentic(entries: list[ClipEntry], manifest: Path | None) -> list[ClipEntry]:
+    for entry in entries:
+        if entry.forger or entry.masks:
+            how = entry.forger or f"masks in {entry.masks}"
+            raise InputError(f"{manifest}: the clip {entry.clip!r} is forged ({how}); expected authentic clips only")
+    return entries
 
 
 def _rows(manifest: Path) -> dict[str, dict[str, str]]:

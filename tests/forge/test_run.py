@@ -22,7 +22,7 @@ from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.run import forge
 from outpaint_lightning.forge.sheet import summary
-from outpaint_lightning.io import open_clip, read_dataset, read_mask, write_csv
+from outpaint_lightning.io import open_clip, read_dataset, read_mask, read_table, write_csv
 from outpaint_lightning.types import InputError
 
 
@@ -142,6 +142,28 @@ def test_splits_keep_sources_whole_and_give_every_split_one(
     assert Counter(split_of.values()) == {"train": 14, "val": 3, "test": 3}
     again = forge(tmp_path / "clips", tmp_path / "other", _recipe(per_clip=0, seed=1), manifest=tmp_path / "m.csv")
     assert [row["split"] for row in again] != [row["split"] for row in written]
+
+
+def test_a_dataset_of_clean_clips_is_forged_by_its_own_manifest(clips: Path, tmp_path: Path):
+    """Catches `frames` and `videos` taken for clips, and clips that the manifest leaves out."""
+    root = tmp_path / "dataset"
+    shutil.copytree(clips, root / "frames")
+    first, second, *others = sorted(clip.stem for clip in clips.iterdir())
+    rows = [
+        {"clip": clip, "split": "train", "scene": "outdoor", "camera": "still", "source": clip, "license": "MIT"}
+        for clip in (first, second)
+    ]
+    write_csv(root / "manifest.csv", rows)
+    records = forge(root, tmp_path / "out", _recipe(per_clip=1))
+    assert [record["clip"] for record in records] == [first, f"{first}__1", second, f"{second}__1"]
+    table = read_table(tmp_path / "out" / "manifest.csv")
+    assert {(row["license"], row["scene"], row["split"]) for row in table} == {("MIT", "outdoor", "train")}
+    assert others
+    with pytest.raises(InputError, match=r"m\.csv: .*dataset/manifest\.csv lists the clips already"):
+        forge(root, tmp_path / "other", _recipe(), manifest=tmp_path / "m.csv")
+    write_csv(root / "manifest.csv", [{**rows[0], "forger": "net"}])
+    with pytest.raises(InputError, match="no masks of a clip forged"):
+        forge(root, tmp_path / "other", _recipe())
 
 
 def test_bad_input_is_named(clips: Path, tmp_path: Path):

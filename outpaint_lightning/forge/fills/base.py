@@ -11,14 +11,14 @@ from outpaint_lightning.forge.parts import ClipFreePart, Footage, Parameters
 
 
 class Fill(ClipFreePart, ABC):
-    """Invents the pixels of a hole from the known ones."""
+    """Makes the pixels of a hole: from the known ones, unless it is a `Regeneration`."""
 
     @abstractmethod
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the frames with the hole filled.
 
         Args:
-            footage: Never changed; what lies under the mask has no influence.
+            footage: Never changed; what lies under the mask has no influence but on a `Regeneration`.
             mask: `T H W`, True in the hole; in no frame all of it.
             params: What `sample` gave.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,7 +64,7 @@ class Net(Fill):
         """
         if not self.ckpt_path:
             raise InputError("net: expected the checkpoint of a generator as ckpt_path")
-        return {"ckpt_path": self.ckpt_path, "sha256": _sha256(self.ckpt_path), "seed": int(rng.integers(2**31))}
+        return {"ckpt_path": self.ckpt_path, "sha256": sha256_of(self.ckpt_path), "seed": int(rng.integers(2**31))}
 
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`.
@@ -73,19 +75,14 @@ class Net(Fill):
         import torch
 
         path = params["ckpt_path"]
-        if _sha256(path) != params["sha256"]:
+        if sha256_of(path) != params["sha256"]:
             raise InputError(f"{path}: not the checkpoint this forgery was made with (sha256 {params['sha256']})")
         net = _generator(path, params["sha256"])
         covered = torch.from_numpy(mirror(footage.frames, mask)).permute(0, 3, 1, 2)[None] / 255
         hole = torch.from_numpy(mask)[None, :, None].float()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums come out the same on any number of cores
-        try:
-            with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(params["seed"])
-                made = net.fill(covered, hole)
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(params["seed"])
+            made = net.fill(covered, hole)
         if made.shape != covered.shape:
             raise InputError(f"{path}: its fill has the shape {tuple(made.shape)}; expected {tuple(covered.shape)}")
         if not made.isfinite().all():
@@ -94,10 +91,23 @@ class Net(Fill):
         return np.where(mask[..., None], pixels, footage.frames)
 
 
-def _sha256(path: str) -> str:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread, so that sums come out the same on any number of cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def sha256_of(path: str) -> str:
     """Return the hash of a file, reading it only when it changed."""
     if not Path(path).is_file():
-        raise InputError(f"{path}: no such checkpoint; expected a .ckpt file")
+        raise InputError(f"{path}: no such checkpoint; expected a file of weights")
     status = Path(path).stat()
     return _hash(path, status.st_size, status.st_mtime_ns)
 

@@ -1,0 +1,1 @@
+"""Small convolutional autoencoders, whose reconstructions stand in for what generators make."""
