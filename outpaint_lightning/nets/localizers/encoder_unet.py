@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from outpaint_lightning.geometry import pad, padding_to, unpad
 from outpaint_lightning.nets.localizers.analysis import Analysis
 from outpaint_lightning.nets.localizers.encoders import Encoder
-from outpaint_lightning.nets.localizers.stem import conv_layer, residual_channels, stacked
+from outpaint_lightning.nets.localizers.stem import conv_layer, differences, log_energies, residual_channels, stacked
 from outpaint_lightning.types import InputError
 
 
@@ -21,14 +21,14 @@ class EncoderUNet(nn.Module):
 
     Two pyramids meet in one decoder. The encoder looks at the first frame and knows what pictures of the world show.
     The trace pyramid begins at full resolution with the colours and residuals of all frames, which hold what codecs,
-    cameras and generators leave behind, and pools them with strided convolutions. At each stride the decoder takes
-    both (1 x 1 convolutions, summed) and the level below it. Class scores leave it at half resolution and are
-    enlarged bilinearly: compressed traces are no finer than that, and half of the time is saved.
+    cameras and generators leave behind, and pools them with strided convolutions, beside their strength around each
+    place (`log_energies`). At each stride the decoder takes both (1 x 1 convolutions, summed) and the level below it.
+    Class scores leave it at half resolution and are enlarged bilinearly: compressed traces are no finer than that, and
+    half of the time is saved.
 
-    All layers are normalised with running statistics, so a pixel's scores do not depend on how large the frame is, and
-    whole frames are judged without tiles. The encoder's statistics are those that its weights came with.
-
-    Measured at equal training time, ImageNet weights raise the F1 under H.264 CRF 23 by half (docs/results).
+    All layers are normalised with running statistics, so whole frames are judged without tiles, however large they are.
+    The encoder's statistics are those that its weights came with. Only the energies are also compared with their mean
+    over the frame.
 
     Args:
         encoder: name of a feature extractor of `timm`.
@@ -36,6 +36,8 @@ class EncoderUNet(nn.Module):
         frames: number of frames that are seen.
         residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the stem sees beside the colours; such as
             `SrmFilters` and `BayarConv`. None shows the colours alone.
+        energies: give every level of the trace pyramid the `log_energies` of the first frame's residuals and of the
+            differences between frames.
         stem: channels of the first layer, at full resolution.
         widths: channels of the decoder at strides 2, 4, 8, ...; as many levels are used.
         encoder_scale: 1 shows the encoder the frame as it is. 0.5 halves its sides first: a quarter of the time, and
@@ -56,6 +58,7 @@ class EncoderUNet(nn.Module):
         weights: str | None = None,
         frames: int = 2,
         residual: nn.Module | None = None,
+        energies: bool = True,
         stem: int = 16,
         widths: Sequence[int] = (24, 32, 48, 64, 96),
         encoder_scale: float = 1.0,
@@ -68,6 +71,7 @@ class EncoderUNet(nn.Module):
         if encoder_scale not in (1.0, 0.5):
             raise InputError(f"EncoderUNet: encoder_scale is {encoder_scale}: expected 1.0 or 0.5")
         self.frames, self.residual, self.halved = frames, residual, encoder_scale == 0.5
+        self.energies = energies
         self.strides = [2 ** (level + 1) for level in range(len(widths))]
         self.stride = self.strides[-1]
         shrunk = 2 if self.halved else 1
@@ -75,10 +79,12 @@ class EncoderUNet(nn.Module):
         seen = {stride * shrunk: channels for stride, channels in self.encoder.channels.items()}
         traces = [stem, *(min(32 * 2**level, 96) for level in range(len(widths)))]
         self.first = conv_layer(frames * (3 + residual_channels(residual)), stem)
-        self.traces = nn.ModuleList(conv_layer(a, b, stride=2) for a, b in itertools.pairwise(traces))
+        extra = 2 * (residual_channels(residual) + frames - 1) if energies else 0
+        given = [stem, *(channels + extra for channels in traces[1:])]
+        self.traces = nn.ModuleList(conv_layer(a, b, stride=2) for a, b in zip(given, traces[1:], strict=False))
         self.laterals = nn.ModuleList(
-            nn.Conv2d(trace + seen.get(stride, 0), width, 1)
-            for trace, stride, width in zip(traces[1:], self.strides, widths, strict=True)
+            nn.Conv2d(channels + seen.get(stride, 0), width, 1)
+            for channels, stride, width in zip(given[1:], self.strides, widths, strict=True)
         )
         self.ups = nn.ModuleList(nn.Conv2d(coarse, fine, 1, bias=False) for fine, coarse in itertools.pairwise(widths))
         self.decoder = nn.ModuleList(conv_layer(width, width) for width in widths)
@@ -110,17 +116,25 @@ class EncoderUNet(nn.Module):
             frames = pad(image[:, : self.frames].flatten(0, 1).float(), padding)
             seen = stacked(frames, len(image), self.residual)
             trace = self.first(seen.contiguous(memory_format=torch.channels_last))
-        features = self._decode(self._levels(frames[:: self.frames], trace))
+            strengths = self._strengths(frames, seen) if self.energies else [None] * len(self.strides)
+        features = self._decode(self._levels(frames[:: self.frames], trace, strengths))
         scores = F.interpolate(self.scores(features), scale_factor=2, mode="bilinear")
         return Analysis([unpad(scores, padding)], features)
 
-    def _levels(self, image: Tensor, trace: Tensor) -> list[Tensor]:
+    def _strengths(self, frames: Tensor, seen: Tensor) -> list[Tensor]:
+        """Return the energies of the first frame's residuals and of the differences, at each stride."""
+        residuals = seen[:, 3 : seen.shape[1] // self.frames]
+        return log_energies(torch.cat([residuals, differences(frames, len(seen))], 1), len(self.strides))
+
+    def _levels(self, image: Tensor, trace: Tensor, strengths: Sequence[Tensor | None]) -> list[Tensor]:
         """Return what both pyramids see, at each of the decoder's strides, fine to coarse."""
         shown = F.avg_pool2d(image, 2) if self.halved else image
         seen = {image.shape[-1] // features.shape[-1]: features for features in self.encoder(shown)}
         levels = []
-        for stride, layer in zip(self.strides, self.traces, strict=True):
+        for stride, layer, strength in zip(self.strides, self.traces, strengths, strict=True):
             trace = layer(trace)
+            if strength is not None:
+                trace = torch.cat([trace, strength], 1)
             levels.append(torch.cat([trace, seen[stride]], 1) if stride in seen else trace)
         return levels
 

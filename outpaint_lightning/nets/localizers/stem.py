@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from outpaint_lightning.nets.residual_filters import GREY_LEVELS
+
+ENERGY_FLOOR = 0.05  # square grey levels, below the noise of rounding to 8 bits (1/12)
 
 
 def stacked(frames: Tensor, batch: int, residual: nn.Module | None) -> Tensor:
@@ -36,3 +41,39 @@ def conv_layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
+
+
+def log_energies(maps: Tensor, levels: int) -> list[Tensor]:
+    """Return how strong maps are around each place, at strides 2, 4, 8, ...: the statistics of many a detector.
+
+    At each stride it is the logarithm of the mean square over a cell, and that less its mean over the frame: a forged
+    region is smoother, noisier or less steady than the rest. A convolution with a ReLU would have to learn it.
+
+    Args:
+        maps: `B C H W` in grey levels, with a mean near 0; H and W are multiples of `2^levels`.
+        levels: number of strides.
+
+    Returns:
+        `B 2C h w` at each stride, fine to coarse.
+    """
+    energy = maps.square()
+    found = []
+    for _ in range(levels):
+        energy = F.avg_pool2d(energy, 2)
+        logarithm = (energy + ENERGY_FLOOR).log()
+        found.append(torch.cat([logarithm, logarithm - logarithm.mean((2, 3), keepdim=True)], 1))
+    return found
+
+
+def differences(frames: Tensor, batch: int) -> Tensor:
+    """Return how the brightness of each further frame of a window differs from the first, in grey levels.
+
+    Args:
+        frames: `B*T 3 H W` in [0, 1].
+        batch: B.
+
+    Returns:
+        `B T-1 H W`.
+    """
+    grey = frames.mean(1).unflatten(0, (batch, -1)) * GREY_LEVELS
+    return grey[:, 1:] - grey[:, :1]

@@ -1,9 +1,12 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from outpaint_lightning.nets import Encoder, EncoderUNet, SrmFilters
 from outpaint_lightning.nets.localizers import encoders
+from outpaint_lightning.nets.localizers.stem import differences, log_energies
 from outpaint_lightning.types import InputError
 
 timm = pytest.importorskip("timm", reason="the extra `timm` is not installed")
@@ -38,7 +41,7 @@ def test_any_size_comes_back(size, scale):
 @torch.no_grad()
 def test_what_is_far_away_or_larger_changes_nothing():
     """Whole frames are judged without tiles: catches a normalisation over the frame, which would see the other half."""
-    judged = net(widths=(8, 8, 8))
+    judged = net(widths=(8, 8, 8), energies=False)
     image = torch.rand(1, 2, 3, 64, 256)
     other = image.clone()
     other[..., 192:] = 1
@@ -61,6 +64,42 @@ def test_each_frame_is_seen_in_its_place():
     judged(image)
     shown.remove()
     torch.testing.assert_close(seen[0], image[:, 0])
+
+
+@torch.no_grad()
+def test_energies_by_hand():
+    """A map of 3 everywhere and of 1 in one quarter: log 9.05 and log 1.05, and both less the frame's mean."""
+    maps = torch.full((1, 1, 8, 8), 3.0)
+    maps[..., :4, :4] = -1
+    fine, coarse = log_energies(maps, 2)
+    assert fine.shape == (1, 2, 4, 4)
+    assert coarse.shape == (1, 2, 2, 2)
+    high, low = math.log(9.05), math.log(1.05)
+    mean = (3 * high + low) / 4
+    torch.testing.assert_close(coarse[0, 0], torch.tensor([[low, high], [high, high]]))
+    torch.testing.assert_close(coarse[0, 1], torch.tensor([[low - mean, high - mean], [high - mean, high - mean]]))
+
+
+@torch.no_grad()
+def test_differences_are_to_the_first_frame():
+    """In grey levels of the mean of the colours, of each sample's own frames."""
+    frames = torch.zeros(2, 3, 3, 4, 4)
+    frames[0, 1, 0] = 3 / 255
+    frames[1, 0] = 2 / 255
+    change = differences(frames.flatten(0, 1), batch=2)
+    torch.testing.assert_close(change[:, :, 0, 0], torch.tensor([[1.0, 0.0], [-2.0, -2.0]]))
+
+
+@torch.no_grad()
+def test_the_energies_are_those_of_the_first_frame():
+    """Catches residuals of another frame, or colours taken for residuals."""
+    judged = net(residual=SrmFilters(luma=True))
+    image = torch.rand(1, 2, 3, 64, 64)
+    seen: list[torch.Tensor] = []
+    judged.traces[1].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    judged(image)
+    maps = torch.cat([SrmFilters(luma=True)(image[:, 0]), differences(image[0], 1)], 1)
+    torch.testing.assert_close(seen[0][:, 32:], log_energies(maps, 1)[0])
 
 
 @torch.no_grad()
