@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from outpaint_lightning.geometry import pad, padding_to, unpad
 from outpaint_lightning.nets.localizers.analysis import Analysis
 from outpaint_lightning.nets.localizers.encoders import Encoder
-from outpaint_lightning.nets.localizers.stem import conv_layer, differences, log_energies, residual_channels, stacked
+from outpaint_lightning.nets.localizers.stem import (
+    conv_layer,
+    differences,
+    gradients,
+    log_energies,
+    residual_channels,
+    stacked,
+)
 from outpaint_lightning.types import InputError
 
 
@@ -36,8 +43,9 @@ class EncoderUNet(nn.Module):
         frames: number of frames that are seen.
         residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the stem sees beside the colours; such as
             `SrmFilters` and `BayarConv`. None shows the colours alone.
-        energies: give every level of the trace pyramid the `log_energies` of the first frame's residuals and of the
-            differences between frames.
+        energies: give every level of the trace pyramid the `log_energies` of the first frame's residuals, of the
+            differences between frames and of the first frame's gradients. What differs in time against what differs in
+            space tells an unsteady region from a moving one.
         stem: channels of the first layer, at full resolution.
         widths: channels of the decoder at strides 2, 4, 8, ...; as many levels are used.
         encoder_scale: 1 shows the encoder the frame as it is. 0.5 halves its sides first: a quarter of the time, and
@@ -79,7 +87,7 @@ class EncoderUNet(nn.Module):
         seen = {stride * shrunk: channels for stride, channels in self.encoder.channels.items()}
         traces = [stem, *(min(32 * 2**level, 96) for level in range(len(widths)))]
         self.first = conv_layer(frames * (3 + residual_channels(residual)), stem)
-        extra = 2 * (residual_channels(residual) + frames - 1) if energies else 0
+        extra = 2 * (residual_channels(residual) + frames - 1 + 2) if energies else 0
         given = [stem, *(channels + extra for channels in traces[1:])]
         self.traces = nn.ModuleList(conv_layer(a, b, stride=2) for a, b in zip(given, traces[1:], strict=False))
         self.laterals = nn.ModuleList(
@@ -122,9 +130,10 @@ class EncoderUNet(nn.Module):
         return Analysis([unpad(scores, padding)], features)
 
     def _strengths(self, frames: Tensor, seen: Tensor) -> list[Tensor]:
-        """Return the energies of the first frame's residuals and of the differences, at each stride."""
+        """Return the energies of residuals, differences and gradients at each stride."""
         residuals = seen[:, 3 : seen.shape[1] // self.frames]
-        return log_energies(torch.cat([residuals, differences(frames, len(seen))], 1), len(self.strides))
+        maps = [residuals, differences(frames, len(seen)), gradients(frames[:: self.frames])]
+        return log_energies(torch.cat(maps, 1), len(self.strides))
 
     def _levels(self, image: Tensor, trace: Tensor, strengths: Sequence[Tensor | None]) -> list[Tensor]:
         """Return what both pyramids see, at each of the decoder's strides, fine to coarse."""

@@ -65,6 +65,20 @@ def log_energies(maps: Tensor, levels: int) -> list[Tensor]:
     return found
 
 
+def gradients(frames: Tensor) -> Tensor:
+    """Return how the brightness changes from a pixel to the next, along x and along y, in grey levels.
+
+    Args:
+        frames: `N 3 H W` in [0, 1].
+
+    Returns:
+        `N 2 H W`; 0 in the last column and in the last row.
+    """
+    grey = frames.mean(1, keepdim=True) * GREY_LEVELS
+    across, down = grey.diff(dim=3), grey.diff(dim=2)
+    return torch.cat([F.pad(across, (0, 1)), F.pad(down, (0, 0, 0, 1))], 1)
+
+
 def differences(frames: Tensor, batch: int) -> Tensor:
     """Return how the brightness of each further frame of a window differs from the first, in grey levels.
 

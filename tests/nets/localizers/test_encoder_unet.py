@@ -6,7 +6,7 @@ from torch import nn
 
 from outpaint_lightning.nets import Encoder, EncoderUNet, SrmFilters
 from outpaint_lightning.nets.localizers import encoders
-from outpaint_lightning.nets.localizers.stem import differences, log_energies
+from outpaint_lightning.nets.localizers.stem import differences, gradients, log_energies
 from outpaint_lightning.types import InputError
 
 timm = pytest.importorskip("timm", reason="the extra `timm` is not installed")
@@ -91,6 +91,16 @@ def test_differences_are_to_the_first_frame():
 
 
 @torch.no_grad()
+def test_gradients_of_a_slope():
+    """2 grey levels a column and 1 a row: x first; the last column and row have no next."""
+    slope = (2 * torch.arange(5.0) + torch.arange(4.0)[:, None]).expand(1, 3, 4, 5) / 255
+    found = gradients(slope)
+    torch.testing.assert_close(found[0, 0, :, :-1], torch.full((4, 4), 2.0))
+    torch.testing.assert_close(found[0, 1, :-1], torch.full((3, 5), 1.0))
+    assert found[0, 0, :, -1].count_nonzero() == found[0, 1, -1].count_nonzero() == 0
+
+
+@torch.no_grad()
 def test_the_energies_are_those_of_the_first_frame():
     """Catches residuals of another frame, or colours taken for residuals."""
     judged = net(residual=SrmFilters(luma=True))
@@ -98,7 +108,7 @@ def test_the_energies_are_those_of_the_first_frame():
     seen: list[torch.Tensor] = []
     judged.traces[1].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     judged(image)
-    maps = torch.cat([SrmFilters(luma=True)(image[:, 0]), differences(image[0], 1)], 1)
+    maps = torch.cat([SrmFilters(luma=True)(image[:, 0]), differences(image[0], 1), gradients(image[:, 0])], 1)
     torch.testing.assert_close(seen[0][:, 32:], log_energies(maps, 1)[0])
 
 
