@@ -61,7 +61,7 @@ class SrmFilters(nn.Module):
         levels = pad(self._luma(image) if self.luma else image * GREY_LEVELS, (2, 2, 2, 2))
         residual = F.conv2d(levels, self.kernels, groups=levels.shape[1])
         if self.soft:
-            return residual / (1 + residual.abs() / self.truncation)
+            return residual / residual.abs().div_(self.truncation).add_(1)
         return residual.clamp(-self.truncation, self.truncation)
 
     @staticmethod

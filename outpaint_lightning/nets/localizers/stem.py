@@ -39,7 +39,7 @@ def residual_channels(residual: nn.Module | None) -> int:
 def conv_layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """Return a 3 x 3 convolution with batch normalisation and ReLU; `stride` divides both sides."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
     )
 
 
