@@ -84,6 +84,33 @@ def in_tiles(judge: Callable[[Tensor], Tensor], image: Tensor, tile: tuple[int, 
     return blended / total
 
 
+def at_scales(judge: Callable[[Tensor], Tensor], image: Tensor, scales: Sequence[float]) -> Tensor:
+    """Judge frames at several sizes, and return the mean of the answers at their own size.
+
+    Args:
+        judge: maps `B T 3 h w` to `B C h w`.
+        image: `B T 3 H W`.
+        scales: factors of both sides. Frames become smaller by averaging (antialiased bilinear), answers are resized
+            bilinearly.
+
+    Returns:
+        `B C H W`.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    answers = []
+    for scale in scales:
+        if scale == 1:
+            answers.append(judge(image))
+            continue
+        height, width = (max(1, round(side * scale)) for side in size)
+        frames = F.interpolate(
+            image.flatten(0, 1), (height, width), mode="bilinear", align_corners=False, antialias=scale < 1
+        )
+        answer = judge(frames.unflatten(0, image.shape[:2]))
+        answers.append(F.interpolate(answer, size, mode="bilinear", align_corners=False))
+    return torch.stack(answers).mean(0)
+
+
 def boxes_from_masks(mask: Tensor) -> Tensor:
     """Return the smallest boxes that hold the forged pixels.
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from outpaint_lightning.geometry import (
+    at_scales,
     in_tiles,
     pad,
     padding_to,
@@ -221,3 +222,24 @@ def test_a_resized_flow_warps_resized_frames(size):
     inside[:3], inside[-3:], inside[:, :3], inside[:, -3:] = False, False, False, False
     assert inside.sum() >= 12
     torch.testing.assert_close(warp(second, resized)[0, 0][inside], expected[0][inside], atol=100 * EXACT, rtol=0)
+
+
+def test_at_scales_is_the_mean_of_each_size():
+    """Answers that depend on the size alone: widths of 96 and 48 give 72. Catches sides that are swapped."""
+
+    def judge(image):
+        assert image.shape[:3] == (2, 3, 3)
+        return torch.full((2, 1, *image.shape[-2:]), float(image.shape[-1]))
+
+    answer = at_scales(judge, torch.rand(2, 3, 3, 64, 96), [1.0, 0.5])
+    torch.testing.assert_close(answer, torch.full((2, 1, 64, 96), 72.0))
+
+
+def test_at_scales_keeps_pixels_in_place():
+    """A spot stays where it is; catches half a pixel's shift of resizing there and back."""
+    image = torch.zeros(1, 1, 3, 32, 32)
+    image[..., 8:12, 20:24] = 1
+    answer = at_scales(lambda frames: frames[:, 0, :1], image, [0.5])[0, 0]
+    rows, columns = torch.arange(32.0)[:, None] * answer, torch.arange(32.0) * answer
+    assert (rows.sum() / answer.sum()).item() == pytest.approx(9.5, abs=1e-4)
+    assert (columns.sum() / answer.sum()).item() == pytest.approx(21.5, abs=1e-4)

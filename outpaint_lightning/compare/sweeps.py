@@ -15,7 +15,7 @@ from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.html import Cell, Head, digits, figure, key, note, number, section, table, text
 from outpaint_lightning.types import InputError
 
-OUTSIDE = ("number", "state", "value", "epochs", "seconds", "reason", "folder")
+OUTSIDE = ("number", "state", "value", "epochs", "seconds", "exceeds", "reason", "folder")
 """Columns of `trials.csv` that are no keys of the space."""
 ENOUGH = 4  # trials that a correlation is told of
 LOGARITHMIC = 30  # a key whose values span more has a logarithmic axis, where nothing else is known
@@ -45,7 +45,8 @@ class Study:
         ended = [row for row in self.trials if row["state"] == "COMPLETE"]
         reached = [(row, self.value(row)) for row in ended]
         self.complete = sorted(
-            ((row, value) for row, value in reached if value is not None), key=lambda pair: -self.sign * pair[1]
+            ((row, value) for row, value in reached if value is not None),
+            key=lambda pair: (bool(pair[0].get("exceeds")), -self.sign * pair[1]),  # within the constraints first
         )
 
     def value(self, row: Row, objective: int = 0) -> float | None:

@@ -33,6 +33,9 @@ PRIOR_MASKS = 2000  # masks read for the training prior; more change no digit th
 class ClipDataModule(pl.LightningDataModule):
     """Windows of the clips below `root`, in the layout of docs/reference/dataset.md.
 
+    A column `weight` of the manifest says how often the windows of a training clip are taken in an epoch, such as 3 for
+    authentic clips that a net marks falsely.
+
     Training gets random crops in an order that depends on (seed, epoch); validation, test and prediction get whole
     frames in order. Frames travel as uint8 and become float32 in [0, 1] on the device, where augmentation happens.
 
@@ -141,11 +144,16 @@ class ClipDataModule(pl.LightningDataModule):
                 "codec": self._codec(split, stage),
             }
             if self.recipe is None:
-                self.datasets[split] = WindowDataset(self._split(entries, split), **options)
+                chosen = self._split(entries, split)
+                self.datasets[split] = WindowDataset(chosen, weighted=split == "train", **options)
             else:
-                chosen = [forgeable[entry.clip] for entry in self._split([m.entry for m in forgeable.values()], split)]
+                split_entries = self._split([m.entry for m in forgeable.values()], split)
                 self.datasets[split] = ForgeDataset(
-                    chosen, self.recipe, fresh=split == "train", span=self.span, **options
+                    [forgeable[entry.clip] for entry in split_entries],
+                    self.recipe,
+                    fresh=split == "train",
+                    span=self.span,
+                    **options,
                 )
         if stage == "test":
             self.corrupted = [

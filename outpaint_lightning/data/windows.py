@@ -70,10 +70,12 @@ class WindowDataset(Dataset[Window]):
         every: take only every this-many-th frame of a clip.
         seed: of crops and codecs. A crop depends on (seed, epoch, index) only.
         codec: what windows go through; None reads them as they are.
+        weighted: take each window of a clip as often as the column `weight` of the manifest says, once where it says
+            nothing; each time with a crop of its own.
 
     Raises:
         InputError: naming the clip, when it is too short for a window or a frame smaller than the crop or too small
-            for the codec.
+            for the codec, or its weight is not a whole number from 1 on.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class WindowDataset(Dataset[Window]):
         every: int = 1,
         seed: int = 0,
         codec: RandomCodec | None = None,
+        weighted: bool = False,
     ) -> None:
         if frames < 1 or stride == 0 or every < 1:
             raise InputError(
@@ -94,7 +97,10 @@ class WindowDataset(Dataset[Window]):
         self.frames, self.stride, self.crop, self.seed, self.codec = frames, stride, crop, seed, codec
         self.clips = [self._open(entry) for entry in self.entries]
         self.mask_files = [frame_files(entry.masks) if entry.masks else None for entry in self.entries]
-        self.index = [(v, f) for v, clip in enumerate(self.clips) for f in range(0, len(clip), every)]
+        weights = [_weight(entry) if weighted else 1 for entry in self.entries]
+        self.index = [
+            (v, f) for v, clip in enumerate(self.clips) for f in range(0, len(clip), every) for _ in range(weights[v])
+        ]
 
     def _open(self, entry: ClipEntry) -> Clip:
         clip = self._clip(entry)
@@ -216,3 +222,11 @@ def _channels_first(frames: NDArray[np.uint8]) -> Tensor:
 
 def _label(mask: NDArray[np.bool_]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(mask)).view(torch.uint8)[:, None]
+
+
+def _weight(entry: ClipEntry) -> int:
+    """Return how often the windows of a clip are taken."""
+    given = entry.extra.get("weight") or "1"
+    if not given.isdecimal() or int(given) < 1:
+        raise InputError(f"manifest.csv: clip {entry.clip!r} has weight {given!r}; expected a whole number from 1 on")
+    return int(given)

@@ -8,6 +8,7 @@ from outpaint_lightning.losses.box import (
     RegionCriterion,
     SmoothL1,
 )
+from outpaint_lightning.losses.compression import CompressionCriterion, consistency, feature_distance
 from outpaint_lightning.losses.dice import SequenceCrossEntropyDice, dice_loss
 from outpaint_lightning.losses.flow import (
     ExponentialWeights,
@@ -27,6 +28,7 @@ from outpaint_lightning.processes.reduce import mean_over_processes
 
 __all__ = [
     "MSE",
+    "CompressionCriterion",
     "ExponentialWeights",
     "GIoU",
     "MeanL1",
@@ -41,8 +43,10 @@ __all__ = [
     "SmoothL1",
     "SquaredWeights",
     "UpdateWeights",
+    "consistency",
     "cross_entropy",
     "dice_loss",
+    "feature_distance",
     "focal_loss",
     "hole_l1",
     "known_l1",

@@ -42,7 +42,13 @@ from outpaint_lightning.metrics.seams import (
     frame_scores,
     seam_and_interior,
 )
-from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
+from outpaint_lightning.metrics.thresholds import (
+    THRESHOLDS,
+    ThresholdCounts,
+    best,
+    false_positive_curve,
+    threshold_curve,
+)
 
 __all__ = [
     "BOX_FLOORS",
@@ -78,6 +84,7 @@ __all__ = [
     "bootstrap_interval",
     "confidence_curves",
     "end_point_error",
+    "false_positive_curve",
     "frame_scores",
     "in_pixels",
     "intervals_by_group",

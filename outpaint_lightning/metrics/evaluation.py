@@ -14,8 +14,14 @@ from outpaint_lightning.metrics.intervals import bootstrap_interval, intervals_b
 from outpaint_lightning.metrics.localization import FrameCounts, summarize
 from outpaint_lightning.metrics.numbers import mean, number
 from outpaint_lightning.metrics.seams import REGIONS, FrameScores, seam_and_interior
-from outpaint_lightning.metrics.thresholds import THRESHOLDS, ThresholdCounts, best, threshold_curve
-from outpaint_lightning.types import VideoInfo
+from outpaint_lightning.metrics.thresholds import (
+    THRESHOLDS,
+    ThresholdCounts,
+    best,
+    false_positive_curve,
+    threshold_curve,
+)
+from outpaint_lightning.types import InputError, VideoInfo
 
 LEVEL = 0.95  # of the confidence intervals
 
@@ -44,9 +50,23 @@ class Evaluation:
         """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
         self._counts.update(self._position[clip], frame, probability, truth)
 
-    def best(self) -> tuple[float, float] | None:
-        """Return the threshold of the highest mean F1 over videos, and that F1; None if none has forged pixels."""
-        return best(self._curve(), self._thresholds)
+    def best(self, pixel_fpr_limit: float | None = None) -> tuple[float, float] | None:
+        """Return the threshold of the highest mean F1 over videos, and that F1; None if none has forged pixels.
+
+        Args:
+            pixel_fpr_limit: largest mean share of marked pixels over the authentic videos; None sets no limit.
+
+        Raises:
+            InputError: there is a limit, and no authentic video.
+        """
+        if pixel_fpr_limit is None:
+            return best(self._curve(), self._thresholds)
+        false_positives = false_positive_curve(self._all_counts())
+        if false_positives.isnan().any():
+            raise InputError(
+                "LocalizationTask: pixel_fpr_limit needs authentic videos; the validation split has none, at least 1 was expected"
+            )
+        return best(self._curve(), self._thresholds, false_positives, pixel_fpr_limit)
 
     def summary(self, threshold: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the summary and the rows of `summarize` at a threshold of the grid."""

@@ -74,12 +74,31 @@ def threshold_curve(counts: Tensor) -> Tensor:
     return scores(counts[..., :4])["f1"].nanmean(0)
 
 
-def best(curve: Tensor, thresholds: Sequence[float] = THRESHOLDS) -> tuple[float, float] | None:
+def false_positive_curve(counts: Tensor) -> Tensor:
+    """Return the mean share of marked pixels over authentic videos, double `thresholds`; NaN where there is none.
+
+    Args:
+        counts: what `ThresholdCounts.compute()` gives. A video is authentic when none of its pixels is forged.
+    """
+    authentic = (counts[..., 0] + counts[..., 2] == 0) & (counts[..., 4] > 0)
+    shares = scores(counts[..., :4])["pixel_fpr"]
+    return torch.where(authentic, shares, torch.nan).nanmean(0)
+
+
+def best(
+    curve: Tensor,
+    thresholds: Sequence[float] = THRESHOLDS,
+    false_positives: Tensor | None = None,
+    limit: float = 1.0,
+) -> tuple[float, float] | None:
     """Return the threshold with the highest mean F1 over videos, and that mean.
 
     Args:
         curve: `thresholds`, as `threshold_curve` returns it.
         thresholds: the grid.
+        false_positives: `thresholds`, as `false_positive_curve` returns it; None constrains nothing.
+        limit: largest share of false positives of a threshold that may be chosen. Where all exceed it, the threshold
+            with the smallest share is taken.
 
     Returns:
         `(threshold, f1)`; of equally good thresholds the one nearest 0.5, and of two equally near the lower one. None
@@ -87,6 +106,9 @@ def best(curve: Tensor, thresholds: Sequence[float] = THRESHOLDS) -> tuple[float
     """
     if curve.isnan().any():
         return None
+    if false_positives is not None:
+        allowed = false_positives <= max(limit, false_positives.min().item())
+        curve = torch.where(allowed, curve, -torch.inf)
     highest = curve.max().item()
     ties = [threshold for threshold, value in zip(thresholds, curve.tolist(), strict=True) if value == highest]
     # rounded: in binary 0.7 is nearer to 0.5 than 0.3 is

@@ -14,6 +14,9 @@ from outpaint_lightning.nets.layers.partial_conv import (
     PowerRule,
 )
 from outpaint_lightning.nets.layers.residual_filters import BayarConv, PredictionError, SrmFilters
+from outpaint_lightning.nets.localizers.compression_net import CompressionNet
+from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
+from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.raft import RaftLocalizer
 from outpaint_lightning.nets.localizers.unet import UNet
 
@@ -24,6 +27,9 @@ __all__ = [
     "BiharmonicFill",
     "BinaryRule",
     "BlendFill",
+    "CompressionNet",
+    "Encoder",
+    "EncoderUNet",
     "Fill",
     "FlowRefiner",
     "HarmonicFill",

@@ -29,8 +29,24 @@ def line(study: optuna.Study, sweep: Sweep, trial: FrozenTrial) -> str:
     values = ", ".join(f"{name} {value:.4f}" for name, value in zip(sweep.metrics, trial.values or (), strict=False))
     if trial.state == TrialState.PRUNED:
         return f"trial {trial.number}: pruned at {values}, {title}, {took}"
-    best = f" (best {study.best_value:.4f} of trial {study.best_trial.number})" if len(sweep.metrics) == 1 else ""
-    return f"trial {trial.number}: {values}{best} {title}, {took}"
+    excess = _excess(trial)
+    exceeds = f", exceeds {excess}" if excess else ""
+    return f"trial {trial.number}: {values}{exceeds}{_best_so_far(study, sweep)} {title}, {took}"
+
+
+def _excess(trial: FrozenTrial) -> str:
+    """Return which constraints a trial exceeds and by how much; an empty string where it exceeds none."""
+    return ", ".join(f"{name} by {value:.4g}" for name, value in trial.constraints.items() if value > 0)
+
+
+def _best_so_far(study: optuna.Study, sweep: Sweep) -> str:
+    """Return the best trial of a study with one metric; nothing while all exceed a constraint."""
+    if len(sweep.metrics) > 1:
+        return ""
+    ranked = best(study, sweep)
+    if not ranked or _excess(ranked[0]):
+        return ""
+    return f" (best {(ranked[0].values or [0])[0]:.4f} of trial {ranked[0].number})"
 
 
 def rows(study: optuna.Study, sweep: Sweep) -> list[dict[str, Any]]:
@@ -54,17 +70,21 @@ def _row(sweep: Sweep, trial: FrozenTrial, lost: bool) -> dict[str, Any]:
         **{parameter.key: values.get(parameter.key) for parameter in sweep.space},
         "epochs": trial.user_attrs.get("epochs"),
         "seconds": round(trial.duration.total_seconds(), 1) if trial.duration else None,
+        **({"exceeds": _excess(trial) or None} if sweep.constraints else {}),
         "reason": f"{reason}; tried again" if lost else reason,
         "folder": trial.user_attrs.get("folder"),
     }
 
 
 def best(study: optuna.Study, sweep: Sweep) -> list[FrozenTrial]:
-    """Return the completed trials, best first: by the metric, or the Pareto front by the first of several."""
+    """Return the completed trials, best first: by the metric, or the Pareto front by the first of several.
+
+    Trials that exceed a constraint come after those that exceed none.
+    """
     sign = -1 if sweep.directions[0] == "maximize" else 1
     several = len(sweep.metrics) > 1
     found = study.best_trials if several else study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(found, key=lambda trial: (sign * (trial.values or [0])[0], trial.number))
+    return sorted(found, key=lambda trial: (bool(_excess(trial)), sign * (trial.values or [0])[0], trial.number))
 
 
 def table(sweep: Sweep, rows: Sequence[Row]) -> str:

@@ -32,6 +32,7 @@ _DEFAULTS: dict[str, Any] = {
     "overrides": {},
     "metric": None,
     "direction": "maximize",
+    "constraints": {},
     "value": "best",
     "trials": None,
     "devices": 1,
@@ -48,9 +49,17 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _are_limits(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(limit, int | float) and math.isfinite(limit)
+        for name, limit in value.items()
+    )
+
+
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "name": (lambda v: isinstance(v, str) and v != "" and "/" not in v, "a name without slashes"),
     "overrides": (lambda v: isinstance(v, Mapping), "{key: value}"),
+    "constraints": (_are_limits, "{metric: largest value}"),
     "value": (lambda v: v in ("best", "last"), "best or last"),
     "trials": (lambda v: v == "all" or _is_count(v), "a number above 0, or all"),
     "devices": (_is_count, "a number above 0"),
@@ -118,6 +127,8 @@ class Sweep:
     overrides: Mapping[str, Any]
     metrics: Sequence[str]
     directions: Sequence[Literal["maximize", "minimize"]]
+    constraints: Mapping[str, float]
+    """The largest value of each further metric with which a trial may be the best."""
     last: bool
     """Whether a trial is worth what its last validation says, instead of its best."""
     grid: bool
@@ -170,6 +181,7 @@ class Sweep:
             overrides=given["overrides"],
             metrics=metrics,
             directions=directions,
+            constraints=dict(given["constraints"]),
             last=given["value"] == "last",
             grid=grid,
             trials=len(space.combinations(f"{file}: trials: all")) if grid else given["trials"],
@@ -187,12 +199,18 @@ class Sweep:
         parts = {
             "metric": self.metrics,
             "direction": self.directions,
+            "constraints": self.constraints,
             "value": "last" if self.last else "best",
             "space": [[key, options] for key, options in self.mapping["space"].items()],  # their order counts
             "configs": self.configs,
             "overrides": self.overrides,
         }
         return {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
+
+    @property
+    def reported(self) -> list[str]:
+        """The metrics that trials report: those that are optimized, then those that are constrained."""
+        return [*self.metrics, *(name for name in self.constraints if name not in self.metrics)]
 
     def words(self, values: Values, folder: Path) -> list[str]:
         """Return the options of `fit` for a trial with these values and this run folder; what is fixed comes first."""
@@ -204,7 +222,7 @@ class Sweep:
         own = (
             ("trainer.default_root_dir", str(folder)),
             ("trainer.callbacks+", REPORTER),  # may be there twice: last, so that its option follows it
-            ("trainer.callbacks.metrics", self.metrics),
+            ("trainer.callbacks.metrics", self.reported),
         )
         files = [word for name in configs for word in ("--config", str(self.find(str(name))))]
         return [*files, *(f"--{key}={text(value)}" for key, value in (*options.items(), *own)), "--overwrite"]

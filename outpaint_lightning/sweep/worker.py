@@ -140,7 +140,10 @@ class Worker:
             trial.set_user_attr("epochs", reports[-1].epoch + 1 if reports else 0)
         if state == "pruned":
             raise optuna.TrialPruned
-        worth = _worth(sweep, reports)
+        chosen = _chosen(sweep, reports)
+        for name, limit in sweep.constraints.items():
+            trial.set_constraint(name, chosen[name] - limit)
+        worth = [chosen[name] for name in sweep.metrics]
         return worth[0] if len(worth) == 1 else worth
 
 
@@ -155,12 +158,16 @@ def run_workers(workers: Sequence[Worker], stop: threading.Event) -> None:
         future.result()
 
 
-def _worth(sweep: Sweep, reports: Sequence[Report]) -> list[float]:
-    """Return the metrics of the validation that counts: the last, or the best in the first metric."""
+def _chosen(sweep: Sweep, reports: Sequence[Report]) -> Mapping[str, float]:
+    """Return the metrics of the validation that counts.
+
+    That is the last, or the best in the first metric: of those within the constraints where there are any.
+    """
     first, sign = sweep.metrics[0], -1 if sweep.directions[0] == "minimize" else 1
-    known = [report for report in reports if all(math.isfinite(report.metrics[name]) for name in sweep.metrics)]
+    known = [r.metrics for r in reports if all(math.isfinite(r.metrics[name]) for name in sweep.reported)]
     if not known:
         what = "was not a number in any validation" if reports else "was never logged: no validation took place"
-        raise TrialFailed(f"{', '.join(sweep.metrics)} {what}")
-    chosen = known[-1] if sweep.last else max(known, key=lambda report: sign * report.metrics[first])
-    return [chosen.metrics[name] for name in sweep.metrics]
+        raise TrialFailed(f"{', '.join(sweep.reported)} {what}")
+    limits = sweep.constraints.items()
+    within = [metrics for metrics in known if all(metrics[name] <= limit for name, limit in limits)]
+    return known[-1] if sweep.last else max(within or known, key=lambda metrics: sign * metrics[first])

@@ -12,12 +12,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from outpaint_lightning.callbacks import MaskWriter, TestExamples
-from outpaint_lightning.geometry import in_tiles
+from outpaint_lightning.geometry import at_scales, in_tiles
+from outpaint_lightning.losses import CompressionCriterion
 from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
 from outpaint_lightning.results import LOCALIZATION, Result
 from outpaint_lightning.tasks.base import TrainedTask, unsaved
 from outpaint_lightning.types import Batch, ClipData, InputError, datamodule
 
+MAX_SCALE = 4  # of `model.scales`: 16 times the pixels
 UNCHOSEN = 0.5  # what a validation is reported at while no threshold could be chosen: none of its videos is forged
 
 
@@ -37,12 +39,18 @@ class LocalizationTask(TrainedTask):
         threshold: pixels whose forged probability reaches it are forged, in (0, 1). `"validation"` chooses it anew
             after each validation, by the highest mean F1 over the validation videos; checkpoints keep it, with how it
             was chosen, for `test`, `predict` and `localize`. A test never chooses.
+        scales: sizes at which frames are judged, as factors of their sides; the logits are averaged. Training does not
+            use them.
+        pixel_fpr_limit: of `threshold: validation`: only thresholds count at which the mean share of marked pixels
+            over the authentic validation videos is at most this; where none is as low, the one with the lowest share.
+            None sets no limit.
         tile: `[height, width]` of the overlapping tiles in which frames are judged, or None for whole frames. A net
             trained on crops knows no frame larger than they are: instance normalisation compares a place with the rest
             of what it sees, so give the size of the crops.
 
     Raises:
-        InputError: the threshold is outside (0, 1), or the tile is not two positive numbers.
+        InputError: the threshold is outside (0, 1), the limit outside [0, 1], a scale is not in (0, `MAX_SCALE`], or
+            the tile is not two positive numbers.
     """
 
     kind = LOCALIZATION
@@ -56,12 +64,22 @@ class LocalizationTask(TrainedTask):
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         threshold: float | Literal["validation"] = 0.5,
         tile: list[int] | None = None,
+        pixel_fpr_limit: float | None = None,
+        scales: list[float] | None = None,
     ) -> None:
         super().__init__(optimizer, lr_scheduler)
         fixed = None if threshold == "validation" else float(threshold)
         if fixed is not None and not 0 < fixed < 1:
             raise InputError(
                 f"{type(self).__name__}: threshold is {threshold}: expected a number between 0 and 1, or 'validation'"
+            )
+        if pixel_fpr_limit is not None and not 0 <= pixel_fpr_limit <= 1:
+            raise InputError(
+                f"{type(self).__name__}: pixel_fpr_limit is {pixel_fpr_limit}: expected a number in [0, 1] or null"
+            )
+        if scales is not None and (not scales or not all(0 < scale <= MAX_SCALE for scale in scales)):
+            raise InputError(
+                f"{type(self).__name__}: scales is {scales}: expected numbers above 0 and up to {MAX_SCALE}, or null"
             )
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
             raise InputError(f"{type(self).__name__}: tile is {tile}: expected [height, width] or null")
@@ -70,7 +88,9 @@ class LocalizationTask(TrainedTask):
         self.threshold = fixed
         self.chooses_threshold = fixed is None
         self.threshold_choice: dict[str, Any] | None = None
+        self.pixel_fpr_limit = pixel_fpr_limit
         self.tile = (tile[0], tile[1]) if tile else None
+        self.scales = tuple(scales) if scales else (1.0,)
         self.prior = MaskPrior()
         self.window: dict[str, int] = {}  # the shape of those that the net was trained on, once it was
 
@@ -79,13 +99,29 @@ class LocalizationTask(TrainedTask):
         return self._judge(image).softmax(1)[:, 1]
 
     def _judge(self, image: Tensor) -> Tensor:
-        """Return the last update's logits `B 2 H W`, whole or blended from tiles."""
+        """Return the last update's logits `B 2 H W`: the mean over scales, each whole or blended from tiles.
+
+        Raises:
+            InputError: a scale makes the frames smaller than the net's stride.
+        """
 
         def last(frames: Tensor) -> Tensor:
             logits: Tensor = self.net(frames, last_only=True)[-1]
             return logits.float()
 
-        return in_tiles(last, image, self.tile) if self.tile else last(image)
+        def whole(frames: Tensor) -> Tensor:
+            return in_tiles(last, frames, self.tile) if self.tile else last(frames)
+
+        self._check_scales(*image.shape[-2:])
+        return at_scales(whole, image, self.scales)
+
+    def _check_scales(self, height: int, width: int) -> None:
+        smallest, stride = min(self.scales), getattr(self.net, "stride", 1)
+        if smallest < 1 and min(height, width) * smallest < stride:
+            raise InputError(
+                f"model.scales has {smallest:g}: frames of {width}x{height} would become smaller than the net's stride "
+                f"of {stride} pixels; expected {stride / min(height, width):.2f} or more"
+            )
 
     def on_fit_start(self) -> None:
         """Learn from the training masks what the floors and balanced class weights need."""
@@ -128,7 +164,11 @@ class LocalizationTask(TrainedTask):
         Raises:
             InputError: the loss is not finite; see `log_training`.
         """
-        return self.log_training(self.criterion(self.net(batch["image"]), batch["mask"][:, 0]), batch_idx)
+        if isinstance(self.criterion, CompressionCriterion):
+            terms = self.criterion.judge(self.net, batch)
+        else:
+            terms = self.criterion(self.net(batch["image"]), batch["mask"][:, 0])
+        return self.log_training(terms, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""
@@ -149,11 +189,12 @@ class LocalizationTask(TrainedTask):
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold where that is asked for, and log F1 and its companions over the validation videos."""
         evaluation = self._evaluations[0]
-        if self.chooses_threshold and (found := evaluation.best()) and not self.trainer.sanity_checking:
+        chooses = self.chooses_threshold and not self.trainer.sanity_checking
+        if chooses and (found := evaluation.best(self.pixel_fpr_limit)):
             self.threshold = found[0]
             self.threshold_choice = {
                 "threshold": found[0], "f1": found[1], "by": "highest mean F1 over the validation videos",
-                "epoch": self.current_epoch, "step": self.global_step,
+                "pixel_fpr_limit": self.pixel_fpr_limit, "epoch": self.current_epoch, "step": self.global_step,
             }  # fmt: skip
         self._finish("val", *evaluation.summary(self.threshold or UNCHOSEN))
 

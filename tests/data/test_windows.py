@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -229,3 +230,23 @@ def test_training_needs_a_split(tmp_path):
 def test_bad_options_are_named(dataset, options):
     with pytest.raises(InputError, match=next(iter(options))):
         ClipDataModule(str(dataset), **options).setup("fit")
+
+
+def test_weights_of_the_manifest(dataset):
+    """A window of weight 3 is taken three times, with crops of its own; a test never repeats."""
+    weighted = [replace(e, extra={"weight": "3"}) if e.clip == "a" else e for e in entries(dataset)]
+    windows = WindowDataset(weighted, crop=(32, 32), weighted=True)
+    counted = Counter((meta["clip"], meta["frames"][0]) for meta in (window["meta"] for window in windows))
+    assert counted["a", 0] == 3
+    assert counted["a__1", 0] == 1
+    assert len(windows) == 4 * 3 + 2 * 3
+    crops = {window["image"].numpy().tobytes() for window in windows if window["meta"]["clip"] == "a"}
+    assert len(crops) == 9
+    assert len(WindowDataset(weighted)) == 4 * 3
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "1.5", "many"])
+def test_bad_weights_are_named(weight, dataset):
+    bad = [replace(entries(dataset)[0], extra={"weight": weight})]
+    with pytest.raises(InputError, match=f"clip 'a' has weight '{weight}'; expected a whole number from 1 on"):
+        WindowDataset(bad, weighted=True)

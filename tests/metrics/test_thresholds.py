@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from outpaint_lightning.metrics import THRESHOLDS, ThresholdCounts, best, pixel_counts, threshold_curve
+from outpaint_lightning.metrics import (
+    THRESHOLDS,
+    ThresholdCounts,
+    best,
+    false_positive_curve,
+    pixel_counts,
+    threshold_curve,
+)
 from outpaint_lightning.types import InputError
 
 
@@ -69,6 +76,21 @@ def test_the_curve_is_over_videos_not_pixels():
 )
 def test_ties_go_to_the_value_nearest_one_half(f1, thresholds, expected):
     assert best(torch.tensor(f1, dtype=torch.float64), thresholds)[0] == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1.0, 0.3), (0.05, 0.5), (0.01, 0.9), (0.001, 0.9)])
+def test_the_limit_of_false_positives(limit, expected):
+    """Catches a limit that is not reached counting as exceeded, and none that is low enough leaving nothing."""
+    f1 = torch.tensor([0.9, 0.8, 0.7], dtype=torch.float64)
+    marked = torch.tensor([0.3, 0.05, 0.01], dtype=torch.float64)
+    assert best(f1, (0.3, 0.5, 0.9), marked, limit)[0] == expected
+
+
+def test_false_positives_are_those_of_authentic_videos():
+    """2 of 10 and 0 of 5 pixels: mean 0.1 over videos. Forged videos and those never judged do not count."""
+    counts = torch.tensor([[[0, 2, 0, 8, 1]], [[0, 0, 0, 5, 1]], [[1, 9, 0, 0, 1]], [[0, 0, 0, 0, 0]]])
+    assert false_positive_curve(counts).tolist() == [pytest.approx(0.1)]
+    assert false_positive_curve(counts[2:]).isnan().all()
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")  # computing before the first update is the point

@@ -91,6 +91,24 @@ def test_going_on(folder, capfd, monkeypatch):
     assert len(folder.trials()) == 3
 
 
+def test_constraints(folder, capfd):
+    """x is reported as `cost`: 0.3 is the best, and above the limit of 0.25. Catches a limit that nobody obeys."""
+    first = [{"x": 0.3}, {"x": 0.1}, {"x": 0.2}, {"x": 0.25}]
+    assert folder.sweep(constraints={"cost": 0.25}, first=first[:1], trials=1) == 0
+    said = capfd.readouterr().out
+    assert "trial 0: val/f1 1.1000, exceeds cost by 0.05 x=0.3" in said
+    assert "(best" not in said
+    folder.out = folder.path / "runs" / "second"
+    assert folder.sweep(constraints={"cost": 0.25}, first=first, trials=4) == 0
+    trials = optuna.load_study(study_name="fake", storage=f"sqlite:///{folder.out / 'study.db'}").trials
+    assert [trial.constraints["cost"] for trial in trials] == pytest.approx([0.05, -0.15, -0.05, 0.0])
+    assert "Trial 3 of" in (folder.out / "best.yaml").read_text()  # a limit that is reached is kept
+    rows = [*csv.DictReader((folder.out / "trials.csv").open())]
+    assert [row["exceeds"] for row in rows] == ["cost by 0.05", "", "", ""]
+    assert folder.sweep(constraints={"cost": "low"}) == 2
+    assert "constraints: expected {metric: largest value}, got {'cost': 'low'}" in capfd.readouterr().err
+
+
 def test_pruning(folder):
     folder.sweep(
         trials=2,

@@ -119,3 +119,29 @@ def test_a_threshold_that_is_neither(dataset, tmp_path, capsys):
 def test_the_config_says_what_was_asked_for(chosen_run):
     config = yaml.safe_load((chosen_run / "config.fit.yaml").read_text())
     assert config["model"]["init_args"]["threshold"] == "validation"
+
+
+def test_a_limit_of_false_positives_raises_the_threshold(dataset, tmp_path):
+    """With the limit 0 the choice is the threshold that marks least of the authentic videos."""
+    options = [*fit_options(dataset, tmp_path), *CHOOSE, "--model.pixel_fpr_limit", "0.0"]
+    assert main(["fit", *options]) == 0
+    choice = checkpoint_of(tmp_path)["threshold_choice"]
+    assert choice["pixel_fpr_limit"] == 0
+    values = (tmp_path / "metrics.csv").read_text().splitlines()
+    column = values[0].split(",").index("val/pixel_fpr")
+    marked = [float(line.split(",")[column]) for line in values[1:] if line.split(",")[column]]
+    assert marked == [0.0] or choice["threshold"] == THRESHOLDS[-1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("scales", "[]", "model.scales is []: expected numbers above 0"),
+        ("scales", "[1.0, -0.5]", "model.scales is [1.0, -0.5]: expected numbers above 0"),
+        ("scales", "[0.01]", "model.scales has 0.01: frames of"),
+        ("pixel_fpr_limit", "1.5", "model.pixel_fpr_limit is 1.5: expected a number in [0, 1] or null"),
+    ],
+)
+def test_bad_choices_are_named(option, value, message, dataset, tmp_path, capsys):
+    assert main(["fit", *fit_options(dataset, tmp_path), f"--model.{option}", value]) == 2
+    assert message in capsys.readouterr().err

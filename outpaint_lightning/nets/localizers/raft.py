@@ -75,6 +75,8 @@ class RaftLocalizer(nn.Module):
         [(1, 2, 130, 140), (1, 2, 130, 140)]
     """
 
+    stride = STRIDE
+
     def __init__(
         self,
         variant: Literal["small", "large"] = "small",

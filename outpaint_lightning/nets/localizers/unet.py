@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
+from outpaint_lightning.nets.localizers.stem import residual_channels, stacked
 from outpaint_lightning.types import InputError
 
 GROUP = 8  # channels normalised together
@@ -87,7 +88,7 @@ class UNet(UShape):
     def __init__(self, width: int = 16, depth: int = 4, frames: int = 2, residual: nn.Module | None = None) -> None:
         if frames < 1:
             raise InputError(f"UNet: frames is {frames}: expected at least 1")
-        super().__init__(frames * (3 + _residual_channels(residual)), 2, width, depth)
+        super().__init__(frames * (3 + residual_channels(residual)), 2, width, depth)
         self.frames, self.residual = frames, residual
 
     def forward(self, image: Tensor, last_only: bool = False) -> list[Tensor]:  # noqa: ARG002 (there is one update)
@@ -115,18 +116,7 @@ class UNet(UShape):
 
     def _see(self, image: Tensor, padding: Padding = (0, 0, 0, 0)) -> Tensor:
         """Return `B C H W`, what the net sees of frames `B T 3 H W`: colours in [-1, 1] and residuals, padded."""
-        frames = pad(image.flatten(0, 1), padding)
-        seen = frames * 2 - 1
-        if self.residual is not None:
-            seen = torch.cat([seen, self.residual(frames)], 1)
-        return seen.reshape(len(image), -1, *seen.shape[2:])
-
-
-def _residual_channels(residual: nn.Module | None) -> int:
-    if residual is None:
-        return 0
-    with torch.no_grad():
-        return int(residual(torch.zeros(1, 3, 16, 16)).shape[1])
+        return stacked(pad(image.flatten(0, 1), padding), len(image), self.residual)
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:

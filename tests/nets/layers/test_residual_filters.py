@@ -47,6 +47,26 @@ def test_srm_truncates_and_learns_nothing():
     assert not filters.state_dict()  # fixed: a checkpoint cannot change them
 
 
+def test_srm_soft_keeps_the_order_of_all_residuals():
+    """r / (1 + |r| / t) by hand: an impulse of 40 grey levels leaves -40 at the middle of the first filter."""
+    soft = SrmFilters(truncation=8.0, soft=True)(40 * impulse(0))[0, 0]
+    assert soft[4, 4].item() == pytest.approx(-40 / (1 + 40 / 8))
+    assert soft[3, 4].item() == pytest.approx(20 / (1 + 20 / 8), rel=1e-5)
+    assert soft.abs().max() < 8
+    hard = SrmFilters(truncation=8.0)(40 * impulse(0))[0, 0]
+    assert hard[4, 4] == -hard[3, 4] == -8  # which soft compression tells apart
+
+
+def test_srm_of_the_luma():
+    """BT.601: a grey level of green weighs 0.587; grey frames leave what any of their channels does."""
+    residual = SrmFilters(luma=True)(impulse(1))[0]
+    assert residual.shape == (3, 9, 9)
+    assert residual[0, 4, 4].item() == pytest.approx(-0.587)
+    grey = torch.rand(1, 1, 9, 9).expand(-1, 3, -1, -1)
+    filters = SrmFilters(truncation=1e9, luma=True)
+    torch.testing.assert_close(filters(grey), SrmFilters(truncation=1e9)(grey)[:, :3], rtol=1e-4, atol=1e-3)
+
+
 def test_bayar_holds_its_constraint_through_training():
     """Catches a constraint applied to the start only, or after the step by a hook that a checkpoint forgets."""
     torch.manual_seed(0)

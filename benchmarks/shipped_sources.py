@@ -1,0 +1,108 @@
+"""Cut the clean clips that the shipped localizer is trained, validated and tested on: short parts of moderate size.
+
+Each source gives up to `--parts` parts of `--frames` consecutive frames. Of frames larger than `LARGEST` on their short
+side, parts alternate between the whole frame at a smaller size, which leaves little of the camera's own compression,
+and a crop at native size, which keeps all of it. Training takes permissively licensed clips alone, unless `--all`.
+
+    python benchmarks/shipped_sources.py ../shared/data ../sources --split train
+    outpaint-lightning forge ../sources/train ../forged/train --recipe shipped
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outpaint_lightning.forge.recipe import rng_of
+from outpaint_lightning.io import open_clip
+from outpaint_lightning.io.images import write_image
+
+PERMISSIVE = re.compile(r"(MIT|Apache-2\.0|BSD-[23]-Clause|CC0-1\.0|CC-BY-4\.0|BSL-1\.0)")
+RESERVED = re.compile(r"footage|template")  # the repository's licence is not that of its footage
+DOUBTFUL = {"husky_board", "us_open", "golf_swing", "hover_drone", "city_topdown", "dusk_walker", "lab_mouse"}
+SMALLEST, LARGEST = 240, 432  # pixels on the short side of a part
+CROP = (384, 512)  # of parts at native size
+
+
+def main() -> None:
+    """Write `OUT/<split>/<clip>-<part>/00000.png` and `OUT/<split>.csv`."""
+    options = _options()
+    rows = list(_rows(options.data, options.split, options.all or options.split != "train"))
+    written = []
+    for row in rows:
+        frames = open_clip(row["path"])
+        for number, start in enumerate(_starts(len(frames), options.frames, options.parts)):
+            name = f"{row['clip']}-{number}"
+            part = frames.read(range(start, start + min(options.frames, len(frames))))
+            for index, frame in enumerate(_sized(part, name, number)):
+                file = options.out / options.split / name / f"{index:05d}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_image(file, frame)
+            written.append(
+                {key: row[key] for key in ("split", "scene", "camera", "source", "license")} | {"clip": name}
+            )
+    with (options.out / f"{options.split}.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ["clip", "split", "scene", "camera", "source", "license"])
+        table.writeheader()
+        table.writerows(written)
+    print(f"{len(written)} parts of {len(rows)} sources in {options.out / options.split}")
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with manifest.csv, clips/ and footage/")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--split", choices=["train", "val", "test"], default="train")
+    parser.add_argument("--parts", type=int, default=3, help="of a source")
+    parser.add_argument("--frames", type=int, default=8, help="of a part")
+    parser.add_argument("--all", action="store_true", help="train on clips of any licence")
+    return parser.parse_args()
+
+
+def _rows(data: Path, split: str, any_licence: bool) -> Iterator[dict[str, Any]]:
+    for folder, file in ((data / "clips", data / "manifest.csv"), (data / "footage", data / "footage/manifest.csv")):
+        with file.open(newline="") as table:
+            for row in csv.DictReader(table):
+                path = _path(folder, row["clip"])
+                permitted = PERMISSIVE.match(row["license"]) and not RESERVED.search(row["license"])
+                if path and row["split"] == split and (any_licence or permitted) and row["clip"] not in DOUBTFUL:
+                    yield {"source": row["clip"], **row, "path": path}
+
+
+def _path(folder: Path, clip: str) -> Path | None:
+    """Return the clip's frames or video file; None for what is neither, such as a photo."""
+    places = (folder / clip, folder / "frames" / clip, *sorted(folder.glob(f"videos/{clip}.*")))
+    return next((place for place in places if place.exists()), None)
+
+
+def _starts(total: int, frames: int, parts: int) -> list[int]:
+    """Return where parts begin, spread over the clip and at least two lengths apart."""
+    count = max(1, min(parts, total // (2 * frames)))
+    return np.linspace(0, max(0, total - frames), count).round().astype(int).tolist()
+
+
+def _sized(frames: NDArray[np.uint8], name: str, number: int) -> Iterator[NDArray[np.uint8]]:
+    rng = rng_of("shipped sources", name)
+    height, width = frames.shape[1:3]
+    short = min(height, width)
+    if short > LARGEST and number % 2:
+        rows, columns = (min(side, whole) for side, whole in zip(CROP, (height, width), strict=True))
+        top, left = (int(rng.integers(w - s + 1)) for s, w in ((rows, height), (columns, width)))
+        yield from frames[:, top : top + rows, left : left + columns]
+        return
+    scale = min(1.0, rng.uniform(SMALLEST, LARGEST) / short)
+    size = (round(width * scale), round(height * scale))
+    for frame in frames:
+        yield frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main()

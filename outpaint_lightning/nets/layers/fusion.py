@@ -1,0 +1,67 @@
+"""Batch normalisation folded into the convolutions before it: the same answers in less time, for nets that judge."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def fused(net: nn.Module, example: Tensor) -> nn.Module:
+    """Return a copy of a net in evaluation mode whose batch normalisations are folded into convolutions.
+
+    Only a normalisation whose input is the very output of a convolution is folded; what else a normalisation layer
+    does (timm's hold the activation as well) stays.
+
+    Args:
+        net: with running statistics.
+        example: what the net is called with once, to see which layer follows which.
+
+    Returns:
+        A net of the same answers, to rounding; it cannot be trained further.
+    """
+    net = copy.deepcopy(net).eval()
+    for convolution, norm in _pairs(net, example):
+        merged = fuse_conv_bn_eval(net.get_submodule(convolution), net.get_submodule(norm))
+        net.set_submodule(convolution, merged)
+        net.set_submodule(norm, _rest(net.get_submodule(norm)))
+    return net
+
+
+def _pairs(net: nn.Module, example: Tensor) -> list[tuple[str, str]]:
+    """Return the names of each convolution and the normalisation that its output goes into."""
+    made: dict[int, tuple[str, Tensor]] = {}  # by the identity of the output, which is kept alive
+    pairs: list[tuple[str, str]] = []
+    hooks = []
+
+    def remember(name: str) -> Any:
+        return lambda _module, _given, output: made.update({id(output): (name, output)})
+
+    def look_up(name: str) -> Any:
+        def hook(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
+            if id(given[0]) in made:
+                pairs.append((made[id(given[0])][0], name))
+
+        return hook
+
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d):
+            hooks.append(module.register_forward_hook(remember(name)))
+        elif isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(look_up(name)))
+    try:
+        with torch.no_grad():
+            net(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return pairs
+
+
+def _rest(norm: nn.Module) -> nn.Module:
+    """Return what a normalisation layer does beside normalising."""
+    parts = [getattr(norm, name) for name in ("drop", "act") if isinstance(getattr(norm, name, None), nn.Module)]
+    return nn.Sequential(*parts) if parts else nn.Identity()

