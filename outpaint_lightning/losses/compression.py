@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.losses.processes import mean_over_processes
 from outpaint_lightning.nets.localizers.analysis import AnalysingNet, Analysis
+from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import Batch, InputError
 
 BEST_QUALITY = 60.0  # dB; as `data.codec` clips it

@@ -64,7 +64,7 @@ class Evaluation:
         false_positives = false_positive_curve(self._all_counts())
         if false_positives.isnan().any():
             raise InputError(
-                "LocalizationTask: pixel_fpr_limit needs authentic videos; the validation split has none, at least 1 was expected"
+                "LocalizationTask: pixel_fpr_limit needs an authentic video; the validation split has none"
             )
         return best(self._curve(), self._thresholds, false_positives, pixel_fpr_limit)
 
