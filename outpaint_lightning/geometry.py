@@ -106,7 +106,7 @@ def at_scales(judge: Callable[[Tensor], Tensor], image: Tensor, scales: Sequence
         frames = F.interpolate(
             image.flatten(0, 1), (height, width), mode="bilinear", align_corners=False, antialias=scale < 1
         )
-        answer = judge(frames.unflatten(0, image.shape[:2]))
+        answer = judge(frames.reshape(*image.shape[:3], height, width))
         answers.append(F.interpolate(answer, size, mode="bilinear", align_corners=False))
     return torch.stack(answers).mean(0)
 

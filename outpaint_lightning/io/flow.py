@@ -186,7 +186,8 @@ def _report_range(path: Path) -> tuple[float, float]:
 
 def _read_png(path: StrPath, data: bytes) -> _Picture:
     if len(data) >= _HEADER_END:
-        require_pixels(path, *struct.unpack(">II", data[16:24]), len(data))
+        width, height = struct.unpack(">II", data[16:24])
+        require_pixels(path, width, height, len(data))
     with suppress(ValueError, cv2.error):  # the latter of a size that OpenCV refuses
         text = [chunk[4:].decode("latin-1").partition("\0") for chunk in _chunks(data) if chunk.startswith(b"tEXt")]
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

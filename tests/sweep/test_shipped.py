@@ -28,7 +28,6 @@ def tiny(request):
             return {**TINY, "data.root": str(request.getfixturevalue("photos")), "data.size": [64, 96]}
         data = {"data.root": str(request.getfixturevalue("longer_dataset"))}  # carry looks at 6 frames
         if name.startswith("localizer_codec"):
-            pytest.importorskip("timm", reason="the extra `timm` is not installed")
             steps = {"trainer.max_steps": 1, "trainer.val_check_interval": 1, "model.net.weights": None}
             return {**TINY, **data, **steps, "data.batch_size": 2, "data.crop": [128, 128]}
         return {**LOCALIZER, **data}

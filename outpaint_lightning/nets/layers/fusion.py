@@ -25,9 +25,11 @@ def fused(net: nn.Module, example: Tensor) -> nn.Module:
     """
     net = copy.deepcopy(net).eval()
     for convolution, norm in _pairs(net, example):
-        merged = fuse_conv_bn_eval(net.get_submodule(convolution), net.get_submodule(norm))
-        net.set_submodule(convolution, merged)
-        net.set_submodule(norm, _rest(net.get_submodule(norm)))
+        layer, following = net.get_submodule(convolution), net.get_submodule(norm)
+        assert isinstance(layer, nn.Conv2d)
+        assert isinstance(following, nn.BatchNorm2d)
+        net.set_submodule(convolution, fuse_conv_bn_eval(layer, following))
+        net.set_submodule(norm, _rest(following))
     return net
 
 

@@ -73,7 +73,7 @@ class SrmFilters(nn.Module):
     @staticmethod
     def _luma(image: Tensor) -> Tensor:
         """Return the luma `N 1 H W` in grey levels of `N 3 H W` in [0, 1]."""
-        red, green, blue = image.mul(GREY_LEVELS).split(1, dim=1)
+        red, green, blue = image.mul(GREY_LEVELS).chunk(3, dim=1)
         return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 

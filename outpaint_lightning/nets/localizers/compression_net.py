@@ -92,7 +92,7 @@ class CompressionNet(nn.Module):
         """Score a window, and return the features at stride 2 and the predicted quality as well."""
         if image.shape[1] < self.frames:
             raise InputError(f"CompressionNet: frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
-        padding = padding_to(*image.shape[-2:], multiple=self.stride, minimum=self.stride)
+        padding = padding_to(image.shape[-2], image.shape[-1], multiple=self.stride, minimum=self.stride)
         with torch.autocast(image.device.type, enabled=False):  # bf16 would round the traces of a forgery away
             frames = pad(image[:, : self.frames].flatten(0, 1).float(), padding)
             stems = self._stems(frames, len(image))

@@ -1,4 +1,4 @@
-"""Image encoders of `timm` (an optional extra), with their weights from a file, a package or the network."""
+"""Image encoders of `timm`, with their weights from a file, a package or the network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
         channels: of the feature map at each stride.
 
     Raises:
-        InputError: timm is not installed or has no such model; or the weights cannot be read or are of another net.
+        InputError: timm has no such model; or the weights cannot be read or are of another net.
     """
 
     mean: Tensor
@@ -84,10 +84,8 @@ class Encoder(nn.Module):
 
 
 def _timm(name: str) -> Any:
-    try:
-        import timm
-    except ImportError as error:
-        raise InputError("Encoder: needs timm; pip install 'outpaint_lightning[timm]'") from error
+    import timm  # takes a second: only where a net needs it
+
     if not timm.is_model(name):
         raise InputError(f"Encoder: timm has no model {name!r}{did_you_mean(name, timm.list_models())}")
     return timm

@@ -89,5 +89,5 @@ def differences(frames: Tensor, batch: int) -> Tensor:
     Returns:
         `B T-1 H W`.
     """
-    grey = frames.mean(1).unflatten(0, (batch, -1)) * GREY_LEVELS
+    grey = frames.mean(1).reshape(batch, -1, *frames.shape[-2:]) * GREY_LEVELS
     return grey[:, 1:] - grey[:, :1]

@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch import nn
 
@@ -44,8 +43,6 @@ def test_the_same_answers():
 
 
 def test_a_localizer():
-    timm = pytest.importorskip("timm", reason="the extra `timm` is not installed")
-    assert timm
     from outpaint_lightning.nets import EncoderUNet, SrmFilters
 
     net = with_statistics(EncoderUNet(stem=8, residual=SrmFilters(luma=True), encoder_scale=0.5))

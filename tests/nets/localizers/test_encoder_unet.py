@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -8,8 +9,6 @@ from outpaint_lightning.nets import Encoder, EncoderUNet, SrmFilters
 from outpaint_lightning.nets.localizers import encoders
 from outpaint_lightning.nets.localizers.stem import differences, gradients, log_energies
 from outpaint_lightning.types import InputError
-
-timm = pytest.importorskip("timm", reason="the extra `timm` is not installed")
 
 NAME = "tf_efficientnet_lite0"
 
