@@ -2,6 +2,7 @@
 
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
+from outpaint_lightning.nets.discriminators import PatchDiscriminator
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
@@ -38,6 +39,7 @@ __all__ = [
     "MeanRule",
     "NearestFill",
     "PartialConv2d",
+    "PatchDiscriminator",
     "PolynomialRule",
     "PowerRule",
     "PredictionError",
