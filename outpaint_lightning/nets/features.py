@@ -54,9 +54,9 @@ class SeededFeatures(nn.Module):
         """Return features `N F` of clips `N T C H W` in [0, 1]; T is 1 with `dim` 2."""
         convolve: Callable[..., Tensor] = F.conv2d if self.dim == 2 else F.conv3d
         features = clips[:, 0] if self.dim == 2 else clips.transpose(1, 2)
-        features = features * 2 - 1
+        features, stride = features * 2 - 1, (2, 2) if self.dim == 2 else (1, 2, 2)
         for weight in self.weights:
-            features = F.leaky_relu(convolve(features, weight, stride=(2, 2) if self.dim == 2 else (1, 2, 2)), 0.2)
+            features = F.leaky_relu(convolve(features, weight, stride=stride, padding=1), 0.2)
         return features.flatten(2).mean(2)
 
 
@@ -77,6 +77,7 @@ class TorchvisionFeatures(nn.Module):
 
     def __init__(self, model: Literal["inception_v3", "r3d_18"], weights: str | None = None) -> None:
         super().__init__()
+        self.model = model
         self.dim, self.num_features, self.side, mean, deviation = _NETS[model]
         options = {"aux_logits": True, "init_weights": False} if model == "inception_v3" else {}
         self.net = get_model(model, weights=None, **options)

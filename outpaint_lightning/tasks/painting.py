@@ -22,9 +22,11 @@ Mode = Literal["unsupervised", "unpaired", "paired"]
 MODES: tuple[Mode, ...] = ("unsupervised", "unpaired", "paired")
 
 
-def default_baselines() -> dict[str, nn.Module]:
-    """Return the fills that every judgement shows beside the net, by name."""
-    return {"mean": MeanFill(), "nearest_frame": NearestFrameFill(), "biharmonic": BiharmonicFrameFill()}
+OBJECTS = (
+    *("net", "frame_critic", "sequence_critic", "criterion", "turns", "frame_features", "clip_features"),
+    *("optimizer", "critic_optimizer", "lr_scheduler", "critic_lr_scheduler"),
+)
+"""Arguments of the task that are no plain values."""
 
 
 class SpatiotemporalInpaintingTask(AdversarialTask):
@@ -47,7 +49,8 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
 
     Args:
         net: called with `image` (`B T C H W`) and `mask` (`B T 1 H W`), returns all voxels.
-        critics: each called with clips `B T C H W`, returns scores of any shape. Their losses are added.
+        frame_critic: called with clips `B T C H W`, returns scores of any shape; null does without. Losses are added.
+        sequence_critic: the same, for what only several frames show; one of the two at least.
         mode: see above.
         criterion: what both sides pay for scores; null takes `Hinge()`.
         adversarial: weight of what the generator pays for its scores.
@@ -59,8 +62,8 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         turns: null takes `SameBatch(1)`; the authors have `SameBatch(2)`.
         decay: of the average of the generator's weights.
         clip: largest norm of a gradient.
-        baselines: floors, called as `net`; null takes the clip's mean, the nearest frame and a biharmonic surface.
-        features: nets for Fréchet distances of a test, by name; null takes `SeededFeatures` of frames and of clips.
+        frame_features: net for the Fréchet distance between frames in a test; null takes `SeededFeatures(2)`.
+        clip_features: the same between clips; null takes `SeededFeatures(3)`.
 
     Raises:
         InputError: there is no such mode, or a weight is out of range.
@@ -72,7 +75,8 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
     def __init__(
         self,
         net: nn.Module,
-        critics: dict[str, nn.Module],
+        frame_critic: nn.Module | None = None,
+        sequence_critic: nn.Module | None = None,
         mode: Mode = "unsupervised",
         criterion: AdversarialLoss | None = None,
         adversarial: float = 1.0,
@@ -84,9 +88,11 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         turns: Turns | None = None,
         decay: float = 0.999,
         clip: float | None = None,
-        baselines: dict[str, nn.Module] | None = None,
-        features: dict[str, nn.Module] | None = None,
+        frame_features: nn.Module | None = None,
+        clip_features: nn.Module | None = None,
     ) -> None:
+        given = {"frame": frame_critic, "sequence": sequence_critic}
+        critics = {name: critic for name, critic in given.items() if critic is not None}
         super().__init__(
             net, critics, optimizer, critic_optimizer, lr_scheduler, critic_lr_scheduler, turns, decay, clip
         )
@@ -96,12 +102,11 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         for name, value in (("adversarial", adversarial), ("l1", l1)):
             if not value >= 0:
                 raise InputError(f"{owner}: {name} is {value}: expected 0 or more")
-        objects = ("net", "critics", "criterion", "turns", "baselines", "features", "optimizer", "critic_optimizer")
-        self.save_hyperparameters(ignore=unsaved(*objects, "lr_scheduler", "critic_lr_scheduler"), logger=False)
+        self.save_hyperparameters(ignore=unsaved(*OBJECTS), logger=False)
         self.mode, self.adversarial, self.l1 = mode, adversarial, l1
         self.criterion = criterion or Hinge()
-        self.baselines = default_baselines() if baselines is None else baselines
-        self.features = features
+        self.floors = {"mean": MeanFill(), "nearest_frame": NearestFrameFill(), "biharmonic": BiharmonicFrameFill()}
+        self._features = frame_features, clip_features
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Fill clips `B T C H W` in [0, 1], whatever they hold where the mask (`B T 1 H W`) is 1."""
@@ -144,9 +149,8 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
     def on_test_epoch_start(self) -> None:
         """Start a table, and the Fréchet distances."""
         channels = int(getattr(self.net, "channels", 3))
-        default = {f"seeded random features of {kind}": SeededFeatures(dim, channels)
-                   for kind, dim in (("frames", 2), ("clips", 3))}  # fmt: skip
-        self._start("test", default if self.features is None else self.features)
+        nets = (net or SeededFeatures(dim, channels) for dim, net in zip((2, 3), self._features, strict=True))
+        self._start("test", {_named(net): net for net in nets})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
         """Enter the batch; returns the clips `filled`, for callbacks."""
@@ -180,11 +184,11 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         self._videos = data.videos(split)
         self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
         frames = [video["frames"] for video in self._videos]
-        self._table = FillErrors(frames, 1 + len(self.baselines)).to(self.device)
+        self._table = FillErrors(frames, 1 + len(self.floors)).to(self.device)
         self._distances = {name: FrechetDistance(net).to(self.device) for name, net in features.items()}
 
     def _enter(self, batch: Batch, filled: Tensor) -> None:
-        floors = [fill(batch["image"], batch["mask"]) for fill in self.baselines.values()]
+        floors = [fill(batch["image"], batch["mask"]) for fill in self.floors.values()]
         self._table.update(
             videos=[self._position[meta["clip"]] for meta in batch["meta"]],
             frames=[meta["frames"] for meta in batch["meta"]],
@@ -195,7 +199,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
 
     def _finish(self, split: str) -> None:
         """Leave the result of a split and log its means."""
-        summary, rows = summarize_fills(self._table, self._videos, [FILLED, *self.baselines])
+        summary, rows = summarize_fills(self._table, self._videos, [FILLED, *self.floors])
         about = {"mode": self.mode, "frechet": frechet_summary(self._distances)}
         values = {
             "gain": summary["gain"],
@@ -208,3 +212,9 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         }
         result = Result(self.kind, {**summary, **about}, rows)
         self.report(split, result, {"mae_hole": summary["mae"]["hole"]}, values)
+
+
+def _named(features: nn.Module) -> str:
+    """Return the name of a Fréchet distance: that of its net."""
+    kind = "frames" if features.dim == 2 else "clips"
+    return f"{getattr(features, 'model', type(features).__name__)} of {kind}"

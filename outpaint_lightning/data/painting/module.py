@@ -19,7 +19,7 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.types import InputError, VideoInfo
 
 OCCLUSIONS = ("rain", "bar", "clouds", "remove-pixels")
-SMALLEST = 16  # pixels a side
+SMALLEST = 32  # pixels a side, of scenes and clips
 
 
 class PaintingDataModule(pl.LightningDataModule):
