@@ -127,7 +127,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         return batch["other" if self.mode == "unpaired" else "clean"], filled
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the generator pays: each critic's verdict and the absolute errors that the mode or weights ask for."""
+        """Return what the generator pays: the verdict of each critic, and absolute errors where they are asked for."""
         real, fake = self.compared(batch, made)
         terms = {}
         for name, critic in self.critics.items():
