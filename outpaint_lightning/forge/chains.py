@@ -301,7 +301,11 @@ class _Video(Chain):
         _require("quality", self.quality, 0, self.codec.worst)
         _require("gop", self.gop, 1, 1000)
         known = self.codec.presets
-        if isinstance(self.preset, str) or not self.preset or not {str(preset) for preset in self.preset} <= set(known):
+        given = (
+            () if isinstance(self.preset, str) else tuple(str(preset) for preset in self.preset)
+        )  # YAML reads 8 as a number
+        object.__setattr__(self, "preset", given)
+        if not given or not {*given} <= {*known}:
             raise ValueError(f"preset {self.preset!r}: expected a list of some of {', '.join(known)}")
 
     def require_encoder(self) -> None:
