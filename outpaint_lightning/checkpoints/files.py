@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from outpaint_lightning.checkpoints.weights import SUFFIX, card_of, read_weights
 from outpaint_lightning.types import InputError
 
 
@@ -13,7 +14,7 @@ def find_checkpoint(path: str | Path) -> Path:
     """Return the checkpoint file that `path` means: a file, or a run folder whose best (else last) one is taken.
 
     Raises:
-        InputError: `path` is a URL, does not exist, or is a folder without checkpoints.
+        InputError: `path` is a URL, does not exist, is a folder without checkpoints, or weights without their card.
     """
     if "://" in str(path):
         raise InputError(f"{path}: checkpoints are read from files only; download it first and give its path")
@@ -25,16 +26,23 @@ def find_checkpoint(path: str | Path) -> Path:
             raise InputError(f"{path}: no checkpoint in this run; expected {candidates[0]}")
         return found
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; expected a .ckpt file or a run folder")
+        raise InputError(f"{path}: no such checkpoint; expected a .ckpt or {SUFFIX} file, or a run folder")
+    if path.suffix == SUFFIX and not card_of(path).is_file():
+        raise InputError(f"{card_of(path)}: missing; expected the card of {path.name}, which says how its net is built")
     return path
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Load a checkpoint's tensors and plain values, and never the code of a pickled object.
 
+    Args:
+        path: a checkpoint, or weights with a card; both come in the shape that a checkpoint has.
+
     Raises:
-        InputError: the file is corrupt, holds pickled objects, or is no checkpoint of Lightning.
+        InputError: the file is corrupt, holds pickled objects, or is no checkpoint of Lightning; or see `read_weights`.
     """
+    if path.suffix == SUFFIX:
+        return read_weights(path)
     import torch
 
     try:
