@@ -27,6 +27,8 @@ COMMANDS = {
     "test": ("judge a net on the test split: F1 per video beside its floors", EXPERIMENT),
     "predict": ("write the masks that a net finds in a dataset", EXPERIMENT),
     "localize": ("find forged regions in any video files or frame folders", "localize"),
+    "benchmark": ("measure a localizer under the codecs that video goes through", "benchmark"),
+    "weights": ("list the nets that come with the package", "weights"),
     "inpaint": ("fill masked regions of a video with what its other frames show", "inpaint"),
     "sweep": ("search options for the best, each trial a fit, on all GPUs and hosts", "sweep"),
     "compare": ("put runs side by side: one page that needs nothing else, and a table", "compare"),

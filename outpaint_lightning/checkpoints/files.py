@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from outpaint_lightning.checkpoints.shipped import find_shipped
 from outpaint_lightning.checkpoints.weights import SUFFIX, card_of, read_weights
 from outpaint_lightning.types import InputError
 
@@ -20,14 +21,18 @@ _KINDS: dict[str, type] = {
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """Return the checkpoint file that `path` means: a file, or a run folder whose best (else last) one is taken.
+    """Return the checkpoint file that `path` means.
+
+    That is a file, a run folder, whose best (else last) one is taken, or weights that ship, by name: `default`.
 
     Raises:
         InputError: `path` is a URL, does not exist, is a folder without checkpoints, or weights without their card.
     """
     if "://" in str(path):
         raise InputError(f"{path}: checkpoints are read from files only; download it first and give its path")
-    path = Path(path)
+    name, path = str(path), Path(path)
+    if not path.exists() and (weights := find_shipped(name)):
+        return weights
     if path.is_dir():
         candidates = [path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
         found = next((candidate for candidate in candidates if candidate.is_file()), None)

@@ -354,6 +354,39 @@ class H264(_Video):
 
 
 @dataclass(frozen=True)
+class H264Twice(H264):
+    """H.264 that was H.264 before: as a video that was uploaded, saved and uploaded again.
+
+    Attributes:
+        first: Lowest and highest CRF of the first encoding; `quality` is that of the second.
+    """
+
+    name = "h264-twice"
+
+    first: tuple[int, int] = (18, 28)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        _require("first", self.first, 0, self.codec.worst)
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw `first` as well."""
+        return super().sample(rng) | {"first": int(rng.integers(*self.first, endpoint=True))}
+
+    def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
+        """Write a video file; see `Chain.write`."""
+        super().write(path, self._once(frames, fps, params), fps, params)
+
+    def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
+        """Return what a reader of the file sees, `T H W 3`."""
+        return super().decode(self._once(frames, fps, params), fps, params)
+
+    def _once(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
+        return super().decode(frames, fps, {**params, "quality": params["first"]})
+
+
+@dataclass(frozen=True)
 class Hevc(_Video):
     """HEVC by x265, of 16x16 pixels or more."""
 
