@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": ("judge a net on the validation split", EXPERIMENT),
     "test": ("judge a net on the test split: F1 per video beside its floors", EXPERIMENT),
     "predict": ("write the masks that a net finds in a dataset", EXPERIMENT),
+    "seal": ("write into a checkpoint how it did in its test, and how authentic footage scores", "seal"),
     "localize": ("find forged regions in any video files or frame folders", "localize"),
     "inpaint": ("fill masked regions of a video with what its other frames show", "inpaint"),
     "sweep": ("search options for the best, each trial a fit, on all GPUs and hosts", "sweep"),

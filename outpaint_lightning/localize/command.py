@@ -17,6 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, default=1, metavar="N", help="windows or images judged at once (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument(
+        "--save", nargs="+", default=[], metavar="WHAT", help="further files: probability (of every pixel), coco"
+    )
+    parser.add_argument(
+        "--recheck", action="store_true", help="judge each input again, re-encoded and rescaled, and doubt what changes"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the folders of earlier results")
 
 
@@ -36,5 +42,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         device=args.device,
         overwrite=args.overwrite,
+        save=args.save,
+        recheck=args.recheck,
     )
     return 0

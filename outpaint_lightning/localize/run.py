@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.io import Clip, open_clip, require_free
 from outpaint_lightning.io.output import require_spared, sole_writer
 from outpaint_lightning.localize.clips import localize_clip
+from outpaint_lightning.localize.examined import Examined
 from outpaint_lightning.localize.images import find_regions
+from outpaint_lightning.localize.knowledge import card_lines
+from outpaint_lightning.localize.options import SAVED, Options
 from outpaint_lightning.processes.device import choose_device
 from outpaint_lightning.tasks import LocalizationTask, RegionTask
-from outpaint_lightning.types import InputError
+from outpaint_lightning.types import InputError, did_you_mean
 
-Analysis = Callable[[Any, Clip, Path, int, Path], tuple[dict[str, Any], str]]
-"""Analyses a clip into a folder, given the task, the clip, the folder, the batch size and the checkpoint; returns the
-summary and a line that describes it."""
+Analysis = Callable[[Any, Clip, Path, Options], Examined]
+"""Analyses a clip into a folder, given the task, the clip, the folder and the options."""
 ANALYSES: dict[type, Analysis] = {LocalizationTask: localize_clip, RegionTask: find_regions}
 
 
@@ -31,6 +34,8 @@ def localize(
     batch_size: int = 1,
     device: str = "auto",
     overwrite: bool = False,
+    save: Iterable[str] = (),
+    recheck: bool = False,
 ) -> list[dict[str, Any]]:
     """Analyse video files or frame folders, and write one folder `<out>/<name>` for each.
 
@@ -53,6 +58,9 @@ def localize(
         batch_size: windows or images judged at once; 1 where the state is carried along the clip.
         device: a torch device, or `auto`.
         overwrite: replace the folders of earlier results.
+        save: further files to write, of `options.SAVED`.
+        recheck: judge each input once more re-encoded and once rescaled; where the answer is another one, the verdict
+            is *unsure*. Takes three times as long.
 
     Returns:
         The summary of each input.
@@ -65,6 +73,9 @@ def localize(
         raise InputError(f"--threshold is {threshold}: expected a number between 0 and 1")
     if batch_size < 1:
         raise InputError(f"--batch-size is {batch_size}: expected at least 1")
+    wanted = frozenset(save)
+    for name in wanted.difference(SAVED):
+        raise InputError(f"--save {name}: expected {' or '.join(SAVED)}{did_you_mean(name, SAVED)}")
     clips = _open(inputs)
     checkpoint = find_checkpoint(ckpt_path)
     with sole_writer(Path(out), *(clip.name for clip in clips)):
@@ -77,9 +88,12 @@ def localize(
         if threshold is not None:
             task.threshold = threshold
         task.to(choose_device(device))
-        return _analyse_all(
-            lambda clip, folder: analyse(task, clip, folder, batch_size, checkpoint), zip(clips, folders, strict=True)
+        options = Options(checkpoint, read_card(checkpoint), batch_size, wanted, recheck)
+        print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
+        examined = _analyse_all(
+            lambda clip, folder: analyse(task, clip, folder, options), zip(clips, folders, strict=True)
         )
+        return [each.summary for each in examined]
 
 
 def _open(inputs: Sequence[str | Path]) -> list[Clip]:
@@ -99,24 +113,22 @@ def _analysis(task: Any, checkpoint: Path) -> Analysis:
     return analyse
 
 
-def _analyse_all(
-    analyse: Callable[[Clip, Path], tuple[dict[str, Any], str]], pairs: Iterable[tuple[Clip, Path]]
-) -> list[dict[str, Any]]:
-    """Analyse clips into their folders, print a line for each, and return the summaries.
+def _analyse_all(analyse: Callable[[Clip, Path], Examined], pairs: Iterable[tuple[Clip, Path]]) -> list[Examined]:
+    """Analyse clips into their folders, print a line for each, and return what was found.
 
     Raises:
         InputError: some clips cannot be read, or broke off; all others are analysed before.
     """
-    summaries, broken = [], []
+    results, broken = [], []
     for clip, folder in pairs:
         try:
-            summary, line = analyse(clip, folder)
+            examined = analyse(clip, folder)
         except InputError as problem:
             broken.append(str(problem))
             continue
-        print(line)
-        summaries.append(summary)
-        broken += filter(None, [summary["error"]])
+        print(examined.line)
+        results.append(examined)
+        broken += filter(None, [examined.summary["error"]])
     if broken:
         raise InputError("; ".join(dict.fromkeys(broken)))
-    return summaries
+    return results
