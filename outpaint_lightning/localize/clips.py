@@ -19,9 +19,11 @@ from outpaint_lightning.io import (
     atomic,
     until_broken,
     write_csv,
+    write_json,
     write_mask,
 )
 from outpaint_lightning.io.output import whole_folder
+from outpaint_lightning.localize.coco import CocoRegions
 from outpaint_lightning.localize.conclusion import conclude
 from outpaint_lightning.localize.examined import Examined
 from outpaint_lightning.localize.moments import HEADS, Moments, pictures_of
@@ -60,6 +62,7 @@ def localize_clip(task: LocalizationTask, clip: Clip, folder: Path, options: Opt
         summary = {
             "input": str(clip.path),
             "verdict": verdict.title,
+            "why": list(verdict.reasons),
             "frames": len(rows),
             "height": clip.height,
             "width": clip.width,
@@ -98,6 +101,7 @@ class _Files:
         names = ["masks", "overlay", *(["probability"] if "probability" in options.save else [])]
         self._videos = {name: VideoWriter(folder / f"{name}.mp4", clip.height, clip.width, clip.fps) for name in names}
         self._times = clip.timestamps
+        self._regions = CocoRegions() if "coco" in options.save else None
         self._opened = ExitStack()
 
     def __enter__(self) -> _Files:
@@ -107,6 +111,8 @@ class _Files:
 
     def __exit__(self, *error: Any) -> None:
         self._opened.__exit__(*error)
+        if self._regions:
+            write_json(self._folder / "regions.json", self._regions.plain)
 
     def write(self, number: int, judged: JudgedFrame) -> Row:
         """Write the pictures of a frame, and return its row."""
@@ -118,6 +124,8 @@ class _Files:
         if video := self._videos.get("probability"):
             video.write(heat_map(frame, probability, self._threshold))
             write_probability(self._folder / "probability" / f"{number:05d}.png", probability)
+        if self._regions:
+            self._regions.add(mask, probability)
         return {
             "frame": number,
             "time": round(float(self._times[number]), 4),

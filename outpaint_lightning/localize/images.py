@@ -43,6 +43,7 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
         summary = {
             "input": str(clip.path),
             "verdict": verdict.title,
+            "why": list(verdict.reasons),
             "frames": len(rows),
             "height": clip.height,
             "width": clip.width,

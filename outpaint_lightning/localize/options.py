@@ -15,6 +15,8 @@ class Options:
     checkpoint: Path
     card: Mapping[str, Any] | None
     """What the checkpoint knows of itself."""
+    weights: str = ""
+    """Fingerprint of its weights; see `checkpoints.card`."""
     batch_size: int = 1
     save: frozenset[str] = frozenset()
     """Further files, of `SAVED`."""
