@@ -28,6 +28,8 @@ COMMANDS = {
     "predict": ("write the masks that a net finds in a dataset", EXPERIMENT),
     "seal": ("write into a checkpoint how it did in its test, and how authentic footage scores", "seal"),
     "localize": ("find forged regions in any video files or frame folders", "localize"),
+    "benchmark": ("measure a localizer under the codecs that video goes through", "benchmark"),
+    "weights": ("list the nets that come with the package", "weights"),
     "inpaint": ("fill masked regions of a video with what its other frames show", "inpaint"),
     "sweep": ("search options for the best, each trial a fit, on all GPUs and hosts", "sweep"),
     "compare": ("put runs side by side: one page that needs nothing else, and a table", "compare"),

@@ -58,5 +58,5 @@ def write_video(path, frames=24, size=(96, 128), spot=True):
 
 def examine(path, out, known=None, **options):
     task = bright_task()
-    given = Options(path.with_suffix(".ckpt"), known, "0123456789abcdef", **options)
+    given = Options(path.with_suffix(".ckpt"), {"weights": "0123456789abcdef", **(known or {})}, **options)
     return localize_clip(task, open_clip(path), out / path.stem, given)

@@ -15,7 +15,7 @@ LAYERS = (
     {"audit"},
     {"data", "callbacks", "loggers"},
     {"tasks"},  # each names the callbacks that write its results
-    {"localize", "inpaint", "compare"},
+    {"localize", "inpaint", "compare", "benchmark", "weights"},
     {"experiment", "seal"},
     {"sweep"},  # checks and runs experiments
     {"cli"},

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outpaint_lightning.checkpoints.files import read_checkpoint
+from outpaint_lightning.checkpoints.weights import SUFFIX, card_of
+from outpaint_lightning.checkpoints.weights import read_card as read_about
+from outpaint_lightning.io.files import write_json
 from outpaint_lightning.types import InputError
 
 if TYPE_CHECKING:
@@ -31,18 +34,24 @@ PARTS = ("trained", "tested", "calibration")
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """Return 16 hexadecimal digits that change with any weight: of names, types, shapes and bytes (SHA-256).
+    """Return 16 hexadecimal digits that change with the weights: of their names, shapes and values (SHA-256).
+
+    Floats are rounded to 16 bits, so weights have one fingerprint however many bits they are stored in.
 
     >>> import torch
     >>> fingerprint({"a": torch.zeros(2)}) == fingerprint({"a": torch.zeros(1, 2)})
     False
+    >>> fingerprint({"a": torch.full((2,), 0.1)}) == fingerprint({"a": torch.full((2,), 0.1).half()})
+    True
     """
     import torch
 
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        plain = tensor.detach().cpu()
+        plain = plain.half() if plain.is_floating_point() else plain
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)};".encode())
+        digest.update(plain.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -51,15 +60,15 @@ def new_card(weights: Mapping[str, Tensor], **parts: Mapping[str, Any]) -> dict[
     return {"version": VERSION, "weights": fingerprint(weights), **parts}
 
 
-def read_card(path: Path) -> dict[str, Any] | None:
-    """Return the card of a checkpoint; None where it has none.
+def read_card(path: Path) -> dict[str, Any]:
+    """Return the card of a checkpoint; one without parts where it has none.
 
     Raises:
         InputError: as `read_checkpoint` and `checked_card`.
     """
     checkpoint = read_checkpoint(path)
-    card = checkpoint.get(CARD)
-    return None if card is None else checked_card(card, checkpoint["state_dict"], path)
+    weights = checkpoint["state_dict"]
+    return checked_card(checkpoint[CARD], weights, path) if CARD in checkpoint else new_card(weights)
 
 
 def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
@@ -88,6 +97,8 @@ def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[s
 def write_card(path: Path, card: Mapping[str, Any]) -> None:
     """Put a card into a checkpoint, in place of an earlier one; everything else in the file stays.
 
+    Of weights that are passed on, it goes into the file of JSON beside them; see `checkpoints.weights`.
+
     Raises:
         InputError: as `read_checkpoint`; or the card belongs to other weights.
         OSError: the file cannot be written; the old one stays.
@@ -95,5 +106,8 @@ def write_card(path: Path, card: Mapping[str, Any]) -> None:
     from outpaint_lightning.checkpoints.writing import DurableCheckpointIO
 
     checkpoint = read_checkpoint(path)
-    checkpoint[CARD] = checked_card(dict(card), checkpoint["state_dict"], path)
-    DurableCheckpointIO().save_checkpoint(checkpoint, path)
+    checked = checked_card(dict(card), checkpoint["state_dict"], path)
+    if path.suffix == SUFFIX:
+        write_json(card_of(path), {**read_about(path), CARD: checked})
+    else:
+        DurableCheckpointIO().save_checkpoint({**checkpoint, CARD: checked}, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -22,7 +21,6 @@ from outpaint_lightning.pages.html import note, section
 
 TABLE = "compare.csv"
 """Beside the page."""
-_TITLE = re.compile(r'<h1>(.*?)</h1>|<section id="([^"]+)">\n<h2>(.*?)</h2>')
 
 
 def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
@@ -38,11 +36,8 @@ def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
     if groups:
         body += section("runs", "Runs", provenance(groups))
     title = f"Comparison of {counted(groups, sweeps)}"
-    contents = "".join(
-        f'<a href="#{anchor}">{name}</a>' if anchor else f"<b>{kind}</b>" for kind, anchor, name in _TITLE.findall(body)
-    )
     footer = f"outpaint-lightning {__version__}; the numbers of all runs are in {TABLE} beside this page."
-    return document(title, body, contents, footer)
+    return document(title, body, footer)
 
 
 def counted(groups: Sequence[Group], sweeps: Sequence[Sweep]) -> str:

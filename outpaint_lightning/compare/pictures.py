@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -14,7 +13,8 @@ import numpy as np
 
 from outpaint_lightning.compare.groups import Group
 from outpaint_lightning.compare.runs import Run
-from outpaint_lightning.io import natural_key, read_image
+from outpaint_lightning.io import natural_key, read_image, read_json
+from outpaint_lightning.io.reading import inside
 from outpaint_lightning.pages.document import image
 from outpaint_lightning.pages.html import digits, figure, note
 from outpaint_lightning.types import InputError
@@ -104,7 +104,7 @@ def _overlays(run: Run) -> list[Path]:
 
 def _made_by(run: Run, overlay: Path) -> bool:
     try:
-        checkpoint = Path(json.loads(overlay.with_name("summary.json").read_text(encoding="utf-8"))["checkpoint"])
-    except (OSError, ValueError, KeyError, TypeError):
+        summary = read_json(overlay.with_name("summary.json"), dict, "what localize writes")
+    except InputError:
         return False
-    return checkpoint.resolve().is_relative_to(run.folder.resolve())
+    return inside(Path(str(summary.get("checkpoint"))), run.folder)

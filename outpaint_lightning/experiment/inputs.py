@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outpaint_lightning.checkpoints.files import find_checkpoint
+from outpaint_lightning.checkpoints.weights import SUFFIX
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
@@ -65,10 +66,12 @@ def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: 
         fast_dev_run: whether the command is only tried, with an untrained net where none is named.
 
     Raises:
-        InputError: see `find_checkpoint`.
+        InputError: see `find_checkpoint`; or a training should go on from weights alone.
     """
     if named is None:
         return None if command == "fit" or fast_dev_run else find_checkpoint(run)
+    if command == "fit" and named.endswith(SUFFIX):
+        raise InputError(f"{named}: holds weights alone, no state of a training; expected a .ckpt file to go on with")
     return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
 
 

@@ -16,7 +16,7 @@ from outpaint_lightning.io.kinds import (
 )
 from outpaint_lightning.io.manifest import ClipEntry, read_table, vision_name, write_manifest
 from outpaint_lightning.io.opening import open_clip
-from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_text
+from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_json, read_text
 from outpaint_lightning.io.recoding import recode, require_encoder
 from outpaint_lightning.io.video import VideoFile
 from outpaint_lightning.io.writer import VideoWriter
@@ -51,6 +51,7 @@ __all__ = [
     "read_dataset",
     "read_flow",
     "read_image",
+    "read_json",
     "read_mask",
     "read_table",
     "read_text",

@@ -7,11 +7,18 @@ import json
 import sys
 from contextlib import nullcontext, redirect_stdout
 
+from outpaint_lightning.checkpoints.shipped import DEFAULT
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `localize`."""
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="video files, folders of frames or images")
-    parser.add_argument("--ckpt_path", required=True, metavar="CKPT", help="checkpoint or run folder")
+    parser.add_argument(
+        "--ckpt_path",
+        default=DEFAULT,
+        metavar="CKPT",
+        help="checkpoint, run folder or the name of weights that ship (%(default)s: the localizer)",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="one folder is written here for each input")
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="forged from this probability on (default: the checkpoint's)"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
+from outpaint_lightning.checkpoints.shipped import DEFAULT
 from outpaint_lightning.io import Clip, facts_of, open_clip
 from outpaint_lightning.localize.scoring import clip_score, judged_frames
 from outpaint_lightning.localize.verdict import Verdict, verdict_on
@@ -56,7 +57,7 @@ class Finding:
 
 def find(
     path: str | Path,
-    ckpt_path: str | Path,
+    ckpt_path: str | Path = DEFAULT,
     *,
     threshold: float | None = None,
     batch_size: int = 1,
@@ -66,7 +67,7 @@ def find(
 
     Args:
         path: a video file or a folder of frames.
-        ckpt_path: checkpoint or run folder of a localizer.
+        ckpt_path: checkpoint, run folder or the name of weights that ship, of a localizer.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
         batch_size: windows judged at once; 1 where the state is carried along the clip.
         device: a torch device, or `auto`.
@@ -91,7 +92,7 @@ def find(
 
 def stream(
     path: str | Path,
-    ckpt_path: str | Path,
+    ckpt_path: str | Path = DEFAULT,
     *,
     threshold: float | None = None,
     batch_size: int = 1,

@@ -12,13 +12,12 @@ from outpaint_lightning.results.text import count
 UNTESTED = "never tested: how much of a forgery it finds is unknown"
 
 
-def card_lines(card: Mapping[str, Any] | None) -> tuple[str, str]:
+def card_lines(card: Mapping[str, Any]) -> tuple[str, str]:
     """Return what a checkpoint finds, and how often it is wrong about authentic footage.
 
-    >>> card_lines(None)[0]
+    >>> card_lines({})[0]
     'never tested: how much of a forgery it finds is unknown'
     """
-    card = card or {}
     tested = card.get("tested") or {}
     return _found(tested), f"{_false_alarms(tested)}; {_promise(card)}"
 

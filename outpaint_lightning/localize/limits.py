@@ -9,9 +9,9 @@ from typing import Any
 from outpaint_lightning.localize.examined import Examined
 
 
-def limits(examined: Examined, card: Mapping[str, Any] | None) -> str:
+def limits(examined: Examined, card: Mapping[str, Any]) -> str:
     """Return the limits of an examination, as HTML."""
-    known = {str(level["name"]) for level in (card or {}).get("calibration", {}).get("levels", ())}
+    known = {str(level["name"]) for level in card.get("calibration", {}).get("levels", ())}
     held = f"It holds for footage like that of the calibration ({', '.join(sorted(known))})." if known else ""
     lines = [
         "A net that was trained on some kinds of forgery may be blind to others. Finding nothing is no proof.",

@@ -13,10 +13,8 @@ class Options:
     """Of one run of `localize`."""
 
     checkpoint: Path
-    card: Mapping[str, Any] | None
-    """What the checkpoint knows of itself."""
-    weights: str = ""
-    """Fingerprint of its weights; see `checkpoints.card`."""
+    card: Mapping[str, Any]
+    """What the checkpoint knows of itself; see `checkpoints.card`."""
     batch_size: int = 1
     save: frozenset[str] = frozenset()
     """Further files, of `SAVED`."""

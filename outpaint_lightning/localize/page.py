@@ -21,7 +21,16 @@ from outpaint_lightning.pages.html import Cell, Head, digits, figure, number, se
 REPORT = "report.html"
 INDEX = "index.html"
 CSS = {Answer.FOUND: "found", Answer.NONE: "none", Answer.UNSURE: "unsure", None: "unknown"}
-_LINKED = ("overlay.mp4", "masks.mp4", "probability.mp4", "drawn.png", "frames.csv", "boxes.csv", "score.json")
+_LINKED = {
+    "overlay.mp4": "what was found, over the input",
+    "masks.mp4": "the masks, white where forged",
+    "probability.mp4": "the heat map of every frame",
+    "drawn.png": "what was found, over the image",
+    "frames.csv": "the table of all frames",
+    "boxes.csv": "the table of all images",
+    "regions.json": "the regions in COCO's format",
+    "score.json": "the answer, for programs",
+}
 
 
 def render(examined: Examined, options: Options, files: Sequence[str]) -> str:
@@ -41,13 +50,11 @@ def render(examined: Examined, options: Options, files: Sequence[str]) -> str:
         "The file": [_facts(examined)],
         "What was run": [_run(examined, options)],
         "Every frame": [_frames(examined)],
+        "Files": [_files(files)],
     }
-    anchors = {title: f"part-{i}" for i, title in enumerate(parts)}
-    body = _verdict(examined) + "".join(section(anchors[title], title, *content) for title, content in parts.items())
-    contents = [f'<a href="#{anchors[title]}">{title}</a>' for title, content in parts.items() if any(content)]
-    contents += [f'<a href="{name}">{name}</a>' for name in _LINKED if name in files]
-    title = f"Examination of {examined.name}"
-    return document(title, body, "".join(contents), f"outpaint-lightning {__version__}")
+    body = _verdict(examined)
+    body += "".join(section(f"part-{i}", title, *content) for i, (title, content) in enumerate(parts.items()))
+    return document(f"Examination of {examined.name}", body, f"outpaint-lightning {__version__}")
 
 
 def render_index(results: Sequence[Examined]) -> str:
@@ -64,7 +71,7 @@ def render_index(results: Sequence[Examined]) -> str:
         for each in results
     ]
     body = section("inputs", "Inputs", table(heads, rows, css="prose"))
-    return document(f"Examination of {len(results)} inputs", body, "", f"outpaint-lightning {__version__}")
+    return document(f"Examination of {len(results)} inputs", body, f"outpaint-lightning {__version__}")
 
 
 def _verdict(examined: Examined) -> str:
@@ -79,7 +86,7 @@ def _verdict(examined: Examined) -> str:
 
 def _card(options: Options) -> str:
     lines = card_lines(options.card)
-    tested = (options.card or {}).get("tested")
+    tested = options.card.get("tested")
     bad = not tested or is_worse_than_floors(tested)
     items = "".join(f"<li>{escape(line[0].upper() + line[1:])}.</li>" for line in lines)
     return f'<div class="{"warning" if bad else ""}"><p>What the checkpoint knows of itself:</p><ul>{items}</ul></div>'
@@ -161,13 +168,13 @@ def _facts(examined: Examined) -> str:
 
 def _run(examined: Examined, options: Options) -> str:
     summary = examined.summary
-    trained = (options.card or {}).get("trained", {})
+    trained = options.card.get("trained", {})
     error = {"broke off": summary["error"]} if summary["error"] else {}
     return _pairs(
         {
             "program": f"outpaint-lightning {__version__}",
             "checkpoint": options.checkpoint,
-            "its weights": options.weights,
+            "its weights": options.card["weights"],
             "trained on": trained.get("data") or "not known",
             "threshold of pixels": digits(summary["threshold"]),
             "options": f"batch size {options.batch_size}, recheck {'yes' if options.recheck else 'no'}",
@@ -186,6 +193,11 @@ def _frames(examined: Examined) -> str:
     cells = [[number(row[name], forms.get(name, ".3f")) for name in names] for row in rows]
     shown = table([Head(titles.get(name, name)) for name in names], cells, css="tall")
     return f"<details><summary>Table of all {len(rows)} frames</summary>{shown}</details>"
+
+
+def _files(files: Sequence[str]) -> str:
+    links = "".join(f'<li><a href="{name}">{name}</a>: {what}</li>' for name, what in _LINKED.items() if name in files)
+    return f'<ul class="links">{links}</ul>'
 
 
 def _pairs(pairs: dict[str, Any]) -> str:

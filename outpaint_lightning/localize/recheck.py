@@ -20,7 +20,7 @@ CRF = 23
 SCALE = 0.75
 
 
-def recheck(task: Any, clip: Clip, frames: int, facts: Facts, card: Mapping[str, Any] | None) -> list[Rechecked]:
+def recheck(task: Any, clip: Clip, frames: int, facts: Facts, card: Mapping[str, Any]) -> list[Rechecked]:
     """Return score and answer after each change.
 
     Args:

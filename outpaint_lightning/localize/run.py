@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from outpaint_lightning.checkpoints.card import fingerprint, read_card
+from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
+from outpaint_lightning.checkpoints.shipped import DEFAULT
 from outpaint_lightning.io import Clip, open_clip, require_free
 from outpaint_lightning.io.output import require_spared, sole_writer
 from outpaint_lightning.localize.clips import localize_clip
@@ -31,7 +32,7 @@ ANALYSES: dict[type, Analysis] = {LocalizationTask: localize_clip, RegionTask: f
 @overload
 def localize(
     inputs: str | Path,
-    ckpt_path: str | Path,
+    ckpt_path: str | Path = DEFAULT,
     out: None = None,
     *,
     threshold: float | None = None,
@@ -57,7 +58,7 @@ def localize(
 
 def localize(
     inputs: str | Path | Sequence[str | Path],
-    ckpt_path: str | Path,
+    ckpt_path: str | Path = DEFAULT,
     out: str | Path | None = None,
     *,
     threshold: float | None = None,
@@ -89,7 +90,7 @@ def localize(
 
     Args:
         inputs: video files, folders of frames or images; their names (without suffix) must differ. Or one path.
-        ckpt_path: checkpoint or run folder.
+        ckpt_path: checkpoint, run folder or the name of weights that ship.
         out: folder to write into; None for one path.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
         batch_size: windows or images judged at once; 1 where the state is carried along the clip.
@@ -127,8 +128,7 @@ def localize(
         if threshold is not None:
             task.threshold = threshold
         task.to(choose_device(device))
-        weights = fingerprint(task.state_dict())
-        options = Options(checkpoint, read_card(checkpoint), weights, batch_size, wanted, recheck)
+        options = Options(checkpoint, read_card(checkpoint), batch_size, wanted, recheck)
         print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
         results, broken = _analysed(lambda clip: analyse(task, clip, Path(out) / clip.name, options), clips)
         if len(clips) > 1 and results:

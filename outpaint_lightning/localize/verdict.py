@@ -64,18 +64,18 @@ class Verdict:
         return replace(self, answer=Answer.UNSURE, meaning=meaning, reasons=(*self.reasons, *reasons))
 
 
-def verdict_on(score: float, facts: Facts, card: Mapping[str, Any] | None) -> Verdict:
+def verdict_on(score: float, facts: Facts, card: Mapping[str, Any]) -> Verdict:
     """Return the verdict on a video.
 
     Args:
         score: of the video.
         facts: of its file; footage unlike that of the calibration is doubted.
-        card: of the checkpoint, None where it has none.
+        card: of the checkpoint.
 
     Raises:
         InputError: the calibration in the card cannot be read.
     """
-    if not card or "calibration" not in card:
+    if "calibration" not in card:
         return Verdict(None, UNCALIBRATED, (), score)
     calibration = Calibration.read(card["calibration"])
     verdict = Verdict(

@@ -1,8 +1,9 @@
-"""A whole page: one file that needs nothing else, no network, no other files."""
+"""A whole page: one file that needs nothing else, and asks nothing of a network."""
 
 from __future__ import annotations
 
 import base64
+import re
 from html import escape
 from importlib.resources import files
 
@@ -11,19 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_TITLE = re.compile(r'<h1>(.*?)</h1>|<section id="([^"]+)">\n<h2>(.*?)</h2>')
 
 
-def document(title: str, body: str, contents: str, footer: str) -> str:
-    """Return a page with its style and script inside; a policy keeps a browser from loading anything else.
+def document(title: str, body: str, footer: str) -> str:
+    """Return a page with its style and script in it, and with links to its sections at the top.
 
     Args:
-        title: in words.
-        body: HTML, the sections.
-        contents: HTML, the links to them.
+        title: text.
+        body: HTML, of `html.section`s.
         footer: HTML.
     """
-    folder = files("outpaint_lightning.pages")
-    style, script = (folder.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    contents = "".join(
+        f'<a href="#{anchor}">{name}</a>' if anchor else f"<b>{chapter}</b>"
+        for chapter, anchor, name in _TITLE.findall(body)
+    )
+    pages = files("outpaint_lightning.pages")
+    style, script = (pages.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

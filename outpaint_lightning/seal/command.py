@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=int, default=48, metavar="N", help="frames of each clip that are judged (default: %(default)s)"
     )
+    parser.add_argument(
+        "--run", metavar="DIR", help="run that trained and tested these weights (default: that of the checkpoint)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 
 
@@ -45,5 +48,6 @@ def run(args: argparse.Namespace) -> int:
         levels=args.levels,
         frames=args.frames,
         device=args.device,
+        run=args.run,
     )
     return 0

@@ -27,6 +27,7 @@ def seal(
     levels: str | Path = "verdict",
     frames: int = 48,
     device: str = "auto",
+    run: str | Path | None = None,
 ) -> dict[str, Any]:
     """Write a card into a checkpoint: its training and its test, as the run folder has them, and a calibration.
 
@@ -44,6 +45,7 @@ def seal(
         levels: YAML of codecs, or the name of one of `configs/corruptions`.
         frames: frames of each clip that are judged, from its start.
         device: a torch device, or `auto`.
+        run: folder of the run that trained and tested these weights; None takes that in which the checkpoint lies.
 
     Returns:
         The card.
@@ -58,10 +60,12 @@ def seal(
         raise InputError(f"--frames is {frames}: expected at least 1")
     path = find_checkpoint(ckpt_path)
     checkpoint = read_checkpoint(path)
-    run = path.parent.parent
+    folder = path.parent.parent if run is None else Path(run)
+    if not folder.is_dir():
+        raise InputError(f"--run {folder}: no such folder; expected that of a run")
     parts = {key: part for key, part in (checkpoint.get("card") or {}).items() if key in PARTS}
     card = new_card(checkpoint["state_dict"], **parts)
-    card |= {key: part for key, part in (("trained", training_of(run)), ("tested", test_of(run, card))) if part}
+    card |= {key: part for key, part in (("trained", training_of(folder)), ("tested", test_of(folder, card))) if part}
     if data:
         _require_unseen(data, split, card.get("trained"))
         task: Any = load_task(path)

@@ -130,3 +130,13 @@ def unsaved(*objects: str) -> list[str]:
     Built by the CLI, the hyperparameters are its plain config, and none is; built in Python they would be live.
     """
     return [] if _given_hyperparameters.get() else [*objects]
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value of a checkpoint is a whole number of things, 1 to 100,000."""
+    return type(value) is int and 1 <= value <= 100_000
+
+
+def is_share(value: Any) -> bool:
+    """Return whether a value of a checkpoint is a number from 0 to 1."""
+    return type(value) is float and 0 <= value <= 1

@@ -32,7 +32,13 @@ def test_an_image_agrees_with_predict(photos, region_run, tmp_path):
     assert localize(inputs, region_run, tmp_path, "--threshold", "0.000001") == 0
     for clip in ("photo3__1", "photo4"):
         folder = tmp_path / clip
-        assert sorted(path.name for path in folder.iterdir()) == ["drawn.png", "mask.png", "report.html", "score.json", "summary.json"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "drawn.png",
+            "mask.png",
+            "report.html",
+            "score.json",
+            "summary.json",
+        ]
         summary = json.loads((folder / "summary.json").read_text())
         assert summary["label"] == 1
         assert summary["score"] == pytest.approx(float(rows[clip]["score"]), abs=1e-5)

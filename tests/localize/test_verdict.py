@@ -39,9 +39,7 @@ def test_without_known_forgeries_nothing_is_cleared():
     assert verdict_on(0.9, FACTS, card(forged=())).answer is Answer.FOUND
 
 
-@pytest.mark.parametrize(
-    ("known", "words"), [(None, "never calibrated"), ({}, "never calibrated"), (card(AUTHENTIC[:18]), "18 authentic")]
-)
+@pytest.mark.parametrize(("known", "words"), [({}, "never calibrated"), (card(AUTHENTIC[:18]), "18 authentic")])
 def test_no_calibration_no_verdict(known, words):
     verdict = verdict_on(0.99, FACTS, known)
     assert verdict.answer is None
@@ -65,7 +63,7 @@ def test_footage_outside_what_is_known_is_unsure(change, words):
     assert verdict.answer is Answer.UNSURE
     assert words in verdict.reasons[-1]
     assert "cannot be relied on" in verdict.meaning
-    assert verdict_on(0.9, facts, None).answer is None
+    assert verdict_on(0.9, facts, {}).answer is None
 
 
 def test_within_the_tolerance_nothing_is_doubted():
@@ -83,7 +81,7 @@ def test_an_answer_that_flips_is_doubted():
     assert reasons == ["rescaled, the answer is 'unsure' (score 0.310 instead of 0.900)"]
     assert verdict.doubted(reasons).answer is Answer.UNSURE
     assert verdict.doubted([]) is verdict
-    without = verdict_on(0.9, FACTS, None)
+    without = verdict_on(0.9, FACTS, {})
     assert flips(without, [other]) == []
     assert without.doubted(["x"]).answer is None
 
@@ -108,7 +106,7 @@ def test_the_two_lines():
 
 
 def test_what_is_bad_is_said():
-    assert card_lines(None)[0].startswith("never tested")
+    assert card_lines({})[0].startswith("never tested")
     assert "no verdict" in card_lines({})[1]
     assert "too few for a verdict" in card_lines(card(AUTHENTIC[:3]))[1]
     assert card_lines({"tested": {**TESTED, "value": 0.45}})[0].startswith("WORSE THAN A GUESS: ")

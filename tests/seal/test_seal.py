@@ -56,7 +56,7 @@ def test_seal_learns_the_scores_that_localize_gives(run, dataset, tmp_path, caps
 
 def test_localize_answers_by_the_card(run, dataset, tmp_path, capsys):
     path = run / "checkpoints" / "best.ckpt"
-    card = read_card(path) or {"version": 1}
+    card = read_card(path)
     levels = (Level("as it is", tuple(i / 1e6 for i in range(19)), (1.0, 1.0, 1.0, 1.0)),)
     write_card(path, {**card, "calibration": Calibration(levels, None).plain})
     found = localized(run, dataset, tmp_path / "found", "--recheck")
