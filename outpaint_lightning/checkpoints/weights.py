@@ -6,6 +6,7 @@ A card holds
 - `class_path`, `init_args`: the task, as in a config
 - `state`: what the task keeps beside its weights, such as a threshold that was chosen in validation
 - `sha256`: of the file of weights
+- `card`, if it was sealed: see `checkpoints.card`
 - anything else that its reader should know: data, recipe, licences, results, limits.
 
 Neither file can hold code. What a card names is checked like what a checkpoint names; see `rebuild`.
@@ -125,4 +126,5 @@ def read_weights(path: Path) -> dict[str, Any]:
         "state_dict": weights,
         "hyper_parameters": {**card["init_args"], "_class_path": card["class_path"]},
         "pytorch-lightning_version": __version__,
+        **{key: card[key] for key in ("card",) if key in card},
     }
