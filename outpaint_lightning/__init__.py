@@ -14,15 +14,30 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
 
     from outpaint_lightning.audit.run import audit
+    from outpaint_lightning.benchmark.run import benchmark
     from outpaint_lightning.compare.run import compare
     from outpaint_lightning.demo.run import demo
     from outpaint_lightning.forge.run import forge
     from outpaint_lightning.inpaint.run import inpaint
     from outpaint_lightning.localize.run import localize
+    from outpaint_lightning.seal.run import seal
     from outpaint_lightning.sweep.run import sweep
+    from outpaint_lightning.weights.run import weights
 
 __version__ = "0.1.0"
-__all__ = ["audit", "compare", "demo", "forge", "inpaint", "load_task", "localize", "sweep"]
+__all__ = [
+    "audit",
+    "benchmark",
+    "compare",
+    "demo",
+    "forge",
+    "inpaint",
+    "load_task",
+    "localize",
+    "seal",
+    "sweep",
+    "weights",
+]
 
 
 def load_task(path: str | Path) -> pl.LightningModule:
@@ -32,7 +47,8 @@ def load_task(path: str | Path) -> pl.LightningModule:
     >>> probability = task(image)  # doctest: +SKIP
 
     Args:
-        path: a checkpoint, or a run folder, whose best checkpoint is taken.
+        path: a checkpoint; a run folder, whose best checkpoint is taken; or the name of weights that ship, such as
+            `default`.
 
     Raises:
         InputError: there is no such checkpoint, or it cannot be rebuilt.

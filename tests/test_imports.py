@@ -15,8 +15,8 @@ LAYERS = (
     {"audit"},
     {"data", "callbacks", "loggers"},
     {"tasks"},  # each names the callbacks that write its results
-    {"localize", "inpaint", "compare"},
-    {"experiment"},
+    {"localize", "inpaint", "compare", "benchmark", "weights"},
+    {"experiment", "seal"},
     {"sweep"},  # checks and runs experiments
     {"cli"},
     {"demo", "__main__"},

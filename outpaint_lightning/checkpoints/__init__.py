@@ -1,4 +1,5 @@
 """Find and read checkpoints (`files`), check what one names (`allowed`), and rebuild its task or net (`rebuild`).
 
-Nothing is imported here: a checkpoint that is missing is reported before torch is imported.
+`writing` keeps a good checkpoint from being lost; `weights` are those that are passed on, with a card. Nothing is
+imported here: a checkpoint that is missing is reported before torch is imported.
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters_context
 from torch import nn
 
 from outpaint_lightning.checkpoints.allowed import checked, class_paths, require_class
@@ -22,7 +23,7 @@ def load_task(path: str | Path) -> pl.LightningModule:
     """Build the task that a checkpoint describes, with its weights, in evaluation mode.
 
     Args:
-        path: a checkpoint, or a run folder.
+        path: a checkpoint, a run folder, or weights with a card.
 
     Raises:
         InputError: see `find_checkpoint`, `read_checkpoint` and `described`; or the weights are of another net.
@@ -32,8 +33,13 @@ def load_task(path: str | Path) -> pl.LightningModule:
     model = described(checkpoint, path)
     if model is None:
         raise InputError(f"{path}: does not say how its net is built; expected one of `outpaint-lightning fit`")
-    task: pl.LightningModule = _built(pl.LightningModule, model, checkpoint["state_dict"], path)
-    task.on_load_checkpoint(checkpoint)
+    options = {**model["init_args"], "_class_path": model["class_path"]}
+    with _given_hyperparameters_context(options, "lightning.pytorch.cli.instantiate_module"):  # as the CLI does
+        task: pl.LightningModule = _built(pl.LightningModule, model, checkpoint["state_dict"], path)
+    try:
+        task.on_load_checkpoint(checkpoint)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     return task.eval()
 
 
@@ -41,7 +47,7 @@ def load_net(path: str | Path) -> nn.Module:
     """Build the net alone of the task that a checkpoint describes, with its weights, in evaluation mode.
 
     Args:
-        path: a checkpoint, or a run folder.
+        path: a checkpoint, a run folder, or weights with a card.
 
     Raises:
         InputError: as `load_task`.

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.io.output import durable
 
 
@@ -18,7 +19,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
     Lightning writes to the system's folder for temporary files and moves the result. Across file systems, as on most
     clusters, a move copies onto the checkpoint that is there: whoever is killed meanwhile, or finds the disk full, has
-    half a checkpoint and no other.
+    half a checkpoint and no other. Reading goes through `read_checkpoint`, as everywhere.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
@@ -32,11 +33,16 @@ class DurableCheckpointIO(TorchCheckpointIO):
             return
         buffer = io.BytesIO()  # torch, given a file, reports a full disk as corrupt content
         torch.save(checkpoint, buffer)
-        try:
-            with durable(Path(path)) as temporary:
-                temporary.write_bytes(buffer.getbuffer())
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        with durable(Path(path)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a checkpoint, or weights with a card.
+
+        Raises:
+            InputError: see `read_checkpoint`.
+        """
+        return read_checkpoint(Path(path))
 
 
 def write_durably(trainer: pl.Trainer) -> None:

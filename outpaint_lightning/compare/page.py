@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,11 @@ from outpaint_lightning.compare.runs import Run, Sweep
 from outpaint_lightning.compare.sections import differences, lead, numbers, parts, provenance
 from outpaint_lightning.compare.sweeps import sweep_sections
 from outpaint_lightning.compare.videos import videos
+from outpaint_lightning.pages.document import document
 from outpaint_lightning.pages.html import note, section
 
 TABLE = "compare.csv"
 """Beside the page."""
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-
-_TITLE = re.compile(r'<h1>(.*?)</h1>|<section id="([^"]+)">\n<h2>(.*?)</h2>')
 
 
 def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
@@ -40,21 +36,8 @@ def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
     if groups:
         body += section("runs", "Runs", provenance(groups))
     title = f"Comparison of {counted(groups, sweeps)}"
-    contents = "".join(
-        f'<a href="#{anchor}">{name}</a>' if anchor else f"<b>{kind}</b>" for kind, anchor, name in _TITLE.findall(body)
-    )
-    pages = files("outpaint_lightning.pages")
-    style, script = (pages.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style></head>\n<body>\n"
-        f"<header><h1>{escape(title)}</h1><nav>{contents}</nav></header>\n<main>\n{body}</main>\n"
-        f"<footer>outpaint-lightning {__version__}; the numbers of all runs are in {TABLE} beside this page.</footer>\n"
-        f"<script>\n{script}</script>\n</body></html>\n"
-    )
+    footer = f"outpaint-lightning {__version__}; the numbers of all runs are in {TABLE} beside this page."
+    return document(title, body, footer)
 
 
 def counted(groups: Sequence[Group], sweeps: Sequence[Sweep]) -> str:

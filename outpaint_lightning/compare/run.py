@@ -10,7 +10,7 @@ from outpaint_lightning.compare.config import as_text, without_seeds
 from outpaint_lightning.compare.groups import Group, group, seed_of
 from outpaint_lightning.compare.judged import other_frames
 from outpaint_lightning.compare.page import TABLE, counted, kinds, render
-from outpaint_lightning.compare.runs import Sweep, find
+from outpaint_lightning.compare.runs import Sweep, find, to_number
 from outpaint_lightning.io import atomic, write_csv
 from outpaint_lightning.io.output import is_free, sole_writer
 from outpaint_lightning.pages.html import digits
@@ -45,7 +45,8 @@ def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = Fa
         page = render(groups, sweeps, out)
         with atomic(out / PAGE) as temporary:  # takes its place last: without it, the table counts as half a result
             temporary.write_text(page, encoding="utf-8")
-            write_csv(out / TABLE, list(rows(groups)) + [row for sweep in sweeps for row in trial_rows(sweep)])
+            table = [*rows(groups), *(row for sweep in sweeps for row in trial_rows(sweep))]
+            write_csv(out / TABLE, [{_text(key): _text(value) for key, value in row.items()} for row in table])
     return [*_lines(groups), f"{counted(groups, sweeps)} -> {out / PAGE}"]
 
 
@@ -67,6 +68,12 @@ def trial_rows(sweep: Sweep) -> Iterator[dict[str, Any]]:
     """Yield the line of each trial of a sweep."""
     for row in sweep.trials:
         yield {"experiment": f"{sweep.folder.name}/{row['number']}", "kind": "trial", **row}
+
+
+def _text(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: names and configs in it may be a stranger's."""
+    risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and to_number(value) is None
+    return f"'{value}" if risky else value
 
 
 def _lines(groups: Sequence[Group]) -> Iterator[str]:

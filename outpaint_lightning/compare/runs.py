@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from outpaint_lightning.compare.config import flatten
-from outpaint_lightning.io import natural_key, read_table
+from outpaint_lightning.io import natural_key, read_json, read_table
+from outpaint_lightning.io.reading import inside
 from outpaint_lightning.results import Kind, is_number, kind_of
 from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
@@ -88,7 +88,7 @@ def read_run(folder: Path) -> Run:
         InputError: a file in it cannot be read.
     """
     summary_file = folder / "test" / "summary.json"
-    summary = _json(summary_file, dict) if summary_file.exists() else {}
+    summary = read_json(summary_file, dict, "what a test writes") if summary_file.exists() else {}
     config = _config(folder)
     kind = kind_of(str(config.get("model") or ""), summary)
     table, metrics, examples = (
@@ -119,7 +119,7 @@ def read_sweep(folder: Path) -> Sweep:
         InputError: a file in it cannot be read.
     """
     file, table = folder / "sweep.json", folder / "trials.csv"
-    record = _json(file, dict) if file.exists() else {}
+    record = read_json(file, dict, "the record of a sweep") if file.exists() else {}
     for key in ("metrics", "directions", "logarithmic"):
         if not isinstance(record.get(key, []), list):
             raise InputError(f"{file}: {key} is {record[key]!r}; expected a list")
@@ -164,16 +164,6 @@ def _yaml(path: Path) -> dict[str, Any]:
     return dict(flatten(read_mapping(path, "the config that a run writes")))
 
 
-def _json(path: Path, expected: type) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON, and of UTF-8
-        raise InputError(f"{path}: not JSON ({error}); run the test again, or take the file away") from error
-    if not isinstance(content, expected):
-        raise InputError(f"{path}: holds a {type(content).__name__}; expected a {expected.__name__}")
-    return content
-
-
 def _rows(path: Path, *columns: str) -> list[Row]:
     """Return the rows of a table that has some columns; an empty name is none."""
     rows = read_table(path)
@@ -194,14 +184,16 @@ def _curves(path: Path) -> dict[str, Points]:
 
 
 def _examples(path: Path) -> list[dict[str, Any]]:
-    records = _json(path, list)
+    records = read_json(path, list, "a list of the examples of a test")
     for record in records:
         if (
             not isinstance(record, dict)
             or {"clip", "frame", "f1", "file"} - record.keys()
             or not is_number(record["f1"])
         ):
-            raise InputError(f"{path}: {record!r}: expected clip, frame, f1 and file")
+            raise InputError(f"{path}: {str(record)[:100]}: expected clip, frame, f1 and file")
+        if not inside(path.parent / str(record["file"]), path.parent):
+            raise InputError(f"{path}: file is {record['file']!r}; expected one in {path.parent}")
     return records  # type: ignore[no-any-return]  # what JSON holds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -110,11 +111,23 @@ def run_errors(ckpt_path: str | None) -> Iterator[None]:
         raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
     except MisconfigurationException as error:
         raise InputError(str(error).splitlines()[0]) from error
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        if not _is_of_restoring(error):
+            raise
+        raise InputError(
+            f"{ckpt_path}: its training cannot go on ({type(error).__name__}: {one_line(str(error))[:100]})"
+        ) from error
     except RuntimeError as error:
         first, _, detail = str(error).partition("\n")
         if "loading state_dict" not in first:
             raise
         raise InputError(f"{ckpt_path}: weights of another net ({detail.strip().split(',')[0]} ...)") from error
+
+
+def _is_of_restoring(error: Exception) -> bool:
+    """Return whether an error was raised while Lightning took up the state of a checkpoint."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals["__name__"].endswith(".checkpoint_connector") for frame, _ in frames)
 
 
 def _option(match: re.Match[str], message: str) -> str:

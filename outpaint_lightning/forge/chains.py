@@ -301,7 +301,11 @@ class _Video(Chain):
         _require("quality", self.quality, 0, self.codec.worst)
         _require("gop", self.gop, 1, 1000)
         known = self.codec.presets
-        if isinstance(self.preset, str) or not self.preset or not {str(preset) for preset in self.preset} <= set(known):
+        given = (
+            () if isinstance(self.preset, str) else tuple(str(preset) for preset in self.preset)
+        )  # YAML reads 8 as a number
+        object.__setattr__(self, "preset", given)
+        if not given or not {*given} <= {*known}:
             raise ValueError(f"preset {self.preset!r}: expected a list of some of {', '.join(known)}")
 
     def require_encoder(self) -> None:
@@ -347,6 +351,39 @@ class H264(_Video):
 
     quality: tuple[int, int] = (18, 32)
     preset: tuple[str, ...] = ("medium",)
+
+
+@dataclass(frozen=True)
+class H264Twice(H264):
+    """H.264 that was H.264 before: as a video that was uploaded, saved and uploaded again.
+
+    Attributes:
+        first: Lowest and highest CRF of the first encoding; `quality` is that of the second.
+    """
+
+    name = "h264-twice"
+
+    first: tuple[int, int] = (18, 28)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        _require("first", self.first, 0, self.codec.worst)
+
+    def sample(self, rng: np.random.Generator) -> Parameters:
+        """Draw `first` as well."""
+        return super().sample(rng) | {"first": int(rng.integers(*self.first, endpoint=True))}
+
+    def write(self, path: Path, frames: NDArray[np.uint8], fps: float, params: Parameters) -> None:
+        """Write a video file; see `Chain.write`."""
+        super().write(path, self._once(frames, fps, params), fps, params)
+
+    def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
+        """Return what a reader of the file sees, `T H W 3`."""
+        return super().decode(self._once(frames, fps, params), fps, params)
+
+    def _once(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
+        return super().decode(frames, fps, {**params, "quality": params["first"]})
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from outpaint_lightning.io import require_free, write_json
+from outpaint_lightning.forge.forger import Record
+from outpaint_lightning.io import read_json, require_free, write_json
 from outpaint_lightning.io.output import is_free
+from outpaint_lightning.io.reading import inside
 from outpaint_lightning.types import InputError
 
 STAGE = ".forging"  # where clips are written before they are moved into place
@@ -52,7 +55,7 @@ def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) 
         raise InputError(f"{out}: holds something else than a dataset of forge; expected a new or empty folder")
     anew = []
     if is_ours and not (out / "manifest.csv").exists() and not overwrite:
-        before = json.loads((out / BEGUN).read_text(encoding="utf-8"))
+        before = _begun(out / BEGUN)
         different = [key for key in settings if begun["settings"][key] != before["settings"].get(key)]
         if different:
             raise InputError(
@@ -74,9 +77,49 @@ def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) 
     return anew
 
 
+def read_record(path: Path) -> Record | None:
+    """Return the record of a clip that an earlier run has written, or None: what it says of is made anew.
+
+    None also where the file is broken or says what the sheet and the summary cannot use, as a name in another folder.
+    """
+    with suppress(InputError):
+        record: Record = read_json(path, dict, "the record of a clip")
+        chain, forger = record.get("chain"), record.get("forger")
+        is_whole = (
+            record.get("clip") == path.stem
+            and all(isinstance(record.get(key), str) for key in ("split", "source", "forger"))
+            and all(type(record.get(key)) in (int, float) for key in ("area", "frames"))
+            and (forger == "" or str(forger).count("/") == 2)
+            and isinstance(chain, dict)
+            and isinstance(chain.get("name"), str)
+        )
+        return record if is_whole else None
+    return None
+
+
+def _begun(path: Path) -> dict[str, Any]:
+    """Read what an interrupted run has noted; the file, like the folder, may come from a stranger.
+
+    Raises:
+        InputError: it is broken, or names something that `forge` does not write: names are removed from the folder.
+    """
+    content: dict[str, Any] = read_json(path, dict, "what forge notes when it begins")
+    settings, clips = content.get("settings"), content.get("clips")
+    rows = [*clips.values()] if isinstance(clips, dict) else [None]
+    lists = [row.get("names") if isinstance(row, dict) else None for row in rows]
+    if not isinstance(settings, dict) or not all(isinstance(names, list) for names in lists):
+        raise InputError(f"{path}: is not what forge notes when it begins; --overwrite begins anew")
+    for name in (name for names in lists for name in names or ()):
+        if not isinstance(name, str) or name != Path(name).name or name in ("", "..") or "\0" in name:
+            raise InputError(f"{path}: {str(name)[:100]!r} is no name of a clip; --overwrite begins anew")
+    return content
+
+
 def _remove(out: Path, name: str) -> None:
-    """Remove one written clip, its record first."""
-    (out / "records" / f"{name}.json").unlink(missing_ok=True)
-    (out / "videos" / f"{name}.mp4").unlink(missing_ok=True)
-    for folder in ("frames", "masks"):
-        shutil.rmtree(out / folder / name, ignore_errors=True)
+    """Remove one written clip, its record first; not through links that lead out of the folder."""
+    for file in (out / "records" / f"{name}.json", out / "videos" / f"{name}.mp4"):
+        if inside(file, out):
+            file.unlink(missing_ok=True)
+    for folder in (out / "frames" / name, out / "masks" / name):
+        if inside(folder, out):
+            shutil.rmtree(folder, ignore_errors=True)

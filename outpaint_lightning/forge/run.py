@@ -13,7 +13,6 @@ OUT/contact_sheet.png       some of it to look at
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections import Counter
@@ -30,7 +29,7 @@ from outpaint_lightning import __version__
 from outpaint_lightning.forge.chains import Chain, write_png
 from outpaint_lightning.forge.forger import Forger, Record
 from outpaint_lightning.forge.material import Material, materials
-from outpaint_lightning.forge.output import STAGE, prepare, require_apart
+from outpaint_lightning.forge.output import STAGE, prepare, read_record, require_apart
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.sheet import write_contact_sheet
 from outpaint_lightning.forge.sources import clean_clips, left_out
@@ -185,9 +184,7 @@ class _Job:
 
     def _written(self, name: str) -> Record | None:
         """Return the record of a clip that an earlier run has written: it is written last."""
-        path = self.out / "records" / f"{name}.json"
-        record: Record | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        return record
+        return read_record(self.out / "records" / f"{name}.json")
 
     def _forge(self, number: int, name: str, frames: NDArray[np.uint8], span: range, fps: float) -> Record:
         entry = self.material.entry

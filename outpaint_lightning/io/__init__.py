@@ -2,6 +2,7 @@
 
 from outpaint_lightning.io.clips import Clip, FrameFolder, frame_files, frame_numbers, paired_masks, until_broken
 from outpaint_lightning.io.dataset import OnProblem, ProblemKind, read_dataset
+from outpaint_lightning.io.facts import Facts, facts_of
 from outpaint_lightning.io.files import atomic, natural_key, require_free, write_csv, write_json
 from outpaint_lightning.io.flow import FLOW_SUFFIXES, FlowFile, read_flow, write_flow
 from outpaint_lightning.io.images import image_size, read_image, read_mask, write_image, write_mask
@@ -15,7 +16,7 @@ from outpaint_lightning.io.kinds import (
 )
 from outpaint_lightning.io.manifest import ClipEntry, read_table, vision_name, write_manifest
 from outpaint_lightning.io.opening import open_clip
-from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_text
+from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_json, read_text
 from outpaint_lightning.io.recoding import recode, require_encoder
 from outpaint_lightning.io.video import VideoFile
 from outpaint_lightning.io.writer import VideoWriter
@@ -26,6 +27,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Clip",
     "ClipEntry",
+    "Facts",
     "FlowFile",
     "FrameFolder",
     "OnProblem",
@@ -34,6 +36,7 @@ __all__ = [
     "VideoWriter",
     "atomic",
     "composed",
+    "facts_of",
     "frame_files",
     "frame_numbers",
     "has_name_of_image",
@@ -48,6 +51,7 @@ __all__ = [
     "read_dataset",
     "read_flow",
     "read_image",
+    "read_json",
     "read_mask",
     "read_table",
     "read_text",

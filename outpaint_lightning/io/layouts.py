@@ -17,7 +17,7 @@ from typing import Any
 from outpaint_lightning.io.files import natural_key
 from outpaint_lightning.io.kinds import has_name_of_media, has_name_of_video, is_image
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_text
+from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_json
 from outpaint_lightning.types import InputError
 
 
@@ -223,16 +223,11 @@ def _json_pairs(root: Path) -> Contents:
         InputError: no JSON, or an entry is no such pair.
     """
     [file] = _json_files(root)
-    try:
-        pairs = json.loads(read_text(file, "JSON"))
-    except (ValueError, RecursionError) as error:  # broken JSON, or nested without an end
-        raise InputError(f"{file}: is not JSON in UTF-8 ({error}); {_PAIRS}") from error
-    if not isinstance(pairs, list):
-        raise InputError(f"{file}: holds no list; {_PAIRS}")
+    pairs = read_json(file, list, _PAIRS)
     return Contents([_photo(file, number, pair) for number, pair in enumerate(pairs, start=1)], [])
 
 
-_PAIRS = 'a list of [image, mask] or [image, "Negative"] was expected'
+_PAIRS = 'a list of [image, mask] or [image, "Negative"]'
 
 
 def _photo(file: Path, number: int, pair: Any) -> Found:
@@ -245,7 +240,7 @@ def _photo(file: Path, number: int, pair: Any) -> Found:
             hint = "; did you mean 'Negative'?"
         case _:
             hint = ""
-    raise InputError(f"{file}: entry {number} is {_shown(pair)}; {_PAIRS}{hint}")
+    raise InputError(f"{file}: entry {number} is {_shown(pair)}; {_PAIRS} was expected{hint}")
 
 
 def _shown(pair: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 from outpaint_lightning.io.files import StrPath
 from outpaint_lightning.types import InputError
@@ -59,6 +61,35 @@ def read_text(path: StrPath, expected: str) -> str:
         return read_bytes(path, expected).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not {expected} in UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def read_json(path: StrPath, kind: type, expected: str) -> Any:
+    """Read a JSON file that anyone may have written.
+
+    Args:
+        path: of the file.
+        kind: `dict` or `list`, which it holds.
+        expected: what it should hold, for messages: "the record of a clip".
+
+    Raises:
+        InputError: it cannot be read, is no JSON, is nested too deep, or holds something else.
+    """
+    try:
+        content = json.loads(read_text(path, f"JSON with {expected}"))
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise InputError(f"{path}: is not JSON ({reason}); {expected} was expected") from error
+    if not isinstance(content, kind):
+        raise InputError(f"{path}: holds a {type(content).__name__}; {expected} was expected")
+    return content
+
+
+def inside(path: Path, folder: Path) -> bool:
+    """Return whether a path that stands in a file leads into a folder, once `..` and links are followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a NUL in the name, or links in a circle
+        return False
 
 
 def composed(name: str) -> str:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
+
+from outpaint_lightning.checkpoints.shipped import DEFAULT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `localize`."""
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="video files, folders of frames or images")
-    parser.add_argument("--ckpt_path", required=True, metavar="CKPT", help="checkpoint or run folder")
+    parser.add_argument(
+        "--ckpt_path",
+        default=DEFAULT,
+        metavar="CKPT",
+        help="checkpoint, run folder or the name of weights that ship (%(default)s: the localizer)",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="one folder is written here for each input")
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="forged from this probability on (default: the checkpoint's)"
@@ -17,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, default=1, metavar="N", help="windows or images judged at once (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument(
+        "--save", nargs="+", default=[], metavar="WHAT", help="further files: probability (of every pixel), coco"
+    )
+    parser.add_argument(
+        "--recheck", action="store_true", help="judge each input again, re-encoded and rescaled, and doubt what changes"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and nothing else, on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace the folders of earlier results")
 
 
@@ -28,13 +45,18 @@ def run(args: argparse.Namespace) -> int:
 
     from outpaint_lightning.localize.run import localize
 
-    localize(
-        args.inputs,
-        ckpt_path=args.ckpt_path,
-        out=args.out,
-        threshold=args.threshold,
-        batch_size=args.batch_size,
-        device=args.device,
-        overwrite=args.overwrite,
-    )
+    with redirect_stdout(sys.stderr) if args.json else nullcontext():
+        summaries = localize(
+            args.inputs,
+            ckpt_path=args.ckpt_path,
+            out=args.out,
+            threshold=args.threshold,
+            batch_size=args.batch_size,
+            device=args.device,
+            overwrite=args.overwrite,
+            save=args.save,
+            recheck=args.recheck,
+        )
+    if args.json:
+        print(json.dumps(summaries, indent=2))
     return 0

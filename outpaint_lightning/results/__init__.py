@@ -7,6 +7,7 @@ from typing import Any
 
 from outpaint_lightning.results.flow import FLOW
 from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
+from outpaint_lightning.results.known import tested
 from outpaint_lightning.results.localization import LOCALIZATION
 from outpaint_lightning.results.painting import PAINTING
 from outpaint_lightning.results.regions import REGIONS
@@ -25,6 +26,7 @@ __all__ = [
     "kind_of",
     "number_at",
     "part",
+    "tested",
 ]
 
 KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -135,3 +136,19 @@ def unsaved(*objects: str) -> list[str]:
     Built by the CLI, the hyperparameters are its plain config, and none is; built in Python they would be live.
     """
     return [] if _given_hyperparameters.get() else [*objects]
+
+
+def accepts(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function may be called with an argument of a name."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value of a checkpoint is a whole number of things, 1 to 100,000."""
+    return type(value) is int and 1 <= value <= 100_000
+
+
+def is_share(value: Any) -> bool:
+    """Return whether a value of a checkpoint is a number from 0 to 1."""
+    return type(value) is float and 0 <= value <= 1

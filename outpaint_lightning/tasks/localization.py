@@ -16,7 +16,7 @@ from outpaint_lightning.geometry import at_scales, in_tiles
 from outpaint_lightning.losses import CompressionCriterion
 from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
 from outpaint_lightning.results import LOCALIZATION, Result
-from outpaint_lightning.tasks.base import TrainedTask, unsaved
+from outpaint_lightning.tasks.base import TrainedTask, accepts, is_count, is_share, unsaved
 from outpaint_lightning.types import Batch, ClipData, InputError, datamodule
 
 MAX_SCALE = 4  # of `model.scales`: 16 times the pixels
@@ -81,6 +81,11 @@ class LocalizationTask(TrainedTask):
             raise InputError(
                 f"{type(self).__name__}: scales is {scales}: expected numbers above 0 and up to {MAX_SCALE}, or null"
             )
+        if not accepts(net.forward, "last_only"):
+            raise InputError(
+                f"{type(self).__name__}: net is a {type(net).__name__}, whose forward has no argument last_only; "
+                "expected forward(image, last_only=False)"
+            )
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
             raise InputError(f"{type(self).__name__}: tile is {tile}: expected [height, width] or null")
         self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
@@ -139,9 +144,17 @@ class LocalizationTask(TrainedTask):
         checkpoint["threshold_choice"] = self.threshold_choice
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them from the checkpoint; a threshold given as a number stays."""
-        self.window = checkpoint.get("window", self.window)
-        choice = checkpoint.get("threshold_choice")
+        """Take them from the checkpoint; a threshold given as a number stays.
+
+        Raises:
+            InputError: they are not what `on_save_checkpoint` writes.
+        """
+        window, choice = checkpoint.get("window", self.window), checkpoint.get("threshold_choice")
+        if not _is_window(window):
+            raise InputError(f"window is {window!r}: expected frames and stride")
+        if choice is not None and not _is_choice(choice):
+            raise InputError(f"threshold_choice is {choice!r}: expected a threshold, its F1 and an epoch")
+        self.window = window
         if self.chooses_threshold and choice:
             self.threshold_choice, self.threshold = choice, choice["threshold"]
 
@@ -269,3 +282,17 @@ class LocalizationTask(TrainedTask):
         }
         result = Result(self.kind, {**summary, **about}, rows)
         self.report(split, result, {"f1": summary["f1"]["mean"]}, values)
+
+
+def _is_window(value: Any) -> bool:
+    """Return whether a value of a checkpoint is the shape of windows, or empty, as before a training."""
+    if not isinstance(value, dict) or not value:
+        return value == {}
+    stride = value.get("stride")
+    return value.keys() == {"frames", "stride"} and is_count(value["frames"]) and type(stride) is int and stride != 0
+
+
+def _is_choice(value: Any) -> bool:
+    """Return whether a value of a checkpoint is the choice of a threshold."""
+    numbers = value if isinstance(value, dict) else {}
+    return all(is_share(numbers.get(key)) for key in ("threshold", "f1")) and type(numbers.get("epoch")) is int

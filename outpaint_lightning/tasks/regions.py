@@ -15,7 +15,7 @@ from outpaint_lightning.callbacks import BoxExamples, BoxWriter
 from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.metrics import BoxPrior, BoxScores, RegionImage, pixel_counts, summarize_regions
 from outpaint_lightning.results import REGIONS, Result
-from outpaint_lightning.tasks.base import TrainedTask, unsaved
+from outpaint_lightning.tasks.base import TrainedTask, is_count, unsaved
 from outpaint_lightning.types import Batch, InputError, RegionData, datamodule
 
 if TYPE_CHECKING:
@@ -93,8 +93,15 @@ class RegionTask(TrainedTask):
         checkpoint["size"] = self.size
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the size of the images from the checkpoint."""
-        self.size = checkpoint.get("size", self.size)
+        """Take the size of the images from the checkpoint.
+
+        Raises:
+            InputError: it is no size.
+        """
+        size = checkpoint.get("size", self.size)
+        if size is not None and not (isinstance(size, list) and len(size) == 2 and all(map(is_count, size))):
+            raise InputError(f"size is {size!r}: expected [height, width] in pixels")
+        self.size = size
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch.

@@ -9,6 +9,7 @@ import torch
 from support import fit_options
 
 from outpaint_lightning.checkpoints.allowed import VARIABLE
+from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.checkpoints.rebuild import described, load_net, load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.nets import RaftLocalizer
@@ -155,3 +156,72 @@ def test_an_own_net(own_net, dataset, tmp_path, capsys):
     )
     assert main([*localize, "--trust", own_net]) == 0
     assert main([*localize, f"--trust={own_net}", "--overwrite"]) == 0
+
+
+def test_weights_that_are_not_finite(altered, dataset, tmp_path, capsys):
+    """They used to give "0.0 % of the pixels forged"."""
+    path = altered(lambda _: None)
+    checkpoint = torch.load(path, weights_only=True)
+    name = next(name for name in checkpoint["state_dict"] if name.startswith("net."))
+    checkpoint["state_dict"][name].flatten()[-1] = float("nan")
+    torch.save(checkpoint, path)
+    for words in (words for words in commands(path, dataset, tmp_path) if words[0] in SHORT):
+        assert main(words) == 2, words[0]
+        assert f"stranger.ckpt: {name} is not finite" in capsys.readouterr().err
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "empty.ckpt").touch()
+    with pytest.raises(InputError, match=r"empty\.ckpt: corrupt"):
+        read_checkpoint(tmp_path / "empty.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("state_dict", [1], "state_dict is a list"),
+        ("state_dict", {"net.x": 1}, "'net.x' of its state_dict is a int"),
+        ("state_dict", {"x": torch.eye(2).to_sparse()}, "expected a dense tensor"),
+        ("callbacks", [], "callbacks is a list"),
+        ("epoch", "x", "epoch is a str"),
+        ("callbacks", {"a": {"kth_best_model_path": "local:///victim"}}, "name the file 'local:///victim'"),
+        ("callbacks", {"a": {"best_model_path": "/runs/checkpoints/../../victim"}}, r"without `\.\.`"),
+        ("callbacks", {"a": {"best_k_models": {"a/../../victim": 1.0}}}, r"'a/\.\./\.\./victim'"),
+    ],
+)
+def test_odd_parts_are_one_line(tmp_path, part, value, words):
+    torch.save({"state_dict": {}, part: value}, tmp_path / "odd.ckpt")
+    with pytest.raises(InputError, match=rf"odd\.ckpt: .*{words}"):
+        read_checkpoint(tmp_path / "odd.ckpt")
+
+
+def test_a_training_that_goes_on_removes_no_file_of_others(altered, dataset, tmp_path, capsys):
+    """Lightning removes the checkpoint that the state calls the worst, also `DIRPATH/../../victim`."""
+    (tmp_path / "victim").mkdir()
+    path = altered(lambda _: None)
+    checkpoint = torch.load(path, weights_only=True)
+    folder = tmp_path / "fit" / "checkpoints"
+    for state in checkpoint["callbacks"].values():
+        if "kth_best_model_path" in state:
+            victim = f"{folder}/../../victim"
+            state.update(
+                dirpath=str(folder),
+                kth_best_model_path=victim,
+                best_model_path=victim,
+                best_k_models={victim: torch.tensor(0.0)},
+            )
+    torch.save(checkpoint, path)
+    fit = ["fit", *fit_options(dataset, tmp_path / "fit"), "--trainer.max_epochs", "2", "--ckpt_path", str(path)]
+    assert main(fit) == 2
+    assert "its callbacks name the file" in capsys.readouterr().err
+    assert (tmp_path / "victim").is_dir()
+
+
+def test_the_state_of_a_training_that_is_odd_inside(altered, dataset, tmp_path, capsys):
+    path = altered(lambda _: None)
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["loops"] = {"fit_loop": 5}
+    torch.save(checkpoint, path)
+    fit = ["fit", *fit_options(dataset, tmp_path / "fit"), "--ckpt_path", str(path)]
+    assert main(fit) == 2
+    assert "stranger.ckpt: its training cannot go on (" in capsys.readouterr().err.splitlines()[-1]

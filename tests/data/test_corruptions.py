@@ -247,7 +247,7 @@ def test_shipped_curves_get_worse_from_level_to_level(path, tmp_path):
 
 def test_the_curves_and_the_part_of_the_page_work(tmp_path, monkeypatch, clean):
     """Catches a page whose YAML no longer reads, and a part of one's own that is not found or not applied."""
-    page = (REPOSITORY / "docs" / "robustness.md").read_text()
+    page = (REPOSITORY / "docs/how-to/test-robustness.md").read_text()
     text, part = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("yaml", "python"))
     (line,) = re.findall(r"`(gamma: .*)`", page)
     (tmp_path / "page.yaml").write_text(f"{text}{line}\n")

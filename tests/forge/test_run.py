@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -495,3 +496,62 @@ def test_clips_do_not_share_their_draws(
     forge(tmp_path / "clips", tmp_path / "out", _recipe(per_clip=2, masks=["box"], fills=["reflect"], seams=["hard"]))
     records = [json.loads(path.read_text()) for path in (tmp_path / "out" / "records").glob("*__*.json")]
     assert len({str(record["mask"]["params"]) for record in records}) == 6
+
+
+def _begun(clips: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
+    """Make a dataset, take its manifest away as if the run had been interrupted, and return what it noted."""
+    forge(clips, out, recipe)
+    (out / "manifest.csv").unlink()
+    noted: dict[str, Any] = json.loads((out / "forge.json").read_text())
+    return noted
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/victim", "..", "", "a\0b", 5])
+def test_names_that_lead_out_of_the_folder_are_refused(clips: Path, tmp_path: Path, name: Any):
+    """The folders that an unfinished dataset names are removed: those of a stranger's may lie anywhere."""
+    shutil.copytree(clips, tmp_path / "victim")
+    out, recipe = tmp_path / "out", _recipe(per_clip=0)
+    noted = _begun(clips, out, recipe)
+    noted["clips"]["gone"] = {"names": [str(tmp_path / "victim") if name == "/victim" else name]}
+    (out / "forge.json").write_text(json.dumps(noted))
+    before = _bytes(tmp_path / "victim")
+    with pytest.raises(InputError, match=r"forge\.json: .* is no name of a clip; --overwrite begins anew"):
+        forge(clips, out, recipe)
+    assert _bytes(tmp_path / "victim") == before
+    assert (out / "records").is_dir()
+
+
+def test_links_out_of_the_folder_are_not_followed(clips: Path, tmp_path: Path):
+    out, recipe = tmp_path / "out", _recipe(per_clip=0)
+    noted = _begun(clips, out, recipe)
+    (out / "masks").symlink_to(clips)
+    noted["clips"]["gone"] = {"names": ["a"]}
+    (out / "forge.json").write_text(json.dumps(noted))
+    before = _bytes(clips)
+    forge(clips, out, recipe)
+    assert _bytes(clips) == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"settings": {}, "clips": 5}', '{"settings": {}, "clips": {"a": {}}}', "[" * 3000]
+)
+def test_a_broken_note_of_an_unfinished_dataset_is_one_line(clips: Path, tmp_path: Path, text: str):
+    out, recipe = tmp_path / "out", _recipe(per_clip=0)
+    out.mkdir()
+    (out / "forge.json").write_text(text)
+    with pytest.raises(InputError, match=r"out/forge\.json: "):
+        forge(clips, out, recipe)
+
+
+def test_clips_whose_records_are_broken_are_made_anew(clips: Path, tmp_path: Path):
+    """Half a record, and one that leads the contact sheet to a picture elsewhere."""
+    out, recipe = tmp_path / "out", _recipe(per_clip=1)
+    forge(clips, tmp_path / "whole", recipe)
+    _begun(clips, out, recipe)
+    records = sorted((out / "records").glob("*.json"))
+    for record, text in zip(records, ["", '{"clip":', "[]", '{"clip": "../../victim"}', "[" * 3000], strict=False):
+        record.write_text(text)
+    led = json.loads(records[5].read_text())
+    records[5].write_text(json.dumps({**led, "clip": "../../victim"}))
+    forge(clips, out, recipe)
+    assert _bytes(out) == _bytes(tmp_path / "whole")

@@ -313,7 +313,13 @@ def test_something_must_be_judged():
         RefinementCriterion(l1=0.0)
 
 
-@pytest.mark.parametrize("build", [lambda: MovingWeights(every=0), lambda: ExponentialWeights(1.1)])
-def test_bad_schedules_are_named(build):
-    with pytest.raises(InputError, match="schedule"):
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: MovingWeights(every=0), "MovingWeights: every is 0"),
+        (lambda: ExponentialWeights(1.1), "ExponentialWeights: gamma is 1.1"),
+    ],
+)
+def test_bad_schedules_are_named(build, message):
+    with pytest.raises(InputError, match=message):
         build()

@@ -58,6 +58,9 @@ class CorruptedDataset(WindowDataset):
     is read, and held until a window of another clip is. Making `T` frames of `H W` takes up to `15 T H W` bytes, as the
     frames before and after, their masks and the last clip are in memory together.
 
+    Attributes:
+        corrupted: each clip after the corruption, by name.
+
     Args:
         clean: the windows as they are; not of fresh forgeries, which differ each time.
         curve: the corruption.
@@ -70,19 +73,19 @@ class CorruptedDataset(WindowDataset):
     def __init__(self, clean: WindowDataset, curve: Curve, level: float) -> None:
         corruption = curve.corruptions[curve.levels.index(level)]
         self._clean = clean
-        self._corrupted: dict[str, CorruptedClip] = {}
+        self.corrupted: dict[str, CorruptedClip] = {}
         for video, (entry, clip) in enumerate(zip(clean.entries, clean.clips, strict=True)):
             try:
                 corruption.check(clip.height, clip.width)
             except InputError as error:
                 raise InputError(f"{entry.frames}: {curve.name} at {curve.option} {level:g}: {error}") from error
             params = corruption.sample(rng_of(clean.seed, entry.clip, curve.name, level))
-            self._corrupted[entry.clip] = CorruptedClip(clean, video, corruption, params)
+            self.corrupted[entry.clip] = CorruptedClip(clean, video, corruption, params)
         super().__init__(clean.entries, clean.frames, clean.stride, seed=clean.seed)
         self.index = clean.index  # the same frames are judged at every level
 
     def _clip(self, entry: ClipEntry) -> Clip:
-        return self._corrupted[entry.clip]
+        return self.corrupted[entry.clip]
 
     @property
     def forged(self) -> list[int]:
@@ -91,4 +94,4 @@ class CorruptedDataset(WindowDataset):
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
         """Return the masks of some frames of a clip as the corruption leaves them, bool `T H W`."""
-        return self._corrupted[self.entries[video].clip].masks(indices)
+        return self.corrupted[self.entries[video].clip].masks(indices)

@@ -1,0 +1,22 @@
+"""The weights that come with the package, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from outpaint_lightning.checkpoints.weights import SUFFIX
+
+DEFAULT = "default"
+"""Stands for the localizer that ships."""
+LOCALIZER = "localizer"
+FOLDER = Path(__file__).resolve().parent.parent / "weights"
+
+
+def shipped() -> dict[str, Path]:
+    """Return the files of weights that come with the package, by name; each has its card beside it."""
+    return {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
+
+
+def find_shipped(name: str) -> Path | None:
+    """Return the weights of some name, those of the localizer for `default`; None where none are called so."""
+    return shipped().get(LOCALIZER if name == DEFAULT else name)

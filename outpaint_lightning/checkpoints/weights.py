@@ -1,0 +1,130 @@
+"""Weights that are passed on: `NAME.safetensors`, and beside it `NAME.json`, the card that says what they are.
+
+A card holds
+
+- `format`: 1
+- `class_path`, `init_args`: the task, as in a config
+- `state`: what the task keeps beside its weights, such as a threshold that was chosen in validation
+- `sha256`: of the file of weights
+- `card`, if it was sealed: see `checkpoints.card`
+- anything else that its reader should know: data, recipe, licences, results, limits.
+
+Neither file can hold code. What a card names is checked like what a checkpoint names; see `rebuild`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outpaint_lightning.io.files import write_json
+from outpaint_lightning.io.output import durable
+from outpaint_lightning.settings.read import read_mapping
+from outpaint_lightning.types import InputError
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+SUFFIX = ".safetensors"
+FORMAT = 1
+KEYS: dict[str, type] = {"format": int, "class_path": str, "init_args": dict, "state": dict, "sha256": str}
+"""What every card holds."""
+_TRAININGS = {"state_dict", "hyper_parameters", "callbacks", "loops", "optimizer_states", "lr_schedulers"}
+"""Parts of a checkpoint that a task's own state may not stand in for."""
+
+
+def card_of(path: Path) -> Path:
+    """Return where the card of a file of weights lies."""
+    return path.with_suffix(".json")
+
+
+def save_weights(task: pl.LightningModule, path: str | Path, card: Mapping[str, Any], half: bool = False) -> None:
+    """Write the weights of a task, and their card.
+
+    >>> save_weights(load_task("runs/localizer/small"), "small.safetensors", {"data": "..."})  # doctest: +SKIP
+
+    Args:
+        task: one that was loaded from a checkpoint, or built from a config.
+        path: of the weights, which ends in `.safetensors`; the card lies beside it.
+        card: what the card says beside its own keys, as JSON.
+        half: write floats of 32 bits as 16. They are read as 32 bits again.
+
+    Raises:
+        InputError: the name has another suffix; the card says what is not its to say; or the task does not know how it
+            was built, or is made of classes that a checkpoint may not name.
+    """
+    import torch
+    from safetensors.torch import save
+
+    from outpaint_lightning.checkpoints.rebuild import described
+
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
+    if own := sorted(KEYS.keys() & card.keys()):
+        raise InputError(f"{card_of(path)}: {own[0]} is written from the task; leave it out of the card")
+    model = described({"hyper_parameters": dict(task.hparams)}, path)
+    if model is None:
+        raise InputError(f"{path}: the task does not know how it was built; load it from a checkpoint")
+    state: dict[str, Any] = {}
+    task.on_save_checkpoint(state)
+    weights = {
+        name: (tensor.half() if half and tensor.dtype == torch.float32 else tensor.clone()).cpu().contiguous()
+        for name, tensor in task.state_dict().items()
+    }
+    content = save(weights)
+    with durable(path) as temporary:
+        temporary.write_bytes(content)
+    head = {"format": FORMAT, **model, "state": state, "sha256": hashlib.sha256(content).hexdigest()}
+    write_json(card_of(path), {**head, **card})
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Return the card of a file of weights.
+
+    Raises:
+        InputError: there is none, or it is no card of a format that is known.
+    """
+    card = read_mapping(card_of(path), f"the card of {path.name}, with the keys {', '.join(KEYS)}")
+    for key, kind in KEYS.items():
+        if not isinstance(card.get(key), kind):
+            found = f"{key} is a {type(card[key]).__name__}" if key in card else f"has no {key}"
+            raise InputError(f"{card_of(path)}: {found}; expected a card of weights, with the keys {', '.join(KEYS)}")
+    if card["format"] != FORMAT:
+        raise InputError(f"{card_of(path)}: format is {card['format']}; this version reads {FORMAT}")
+    if odd := sorted(_TRAININGS & card["state"].keys()):
+        raise InputError(f"{card_of(path)}: state has the key {odd[0]}, which is of a training; expected a task's own")
+    return card
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read weights and their card into the shape that a checkpoint has.
+
+    Raises:
+        InputError: the card is missing or of other weights, or the weights are corrupt.
+    """
+    from lightning import __version__
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    card = read_card(path)
+    try:
+        content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found != card["sha256"]:
+            raise InputError(
+                f"{path}: is not the file that {card_of(path).name} describes; expected the sha256 "
+                f"{card['sha256'][:12]}..., found {found[:12]}..."
+            )
+        weights = load(content)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    return {
+        **card["state"],
+        "state_dict": weights,
+        "hyper_parameters": {**card["init_args"], "_class_path": card["class_path"]},
+        "pytorch-lightning_version": __version__,
+        **{key: card[key] for key in ("card",) if key in card},
+    }
