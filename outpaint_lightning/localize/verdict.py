@@ -11,7 +11,7 @@ from outpaint_lightning.io import Facts
 from outpaint_lightning.localize.calibration import FALSE_ALARMS, MISSES, TOLERANCE, Calibration, Known, needed
 
 UNCALIBRATED = (
-    "No verdict: this checkpoint was never calibrated on videos known to be authentic, so nobody knows how authentic "
+    "This checkpoint was never calibrated on videos known to be authentic, so nobody knows how authentic "
     "footage scores. `outpaint-lightning seal` calibrates it."
 )
 
@@ -80,7 +80,7 @@ def verdict_on(score: float, facts: Facts, card: Mapping[str, Any]) -> Verdict:
     calibration = Calibration.read(card["calibration"])
     verdict = Verdict(
         None,
-        f"No verdict: this checkpoint was calibrated on {calibration.authentic} authentic videos; at least "
+        f"This checkpoint was calibrated on {calibration.authentic} authentic videos; at least "
         f"{needed(FALSE_ALARMS)} are needed for a promise of {FALSE_ALARMS:.0%}.",
         (),
         score,
