@@ -119,7 +119,8 @@ def _rows(task: LocalizationTask, dataset: WindowDataset, workers: int, bar: Any
     thresholds = sorted({*THRESHOLDS, threshold})
     position = {entry.clip: video for video, entry in enumerate(dataset.entries)}
     table = ThresholdCounts([len(clip) for clip in dataset.clips], thresholds)
-    for batch in loader(dataset, None, batch_size=1, workers=workers, collate=collate):
+    reading = workers if workers > 1 else 0  # one process reads and judges in turn
+    for batch in loader(dataset, None, batch_size=1, workers=reading, collate=collate):
         (meta,) = batch["meta"]
         probability = task(_window(batch["image"], task)).cpu()[0]
         table.update(position[meta["clip"]], meta["frames"][0], probability, batch["mask"][0, 0, 0] > 0)
