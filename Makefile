@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
-.PHONY: help setup lock demo test lint types unit docs bench soak ablation
+.PHONY: help setup lock demo test lint types unit docs bench soak fuzz ablation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench: setup ## speed against peers, as ratios
 
 soak: setup ## kill fit, forge, sweep and localize at random moments: [OUT=DIR KILLS=20]
 	$(BIN)/python benchmarks/soak.py $(or $(OUT),runs/soak) --kills $(or $(KILLS),20)
+	@$(TOOK)
+
+fuzz: setup ## read files that are nearly right: [FUZZ=50000 mutants a reader, FUZZ_FROM=0]
+	FUZZ=$(or $(FUZZ),50000) FUZZ_FROM=$(or $(FUZZ_FROM),0) FUZZ_KEEP=$(or $(OUT),runs/fuzz) $(BIN)/pytest tests/fuzz --durations=0
 	@$(TOOK)
 
 ablation: setup ## the source's ablation: CLIPS=DIR [MANIFEST=FILE OUT=DIR SCALE=full|two-cores JOBS=N]

@@ -20,11 +20,24 @@ if TYPE_CHECKING:
     from outpaint_lightning.forge.run import forge
     from outpaint_lightning.inpaint.run import inpaint
     from outpaint_lightning.localize.run import localize
+    from outpaint_lightning.seal.run import seal
     from outpaint_lightning.sweep.run import sweep
     from outpaint_lightning.weights.run import weights
 
 __version__ = "0.1.0"
-__all__ = ["audit", "benchmark", "compare", "demo", "forge", "inpaint", "load_task", "localize", "sweep", "weights"]
+__all__ = [
+    "audit",
+    "benchmark",
+    "compare",
+    "demo",
+    "forge",
+    "inpaint",
+    "load_task",
+    "localize",
+    "seal",
+    "sweep",
+    "weights",
+]
 
 
 def load_task(path: str | Path) -> pl.LightningModule:

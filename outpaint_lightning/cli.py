@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": ("judge a net on the validation split", EXPERIMENT),
     "test": ("judge a net on the test split: F1 per video beside its floors", EXPERIMENT),
     "predict": ("write the masks that a net finds in a dataset", EXPERIMENT),
+    "seal": ("write into a checkpoint how it did in its test, and how authentic footage scores", "seal"),
     "localize": ("find forged regions in any video files or frame folders", "localize"),
     "benchmark": ("measure a localizer under the codecs that video goes through", "benchmark"),
     "weights": ("list the nets that come with the package", "weights"),

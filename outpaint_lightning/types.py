@@ -6,7 +6,9 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | key | shape | type and range |
 |---|---|---|
 | `image` | `B T 3 H W` | float32 RGB in [0, 1] |
-| `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec (`data.codec.paired`) |
+| `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec or its occlusion |
+| `again` | `B T 1 H W` | float32 in {0, 1}: another mask of the process that made `mask` (`data.painting`) |
+| `other` | `B T 3 H W` | float32 RGB in [0, 1]: clean frames of another clip (`data.painting`) |
 | `quality` | `B` | float32: PSNR in dB of `image` to what its codec was given, at most 60 (`data.codec`) |
 | `mask` | `B T 1 H W` | float32 in {0, 1} |
 | `flow_forward`, `flow_backward` | `B T 2 H W` | float32, pixels, `u` (x) first; frame t to t+1 and t to t-1 |
@@ -68,6 +70,8 @@ class Batch(TypedDict, total=False):
 
     image: Tensor
     clean: Tensor
+    again: Tensor
+    other: Tensor
     quality: Tensor
     mask: Tensor
     flow_forward: Tensor

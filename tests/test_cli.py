@@ -81,6 +81,19 @@ def test_bad_input_is_one_line(capsys, dataset, tmp_path, options, parts):
     fails(capsys, ["fit", *fit_options(dataset, tmp_path), *options], *parts)
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--trainer.precision=bf16-true", "trainer.precision is bf16-true: expected 32-true, 16-mixed, bf16-mixed"),
+        ("--trainer.precision=64-true", "trainer.precision is 64-true"),
+        ("--trainer.barebones=true", "trainer.barebones is true: expected false"),
+    ],
+)
+def test_trainers_that_no_command_can_do_with(capsys, dataset, tmp_path, option, words):
+    """They ended in tracebacks, or blamed a logger that nobody asked for."""
+    fails(capsys, ["fit", *fit_options(dataset, tmp_path), option], words)
+
+
 def test_missing_model(capsys):
     fails(capsys, ["fit", "--trainer.max_epochs", "1"], "expected --config FILE.yaml")
 

@@ -64,7 +64,7 @@ def _curve(conditions: Mapping[str, Mapping[str, Any]]) -> str:
     if len(points) < 2:
         return ""
     floor = conditions[UNTOUCHED]["floor"]
-    chart = svg.lines([svg.Series("F1", "s1", points)], "CRF of H.264", "F1", level=("floor", floor))
+    chart = svg.lines([svg.Series("F1", "s1", points)], "CRF of H.264", "F1", levels=[("floor", floor)])
     return figure(chart, "F1 over the strength of compression; the floor is dashed.")
 
 

@@ -8,14 +8,16 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from outpaint_lightning.callbacks.base import is_dry, log_table, result_of
+from outpaint_lightning.checkpoints.card import new_card
 from outpaint_lightning.io import write_csv, write_json
+from outpaint_lightning.results import tested
 
 
 class TestReport(Callback):
     """Write and print the `result` that a task leaves after a test, as the result's kind says.
 
     `<run>/test/` gets `summary.json`, the kind's table (`per_video.csv` or `per_image.csv`) and the kind's further
-    files; the table also goes to loggers that take tables.
+    files; the table also goes to loggers that take tables. `card.json` is what `seal` puts into the checkpoint.
     """
 
     __test__ = False  # not a test case of pytest
@@ -31,4 +33,9 @@ class TestReport(Callback):
         write_csv(folder / kind.table, result.rows)
         log_table(trainer, f"test/{Path(kind.table).stem}", result.rows)
         files = ["summary.json", kind.table, *kind.write(folder, summary)]
+        if kind.columns and isinstance(pl_module, pl.LightningModule):
+            data = Path(getattr(trainer.datamodule, "root", "")).name  # type: ignore[attr-defined]
+            found = tested(kind, summary, result.rows, data)
+            write_json(folder / "card.json", new_card(pl_module.state_dict(), tested=found))
+            files.append("card.json")
         print("\n".join([*kind.lines(summary, result.rows), f"written to {folder}: {', '.join(files)}"]))

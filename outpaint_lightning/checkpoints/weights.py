@@ -6,6 +6,7 @@ A card holds
 - `class_path`, `init_args`: the task, as in a config
 - `state`: what the task keeps beside its weights, such as a threshold that was chosen in validation
 - `sha256`: of the file of weights
+- `card`, if it was sealed: see `checkpoints.card`
 - anything else that its reader should know: data, recipe, licences, results, limits.
 
 Neither file can hold code. What a card names is checked like what a checkpoint names; see `rebuild`.
@@ -104,7 +105,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the card is missing or of other weights, or the weights are corrupt.
     """
-    from lightning import __version__ as lightning_version
+    from lightning import __version__
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -124,5 +125,6 @@ def read_weights(path: Path) -> dict[str, Any]:
         **card["state"],
         "state_dict": weights,
         "hyper_parameters": {**card["init_args"], "_class_path": card["class_path"]},
-        "pytorch-lightning_version": lightning_version,
+        "pytorch-lightning_version": __version__,
+        **{key: card[key] for key in ("card",) if key in card},
     }

@@ -38,8 +38,8 @@ def _thresholds(comparison: Comparison) -> Iterator[str]:
     ]
     if series:
         floor = comparison.baseline.floor
-        level = (f"floor {floor[0]}", floor[1]) if floor else None
-        chart = svg.lines(_in_order(series), "threshold", comparison.title, level=level)
+        levels = [(f"floor {floor[0]}", floor[1])] if floor else []
+        chart = svg.lines(_in_order(series), "threshold", comparison.title, levels=levels)
         yield figure(chart, "At every threshold: mean over the test's videos and the runs of an experiment.")
 
 

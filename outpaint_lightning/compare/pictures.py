@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -10,11 +9,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import cv2
+import numpy as np
 
 from outpaint_lightning.compare.groups import Group
 from outpaint_lightning.compare.runs import Run
 from outpaint_lightning.io import natural_key, read_image, read_json
 from outpaint_lightning.io.reading import inside
+from outpaint_lightning.pages.document import image
 from outpaint_lightning.pages.html import digits, figure, note
 from outpaint_lightning.types import InputError
 
@@ -60,14 +61,12 @@ def embedded(path: Path, alt: str) -> str:
     Raises:
         InputError: the file is no picture.
     """
-    image = read_image(path)
-    height, width = image.shape[:2]
+    picture = read_image(path)
+    height, width = picture.shape[:2]
     if width > WIDTH:
-        height, width = round(height * WIDTH / width), WIDTH
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    source = base64.b64encode(data.tobytes()).decode()
-    return f'<img src="data:image/jpeg;base64,{source}" width="{width}" height="{height}" alt="{escape(alt)}">'
+        size = (WIDTH, round(height * WIDTH / width))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return image(picture, alt, QUALITY)
 
 
 def _of(run: Run) -> Iterator[str]:

@@ -30,7 +30,7 @@ from outpaint_lightning.data import ClipDataModule  # noqa: F401
 from outpaint_lightning.experiment.ending import fit_lines, resume_line
 from outpaint_lightning.experiment.errors import config_errors, keyed_errors, one_line, run_errors
 from outpaint_lightning.experiment.folder import RunFolder, SaveConfig, rank
-from outpaint_lightning.experiment.inputs import DEFAULT_RUN, chosen_checkpoint
+from outpaint_lightning.experiment.inputs import DEFAULT_RUN, chosen_checkpoint, require_supported
 from outpaint_lightning.io.output import sole_writer
 from outpaint_lightning.loggers import WandbLogger, finish
 from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_in_order
@@ -192,6 +192,7 @@ class _Experiment(LightningCLI):
         command: str = self.config.subcommand
         config = self.config[command]
         self._run = RunFolder(Path(config.trainer.default_root_dir), command, config.ckpt_path)
+        require_supported(config.trainer.precision, config.trainer.barebones)
         writes = not (config.trainer.fast_dev_run or rank())
         if writes:
             self._held.enter_context(sole_writer(self._run.path, command))

@@ -2,6 +2,7 @@
 
 from outpaint_lightning.io.clips import Clip, FrameFolder, frame_files, frame_numbers, paired_masks, until_broken
 from outpaint_lightning.io.dataset import OnProblem, ProblemKind, read_dataset
+from outpaint_lightning.io.facts import Facts, facts_of
 from outpaint_lightning.io.files import atomic, natural_key, require_free, write_csv, write_json
 from outpaint_lightning.io.flow import FLOW_SUFFIXES, FlowFile, read_flow, write_flow
 from outpaint_lightning.io.images import image_size, read_image, read_mask, write_image, write_mask
@@ -26,6 +27,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Clip",
     "ClipEntry",
+    "Facts",
     "FlowFile",
     "FrameFolder",
     "OnProblem",
@@ -34,6 +36,7 @@ __all__ = [
     "VideoWriter",
     "atomic",
     "composed",
+    "facts_of",
     "frame_files",
     "frame_numbers",
     "has_name_of_image",

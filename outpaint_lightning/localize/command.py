@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 
 from outpaint_lightning.checkpoints.shipped import DEFAULT
 
@@ -24,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, default=1, metavar="N", help="windows or images judged at once (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument(
+        "--save", nargs="+", default=[], metavar="WHAT", help="further files: probability (of every pixel), coco"
+    )
+    parser.add_argument(
+        "--recheck", action="store_true", help="judge each input again, re-encoded and rescaled, and doubt what changes"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and nothing else, on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace the folders of earlier results")
 
 
@@ -35,13 +45,18 @@ def run(args: argparse.Namespace) -> int:
 
     from outpaint_lightning.localize.run import localize
 
-    localize(
-        args.inputs,
-        ckpt_path=args.ckpt_path,
-        out=args.out,
-        threshold=args.threshold,
-        batch_size=args.batch_size,
-        device=args.device,
-        overwrite=args.overwrite,
-    )
+    with redirect_stdout(sys.stderr) if args.json else nullcontext():
+        summaries = localize(
+            args.inputs,
+            ckpt_path=args.ckpt_path,
+            out=args.out,
+            threshold=args.threshold,
+            batch_size=args.batch_size,
+            device=args.device,
+            overwrite=args.overwrite,
+            save=args.save,
+            recheck=args.recheck,
+        )
+    if args.json:
+        print(json.dumps(summaries, indent=2))
     return 0

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from outpaint_lightning.data.regions import resize_images
 from outpaint_lightning.geometry import in_tiles
-from outpaint_lightning.tasks import LocalizationTask
+from outpaint_lightning.tasks import LocalizationTask, RegionTask
 from outpaint_lightning.types import InputError
 
 Frame = NDArray[np.uint8]
@@ -113,3 +114,23 @@ def _images(batch: Sequence[Sequence[Frame]], device: torch.device) -> Tensor:
     """Return windows as `B T 3 H W` in [0, 1]."""
     frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(device)
     return frames.permute(0, 1, 4, 2, 3).float() / 255
+
+
+@torch.inference_mode()
+def judge_images(
+    task: RegionTask, batch: Sequence[NDArray[np.uint8]]
+) -> list[tuple[float, list[float], NDArray[np.bool_] | None]]:
+    """Return score, box relative to the image, and mask, if there is one, of frames of one size.
+
+    Raises:
+        InputError: the task does not know how large its images are.
+    """
+    if task.size is None:
+        raise InputError("the checkpoint does not say how large its images are; expected one of `fit`")
+    height, width = task.size
+    frames = resize_images(torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2), (height, width))
+    answers = task(frames[:, None].to(task.device).float() / 255)
+    scores = answers["score"]
+    boxes = answers["box"] / scores.new_tensor([width, height, width, height])
+    masks = [mask.cpu().numpy() for mask in answers["mask"]] if "mask" in answers else [None] * len(batch)
+    return [*zip(scores.tolist(), boxes.tolist(), masks, strict=True)]

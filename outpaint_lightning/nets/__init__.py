@@ -2,9 +2,13 @@
 
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
+from outpaint_lightning.nets.discriminators import PatchDiscriminator
+from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
+from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
 from outpaint_lightning.nets.layers.partial_conv import (
     BinaryRule,
     MaskRule,
@@ -25,8 +29,10 @@ __all__ = [
     "Backbone",
     "BayarConv",
     "BiharmonicFill",
+    "BiharmonicFrameFill",
     "BinaryRule",
     "BlendFill",
+    "ClipFill",
     "CompressionNet",
     "Encoder",
     "EncoderUNet",
@@ -35,9 +41,12 @@ __all__ = [
     "HarmonicFill",
     "InertiaFill",
     "MaskRule",
+    "MeanFill",
     "MeanRule",
     "NearestFill",
+    "NearestFrameFill",
     "PartialConv2d",
+    "PatchDiscriminator",
     "PolynomialRule",
     "PowerRule",
     "PredictionError",
@@ -45,7 +54,10 @@ __all__ = [
     "Refinement",
     "RegionDetector",
     "RegionOutput",
+    "SeededFeatures",
+    "SpatiotemporalGenerator",
     "SrmFilters",
+    "TorchvisionFeatures",
     "UNet",
     "ZeroFill",
 ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from html import escape
 from importlib.resources import files
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _TITLE = re.compile(r'<h1>(.*?)</h1>|<section id="([^"]+)">\n<h2>(.*?)</h2>')
@@ -34,3 +39,11 @@ def document(title: str, body: str, footer: str) -> str:
         f"<footer>{footer}</footer>\n"
         f"<script>\n{script}</script>\n</body></html>\n"
     )
+
+
+def image(picture: NDArray[np.uint8], alt: str, quality: int = 85) -> str:
+    """Return a picture, `H W 3` RGB, as an image inside the page."""
+    height, width = picture.shape[:2]
+    data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    source = base64.b64encode(data.tobytes()).decode()
+    return f'<img src="data:image/jpeg;base64,{source}" width="{width}" height="{height}" alt="{escape(alt)}">'

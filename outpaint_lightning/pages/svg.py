@@ -42,22 +42,23 @@ class Thread:
 
 
 def lines(
-    series: Sequence[Series], x: str, y: str, *, level: tuple[str, float] | None = None, log: bool = False
+    series: Sequence[Series], x: str, y: str, *, levels: Sequence[tuple[str, float]] = (), log: bool = False
 ) -> str:
-    """Return a chart of lines, single points as dots, with a dashed level where one is given.
+    """Return a chart of lines, single points as dots, with a dashed line at each level.
 
     Args:
         series: the first is drawn on top.
         x: title of the horizontal axis.
         y: title of the vertical axis.
-        level: its name and value.
+        levels: the name and value of each.
         log: whether the vertical axis is logarithmic.
     """
-    heights = [v for s in series for _, v in s.points] + ([level[1]] if level else [])
+    heights = [v for s in series for _, v in s.points] + [value for _, value in levels]
     across = [u for s in series for u, _ in s.points]
     frame = _Frame(_range(across), _range(heights, log), log=log, whole=all(u.is_integer() for u in across))
-    line, label = _level(frame, *level) if level else ("", "")
-    drawn = [line]
+    lowest = min((value for _, value in levels), default=None)
+    marked = [_level(frame, name, value, above=value != lowest) for name, value in levels]
+    drawn = [line for line, _ in marked]
     for each in reversed(series):
         spots = [frame.place(*point) for point in each.points]
         path = f'<path d="M{"L".join(f"{u:.1f} {v:.1f}" for u, v in spots)}"/>' if each.joined else ""
@@ -65,7 +66,7 @@ def lines(
         dots = "".join(f'<circle cx="{u:.1f}" cy="{v:.1f}" r="2.2"/>' for u, v in alone)
         name = escape(each.name)
         drawn.append(f'<g class="line {each.css}" data-g="{name}"><title>{name}</title>{path}{dots}</g>')
-    return frame.svg([*drawn, label], x, y, f"{y} over {x} of {len(series)} lines")
+    return frame.svg([*drawn, *(label for _, label in marked)], x, y, f"{y} over {x} of {len(series)} lines")
 
 
 def cloud(series: Series, x: str, y: str, span: Range) -> str:
@@ -233,11 +234,11 @@ def _strip(content: str) -> str:
     return f'<svg class="strip" width="{STRIP[0]}" height="{STRIP[1]}" aria-hidden="true">{content}</svg>'
 
 
-def _level(frame: _Frame, name: str, value: float) -> tuple[str, str]:
-    """Return a dashed line and its label, which goes above the other lines."""
+def _level(frame: _Frame, name: str, value: float, above: bool) -> tuple[str, str]:
+    """Return a dashed line and its label, which is drawn over other lines and stands above or below its own."""
     v = frame.place(frame.x[0], value)[1]
     right = frame.width - RIGHT
-    below = v + 14 < frame.height - BOTTOM
+    below = not above and v + 14 < frame.height - BOTTOM
     return (
         f'<line class="level" x1="{frame.left}" x2="{right}" y1="{v:.1f}" y2="{v:.1f}"/>',
         f'<text class="tick halo" x="{frame.left + 4}" y="{v + (11 if below else -4):.1f}">{escape(name)}</text>',

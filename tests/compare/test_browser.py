@@ -1,30 +1,17 @@
 """The page of `compare` in a real browser: Debian's chromium and chromedriver, without a window."""
 
-import shutil
-
 import numpy as np
 import pytest
+from browsers import luminance, opened, opened_browser
 from written_runs import VIDEOS, write_run, write_sweep
 
 from outpaint_lightning.compare.run import compare
 from outpaint_lightning.io import write_image, write_json
 
-PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-
 
 @pytest.fixture(scope="module")
 def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if missing := [name for name, path in PROGRAMS.items() if path is None]:
-        pytest.skip(f"not installed: {', '.join(missing)} (Debian has a package of each)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = PROGRAMS["chromium"]
-    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(PROGRAMS["chromedriver"]))
-    yield driver
-    driver.quit()
+    yield from opened_browser()
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +28,6 @@ def page(tmp_path_factory):
     write_json(examples / "examples.json", [{"clip": "car", "frame": 0, "f1": 0.4, "file": "car.jpg"}])
     compare([root / "runs/plain", root / "runs"], root / "out")
     return (root / "out" / "index.html").as_uri()
-
-
-def opened(browser, page, width=1280):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(page)
-    return browser
 
 
 def test_opens_without_an_error_or_a_request(browser, page):
@@ -125,12 +105,6 @@ def test_long_names_stay_in_their_column(browser, page):
 
 def test_dark_and_light_are_legible(browser, page):
     """Ink against paper at a contrast of 7 : 1 or more in both (WCAG 2.2, 1.4.6)."""
-
-    def luminance(colour):
-        channels = [int(part) / 255 for part in colour[4:-1].split(",")]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return np.dot(linear, (0.2126, 0.7152, 0.0722))
-
     seen = []
     for scheme in ("light", "dark"):
         features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -32,7 +32,13 @@ def test_an_image_agrees_with_predict(photos, region_run, tmp_path):
     assert localize(inputs, region_run, tmp_path, "--threshold", "0.000001") == 0
     for clip in ("photo3__1", "photo4"):
         folder = tmp_path / clip
-        assert sorted(path.name for path in folder.iterdir()) == ["drawn.png", "mask.png", "summary.json"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "drawn.png",
+            "mask.png",
+            "report.html",
+            "score.json",
+            "summary.json",
+        ]
         summary = json.loads((folder / "summary.json").read_text())
         assert summary["label"] == 1
         assert summary["score"] == pytest.approx(float(rows[clip]["score"]), abs=1e-5)
@@ -49,7 +55,7 @@ def test_an_image_that_is_not_found_has_no_box(photos, region_run, tmp_path, cap
     assert localize([photos / "frames/photo4.png"], region_run, tmp_path, "--threshold", "0.999999") == 0
     summary = json.loads((tmp_path / "photo4" / "summary.json").read_text())
     assert (summary["label"], summary["box"], summary["threshold"]) == (0, None, 0.999999)
-    assert "photo4.png: not forged, score 0." in capsys.readouterr().out
+    assert "photo4.png: no verdict; no region, score 0." in capsys.readouterr().out
 
 
 def test_frames_are_judged_each_by_itself(frames, region_run, tmp_path):

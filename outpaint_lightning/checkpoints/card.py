@@ -1,0 +1,113 @@
+"""What a checkpoint knows of itself: its card, plain values under one key of the file.
+
+```
+version      of this format
+weights      fingerprint of the weights that the card describes
+trained      data, recipe and settings of the training
+tested       its numbers in a test, beside the floors
+calibration  scores of videos known to be authentic or forged; see `localize.calibration`
+```
+
+All keys but the first two may be missing. Nothing in a card is executed, and no class is built from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outpaint_lightning.checkpoints.files import read_checkpoint
+from outpaint_lightning.checkpoints.weights import SUFFIX, card_of
+from outpaint_lightning.checkpoints.weights import read_card as read_about
+from outpaint_lightning.io.files import write_json
+from outpaint_lightning.types import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CARD = "card"
+"""Key of a checkpoint."""
+VERSION = 1
+PARTS = ("trained", "tested", "calibration")
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """Return 16 hexadecimal digits that change with the weights: of their names, shapes and values (SHA-256).
+
+    Floats are rounded to 16 bits, so weights have one fingerprint however many bits they are stored in.
+
+    >>> import torch
+    >>> fingerprint({"a": torch.zeros(2)}) == fingerprint({"a": torch.zeros(1, 2)})
+    False
+    >>> fingerprint({"a": torch.full((2,), 0.1)}) == fingerprint({"a": torch.full((2,), 0.1).half()})
+    True
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        plain = tensor.detach().cpu()
+        plain = plain.half() if plain.is_floating_point() else plain
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)};".encode())
+        digest.update(plain.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def new_card(weights: Mapping[str, Tensor], **parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a card of these weights with the parts that are known: `trained`, `tested`, `calibration`."""
+    return {"version": VERSION, "weights": fingerprint(weights), **parts}
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Return the card of a checkpoint; one without parts where it has none.
+
+    Raises:
+        InputError: as `read_checkpoint` and `checked_card`.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = checkpoint["state_dict"]
+    return checked_card(checkpoint[CARD], weights, path) if CARD in checkpoint else new_card(weights)
+
+
+def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
+    """Return a card that can be used beside these weights.
+
+    Args:
+        card: from a file.
+        weights: of the checkpoint.
+        path: where the card lies, for messages.
+
+    Raises:
+        InputError: it is no card, of a later version, or it belongs to other weights.
+    """
+    if not isinstance(card, Mapping) or type(card.get("version")) is not int:
+        raise InputError(f"{path}: its card has no version; expected a card that `outpaint-lightning seal` wrote")
+    if card["version"] > VERSION:
+        raise InputError(f"{path}: its card is of version {card['version']}; this package reads up to {VERSION}")
+    for part in PARTS:
+        if not isinstance(card.get(part, {}), Mapping):
+            raise InputError(f"{path}: `{part}` of its card is {card[part]!r}; expected keys and values")
+    if card.get("weights") != fingerprint(weights):
+        raise InputError(f"{path}: its card belongs to other weights; run `outpaint-lightning seal` on it again")
+    return dict(card)
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Put a card into a checkpoint, in place of an earlier one; everything else in the file stays.
+
+    Of weights that are passed on, it goes into the file of JSON beside them; see `checkpoints.weights`.
+
+    Raises:
+        InputError: as `read_checkpoint`; or the card belongs to other weights.
+        OSError: the file cannot be written; the old one stays.
+    """
+    from outpaint_lightning.checkpoints.writing import DurableCheckpointIO
+
+    checkpoint = read_checkpoint(path)
+    checked = checked_card(dict(card), checkpoint["state_dict"], path)
+    if path.suffix == SUFFIX:
+        write_json(card_of(path), {**read_about(path), CARD: checked})
+    else:
+        DurableCheckpointIO().save_checkpoint({**checkpoint, CARD: checked}, path)

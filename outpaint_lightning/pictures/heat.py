@@ -1,0 +1,105 @@
+"""Show forged probabilities on their frame, with a scale and the threshold in the picture.
+
+The colours are those of viridis (Smith and van der Walt, 2015): no red among them, so that red footage hides nothing,
+lighter where the probability is higher, and in order also for people who do not see red or green.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+DIM = (0.1, 0.55)
+"""Grey levels between which the frame lies below the colours of a heat map."""
+OPAQUE = (0.25, 0.75)
+"""Opacity of the colour at a probability of 0.5 and of 1, in `tinted`."""
+RIMS = ((255, 255, 255), (0, 0, 0))
+_SCALE_SHARE, _MARGIN = 0.3, 6
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def colours(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return the colour of each probability in [0, 1]: uint8 RGB with one more axis."""
+    levels = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
+    flat = cv2.applyColorMap(levels.reshape(-1, 1), cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
+    return np.asarray(flat.reshape(*levels.shape, 3), np.uint8)
+
+
+def heat_map(
+    frame: NDArray[np.uint8], probability: NDArray[np.floating], threshold: float, *, scale: bool = True
+) -> NDArray[np.uint8]:
+    """Return probabilities as colours over the frame in dark grey, with an outline where they reach the threshold.
+
+    Args:
+        frame: uint8 `H W 3` RGB; not changed.
+        probability: `H W` in [0, 1]. The colour covers the frame the more, the higher it is.
+        threshold: of the outline and of the scale.
+        scale: whether the scale is drawn.
+
+    Returns:
+        uint8 `H W 3` RGB.
+    """
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None] / 255
+    below = (DIM[0] + (DIM[1] - DIM[0]) * grey) * 255
+    opacity = (0.15 + 0.7 * np.clip(probability, 0, 1))[..., None]
+    picture = _mixed(np.broadcast_to(below, frame.shape), colours(probability), opacity)
+    return _finished(picture, probability >= threshold, threshold, scale)
+
+
+def tinted(
+    frame: NDArray[np.uint8], probability: NDArray[np.floating], threshold: float, *, scale: bool = True
+) -> NDArray[np.uint8]:
+    """Return the frame in its own colours, tinted and outlined where the probability reaches the threshold.
+
+    Args:
+        frame: uint8 `H W 3` RGB; not changed.
+        probability: `H W` in [0, 1]. The tint covers the frame the more, the higher it is.
+        threshold: pixels from it on are tinted.
+        scale: whether the scale is drawn, in a corner.
+
+    Returns:
+        uint8 `H W 3` RGB; outside tint and scale, the frame's own pixels.
+    """
+    mask = probability >= threshold
+    low, high = OPAQUE
+    opacity = np.where(mask, np.clip(low + (high - low) * (probability - 0.5) * 2, 0.1, high), 0)[..., None]
+    return _finished(_mixed(frame, colours(probability), opacity), mask, threshold, scale)
+
+
+def _mixed(below: NDArray[Any], above: NDArray[np.uint8], opacity: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(np.rint(below * (1 - opacity) + above * opacity), np.uint8)
+
+
+def _finished(picture: NDArray[np.uint8], mask: NDArray[np.bool_], threshold: float, scale: bool) -> NDArray[np.uint8]:
+    """Return the picture with a white and a black outline inside the mask, and the scale."""
+    line = 2 * max(1, round(min(mask.shape) / 360)) + 1
+    left = mask
+    for colour in RIMS:
+        core = cv2.erode(left.astype(np.uint8), np.ones((line, line), np.uint8), borderValue=0) > 0
+        picture[left & ~core] = colour
+        left = core
+    if scale:
+        _draw_scale(picture, threshold)
+    return picture
+
+
+def _draw_scale(picture: NDArray[np.uint8], threshold: float) -> None:
+    """Draw colours from 0 to 1 and the threshold into the lower left corner; small pictures have room for less."""
+    height, width = picture.shape[:2]
+    size = min(max(0.3, min(height, width) / 900), 1.2)
+    words = f"forged from {threshold:.2f}"
+    (long, tall), _ = cv2.getTextSize(words, _FONT, size, 1)
+    length, margin, bar = min(max(long, round(width * _SCALE_SHARE)), width - 2 * _MARGIN), _MARGIN, max(4, tall // 2)
+    plate = (tall + bar + 3 * margin, length + 2 * margin)
+    if plate[0] > height // 2 or plate[1] > width:
+        return
+    corner = picture[height - plate[0] :, : plate[1]]
+    corner[:] = 0
+    cv2.putText(corner, words, (margin, margin + tall), _FONT, size, (255, 255, 255), 1, cv2.LINE_AA)
+    top = 2 * margin + tall
+    corner[top : top + bar, margin : margin + length] = colours(np.linspace(0, 1, length))
+    at = margin + round(threshold * (length - 1))
+    corner[top - 2 : top + bar + 2, max(0, at - 1) : at + 1] = 255

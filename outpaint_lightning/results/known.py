@@ -1,0 +1,44 @@
+"""What a test found, in a form that fits every kind of task: for the card of a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from outpaint_lightning.results.kinds import Kind, Rows, Summary, number_at, part
+
+
+def tested(kind: Kind, summary: Summary, rows: Rows, data: str) -> dict[str, Any]:
+    """Return the number that decides beside its floors, and the false positives on authentic footage.
+
+    Args:
+        kind: of the task; its first column is the number.
+        summary: of the test.
+        rows: of its table.
+        data: name of the dataset.
+
+    Returns:
+        `task`, `data`, `number`, `value`, `low` and `high` of its interval, `lower_is_better`, `floors`, `count` and
+        `unit` of what was judged; `pixel_fpr` and `authentic` (how many) where the task counts false positives;
+        `levels`, a list of `name`, `value` and `pixel_fpr`, after a test under corruptions.
+    """
+    number, interval = kind.columns[0], kind.interval
+    authentic = part(summary, "authentic")
+    return {
+        "task": kind.task,
+        "data": data,
+        "number": number.title,
+        "value": number_at(summary, number.key),
+        "low": number_at(summary, f"{interval}.low"),
+        "high": number_at(summary, f"{interval}.high"),
+        "lower_is_better": kind.lower,
+        "floors": kind.floors(summary),
+        "count": len(rows),
+        "unit": kind.unit,
+        "pixel_fpr": authentic.get("pixel_fpr"),
+        "authentic": authentic.get("videos", 0),
+        "levels": [
+            {"name": f"{name} {curve['option']} {level:g}", "value": value, "pixel_fpr": false_positives}
+            for name, curve in part(summary, "robustness").items()
+            for level, value, false_positives in zip(curve["levels"], curve["f1"], curve["pixel_fpr"], strict=True)
+        ],
+    }
