@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -150,7 +151,7 @@ def _facts(examined: Examined) -> str:
     facts = examined.facts
     distance = facts.keyframe_distance
     pairs = {
-        "path": examined.summary["input"],
+        "name": Path(examined.summary["input"]).name,
         "SHA-256": facts.sha256,
         "size": f"{facts.bytes:,} bytes in {facts.files} file{'s' * (facts.files != 1)}",
         "container": facts.container,
@@ -173,7 +174,7 @@ def _run(examined: Examined, options: Options) -> str:
     return _pairs(
         {
             "program": f"outpaint-lightning {__version__}",
-            "checkpoint": options.checkpoint,
+            "checkpoint": options.checkpoint.name,
             "its weights": options.card["weights"],
             "trained on": trained.get("data") or "not known",
             "threshold of pixels": digits(summary["threshold"]),
