@@ -55,6 +55,9 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         criterion: what both sides pay for scores; null takes `Hinge()`.
         adversarial: weight of what the generator pays for its scores.
         l1: weight of the absolute error; for `paired` only.
+        held_out: weight of the absolute error on voxels that are known but that the second mask hides from G as well:
+            `|G(y once more occluded, either mask) - y|` where the second mask is 1 and m is 0. It reads no clean frame,
+            so it goes with every mode. Ours: the paper has none. It costs another pass of G; at 0 it is not computed.
         optimizer: called with the generator's parameters.
         critic_optimizer: called with the critics' parameters.
         lr_scheduler: see `AdversarialTask`, as the next four.
@@ -81,6 +84,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         criterion: AdversarialLoss | None = None,
         adversarial: float = 1.0,
         l1: float = 1.0,
+        held_out: float = 0.0,
         optimizer: OptimizerCallable = torch.optim.Adam,
         critic_optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: Schedule | None = None,
@@ -99,11 +103,11 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         owner = type(self).__name__
         if mode not in MODES:
             raise InputError(f"{owner}: mode is {mode!r}: expected one of {', '.join(MODES)}")
-        for name, value in (("adversarial", adversarial), ("l1", l1)):
+        for name, value in (("adversarial", adversarial), ("l1", l1), ("held_out", held_out)):
             if not value >= 0:
                 raise InputError(f"{owner}: {name} is {value}: expected 0 or more")
         self.save_hyperparameters(ignore=unsaved(*OBJECTS), logger=False)
-        self.mode, self.adversarial, self.l1 = mode, adversarial, l1
+        self.mode, self.adversarial, self.l1, self.held_out = mode, adversarial, l1, held_out
         self.criterion = criterion or Hinge()
         self.floors = {"mean": MeanFill(), "nearest_frame": NearestFrameFill(), "biharmonic": BiharmonicFrameFill()}
         self._features = frame_features, clip_features
@@ -123,7 +127,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         return batch["other" if self.mode == "unpaired" else "clean"], filled
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the generator pays: each critic's verdict and, in `paired`, the absolute error."""
+        """Return what the generator pays: the verdict of each critic, and absolute errors where they are asked for."""
         real, fake = self.compared(batch, made)
         terms = {}
         for name, critic in self.critics.items():
@@ -133,7 +137,16 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         if self.mode == "paired":
             terms["loss/l1"] = masked_l1(made, batch["clean"], batch["mask"])
             total = total + self.l1 * terms["loss/l1"]
+        if self.held_out:
+            terms["loss/held_out"] = self._held_out(batch)
+            total = total + self.held_out * terms["loss/held_out"]
         return {"loss": total, **terms}
+
+    def _held_out(self, batch: Batch) -> Tensor:
+        """Return the absolute error on known voxels that the generator does not see."""
+        mask, again = batch["mask"], batch["again"]
+        made = self.trained(torch.where(again > 0.5, 0, batch["image"]), torch.maximum(mask, again))
+        return masked_l1(made, batch["image"], again * (1 - mask))
 
     def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
         """Return what the critics pay, by name and in sum."""

@@ -117,6 +117,26 @@ def test_paired_adds_the_error_on_hidden_voxels(batch):
     assert "loss/l1" not in task("unpaired").generator_terms(batch, filled)
 
 
+def test_held_out_voxels_are_known_and_unseen(batch):
+    """Catches an error on what the net was shown, on what m hides (0 there), and a truth taken from clean frames."""
+    made = task(held_out=2.0)
+    batch |= {key: torch.full_like(batch[key], torch.nan) for key in ("clean", "other")}
+    held = (batch["again"] > 0.5) & (batch["mask"] < 0.5)
+    given = {}
+
+    def remember(image, mask):
+        given.update(image=image, mask=mask)
+        return torch.zeros_like(image)
+
+    filled = made.generate(batch)
+    made.trained.forward = remember
+    terms = made.generator_terms(batch, filled)
+    assert terms["loss/held_out"].item() == pytest.approx(batch["image"][held].mean().item())
+    torch.testing.assert_close(terms["loss"] - 2 * terms["loss/held_out"], terms["loss/frame"] + terms["loss/sequence"])
+    assert (given["image"][held] == 0).all()
+    assert (given["mask"][held] == 1).all()
+
+
 def test_a_relative_criterion_gets_the_real_scores(batch):
     made = task("paired", criterion=RelativisticLeastSquares())
     terms = made.generator_terms(batch, made.generate(batch))
