@@ -186,7 +186,9 @@ class FrechetDistance(FrechetInceptionDistance):
             if not isinstance(getattr(features, name, None), int):
                 raise InputError(f"{type(features).__name__} has no `{name}`; expected features as `SeededFeatures`")
         super().__init__(features.eval().requires_grad_(False))
-        self.dim, self.size = features.dim, features.num_features
+        known: Any = features
+        self.dim: int = known.dim
+        self.size: int = known.num_features
 
     @torch.no_grad()
     def update(self, imgs: Tensor, real: bool) -> None:
@@ -196,7 +198,7 @@ class FrechetDistance(FrechetInceptionDistance):
     def compute(self) -> Tensor:
         """Return the distance and the number of samples, of frames or clips, on the smaller side: `2`."""
         samples = torch.minimum(self.real_features_num_samples, self.fake_features_num_samples).double()
-        enough = samples > self.size  # type: ignore[operator]
+        enough = samples > self.size
         distance = super().compute().double() if enough else torch.full_like(samples, torch.nan)
         return torch.stack([distance, samples])
 

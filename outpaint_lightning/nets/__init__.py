@@ -19,6 +19,7 @@ from outpaint_lightning.nets.layers.partial_conv import (
 )
 from outpaint_lightning.nets.layers.residual_filters import BayarConv, PredictionError, SrmFilters
 from outpaint_lightning.nets.localizers.compression_net import CompressionNet
+from outpaint_lightning.nets.localizers.critic import CriticLocalizer
 from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
 from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.raft import RaftLocalizer
@@ -34,6 +35,7 @@ __all__ = [
     "BlendFill",
     "ClipFill",
     "CompressionNet",
+    "CriticLocalizer",
     "Encoder",
     "EncoderUNet",
     "Fill",

@@ -94,12 +94,12 @@ class PatchDiscriminator(nn.Module):
         if self.head == "mask":
             size = [clips.shape[-2], clips.shape[-1]]
             enlarged = F.interpolate(scores.flatten(0, 1), size, mode="bilinear", align_corners=False)
-            return enlarged.unflatten(0, scores.shape[:2])
+            return enlarged.view(*scores.shape[:2], *enlarged.shape[1:])
         return scores
 
     def _scores(self, clips: Tensor) -> Tensor:
         if self.dim == 2:
             scores: Tensor = self.body(clips.flatten(0, 1))
-            return scores.unflatten(0, clips.shape[:2])
+            return scores.view(*clips.shape[:2], *scores.shape[1:])
         volume: Tensor = self.body(clips.transpose(1, 2))
         return volume.transpose(1, 2)

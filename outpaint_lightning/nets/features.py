@@ -75,6 +75,9 @@ class TorchvisionFeatures(nn.Module):
         InputError: there is no such file, or it holds other weights.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, model: Literal["inception_v3", "r3d_18"], weights: str | None = None) -> None:
         super().__init__()
         self.model = model
@@ -95,7 +98,7 @@ class TorchvisionFeatures(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Return features `N F` of clips `N T 3 H W` in [0, 1]; frames are resized to what the net was trained on."""
         frames = F.interpolate(clips.flatten(0, 1), [self.side] * 2, mode="bilinear", antialias=True)
-        scaled = ((frames - self.mean) / self.deviation).unflatten(0, clips.shape[:2])
+        scaled = ((frames - self.mean) / self.deviation).view(*clips.shape[:2], *frames.shape[1:])
         features: Tensor = self.net(scaled[:, 0] if self.dim == 2 else scaled.transpose(1, 2))
         return features
 

@@ -146,7 +146,7 @@ class AdversarialTask(BaseTask):
         optimizer.zero_grad()
         self.manual_backward(loss)
         if self.clip is not None:
-            self.clip_gradients(optimizer, self.clip, "norm")
+            self.clip_gradients(optimizer, self.clip, "norm")  # type: ignore[arg-type]  # it takes either
         optimizer.step()
         for schedule in self._schedules_of(side):
             schedule.step()
@@ -161,7 +161,8 @@ class AdversarialTask(BaseTask):
     def _average(self) -> None:
         """Move the averaged weights towards those that train; buffers, such as statistics of batches, are copied."""
         step = self.global_step
-        update = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0)
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
+        update: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         update([*self.net.parameters()], [*self.trained.parameters()], step)
         for own, other in zip(self.net.buffers(), self.trained.buffers(), strict=True):
             own.copy_(other)

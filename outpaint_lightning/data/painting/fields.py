@@ -58,7 +58,8 @@ def _clip(rng: np.random.Generator, frames: int, height: int, width: int) -> NDA
 
 def _standard(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
     field = cloud_field(int(rng.integers(2**32)), height, width)
-    return field / field.std()
+    standard: NDArray[np.float64] = field / field.std()
+    return standard
 
 
 def write_fields(root: str | Path, clips: Mapping[str, int], frames: int, size: tuple[int, int], seed: int = 0) -> None:

@@ -47,12 +47,12 @@ class SelfAttention(nn.Module):
         if features.ndim == 4:
             return self._frames(features)
         frames = self._frames(features.transpose(1, 2).flatten(0, 1))
-        return frames.unflatten(0, (features.shape[0], features.shape[2])).transpose(1, 2)
+        return frames.view(features.shape[0], features.shape[2], *frames.shape[1:]).transpose(1, 2)
 
     def _frames(self, frames: Tensor) -> Tensor:
         pooled = [F.max_pool2d(part, 2, ceil_mode=True) for part in (self.key(frames), self.value(frames))]
         query, key, value = (part.flatten(2).mT for part in (self.query(frames), *pooled))  # N pixels channels
         seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # the paper does not scale the products
-        attended = seen.mT.unflatten(2, frames.shape[2:])
+        attended = seen.mT.reshape(len(frames), -1, *frames.shape[2:])
         gained: Tensor = frames + self.gamma * self.out(attended)
         return gained
