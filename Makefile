@@ -3,10 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
+# --compile-bytecode: otherwise each command, worker and sub-process compiles torch and Lightning anew, 20 s of CPU, where
+# the environment says PYTHONDONTWRITEBYTECODE.
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
-.PHONY: help setup lock demo test lint types unit docs bench soak ablation
+.PHONY: help setup lock demo test lint types unit docs bench soak fuzz ablation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +18,7 @@ setup: $(BIN)/.ready ## make .venv with the pinned packages and this one
 $(BIN)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check "uv==$(UV_VERSION)"
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q -r constraints.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --compile-bytecode -r constraints.txt
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --no-deps -e .
 	VIRTUAL_ENV=.venv $(BIN)/uv pip check
 	@touch $@
@@ -50,6 +52,10 @@ bench: setup ## speed against peers, as ratios
 
 soak: setup ## kill fit, forge, sweep and localize at random moments: [OUT=DIR KILLS=20]
 	$(BIN)/python benchmarks/soak.py $(or $(OUT),runs/soak) --kills $(or $(KILLS),20)
+	@$(TOOK)
+
+fuzz: setup ## read files that are nearly right: [FUZZ=50000 mutants a reader, FUZZ_FROM=0]
+	FUZZ=$(or $(FUZZ),50000) FUZZ_FROM=$(or $(FUZZ_FROM),0) FUZZ_KEEP=$(or $(OUT),runs/fuzz) $(BIN)/pytest tests/fuzz --durations=0
 	@$(TOOK)
 
 ablation: setup ## the source's ablation: CLIPS=DIR [MANIFEST=FILE OUT=DIR SCALE=full|two-cores JOBS=N]

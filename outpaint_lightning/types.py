@@ -6,7 +6,9 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | key | shape | type and range |
 |---|---|---|
 | `image` | `B T 3 H W` | float32 RGB in [0, 1] |
-| `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec (`data.codec.paired`) |
+| `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec or its occlusion |
+| `again` | `B T 1 H W` | float32 in {0, 1}: another mask of the process that made `mask` (`data.painting`) |
+| `other` | `B T 3 H W` | float32 RGB in [0, 1]: clean frames of another clip (`data.painting`) |
 | `quality` | `B` | float32: PSNR in dB of `image` to what its codec was given, at most 60 (`data.codec`) |
 | `mask` | `B T 1 H W` | float32 in {0, 1} |
 | `flow_forward`, `flow_backward` | `B T 2 H W` | float32, pixels, `u` (x) first; frame t to t+1 and t to t-1 |
@@ -68,6 +70,8 @@ class Batch(TypedDict, total=False):
 
     image: Tensor
     clean: Tensor
+    again: Tensor
+    other: Tensor
     quality: Tensor
     mask: Tensor
     flow_forward: Tensor
@@ -167,11 +171,12 @@ def datamodule(trainer: Any, needs: type[Any]) -> Any:
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice that is spelled most like `name`, or None when none is near.
 
-    One that differs in capitals or a file's suffix alone is nearest: of `a0` and `a2.mp4`, the latter to `a2`.
+    Names that differ in capitals or a file's suffix alone come first: of `a0` and `a2.mp4`, the latter is nearest to
+    `a2`.
     """
     choices = list(choices)
-    alike = [choice for choice in choices if _bare(choice) == _bare(name)]
-    near: list[Any] = alike or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    alike = [choice for choice in choices if _bare(choice) == _bare(name)]  # also options of one class: `trainer.x`
+    near = difflib.get_close_matches(name, alike or choices, n=1, cutoff=0 if alike else 0.6)
     return near[0] if near else None
 
 

@@ -40,10 +40,17 @@ REFINER = (
     *("--data.workers=0", "--data.size=[40,48]", "--data.frames=4", "--data.scenes=2", "--data.batch_size=2"),
     *("--data.val_scenes=1", "--data.test_scenes=2"),
 )
+GENERATOR = (
+    *("--data.clips=4", "--data.val_clips=2", "--data.frames=3", "--model.net.frames=3", "--model.net.width=4"),
+    TINY[0],
+)
 SHORTER = {  # what is added to a command, by the first of these that it holds
+    "--recipe outpainting": {"forge": ("--workers=1", "--per-clip=1")},
+    "--data.corruptions": {"test": ("--data.workers=0", "--data.test_every=4")},
     "--model.net my_net": {"fit": ("--data.workers=0", "--data.batch_size=2", *TINY)},
     "configs/regions/": {"fit": (*REGIONS, "--data.batch_size=2", *TINY[:2]), "test": REGIONS, "predict": REGIONS},
     "configs/refiner/": {"fit": (*REFINER, "--model.net.channels=4", TINY[0]), "test": REFINER, "predict": REFINER},
+    "configs/generators/": {"fit": GENERATOR},
     "--config my_": {"fit": TINY},
     "": LOCALIZER,
 }

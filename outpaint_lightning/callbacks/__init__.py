@@ -3,6 +3,7 @@
 from outpaint_lightning.callbacks.examples import TestExamples
 from outpaint_lightning.callbacks.flow import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.masks import MaskPictures
+from outpaint_lightning.callbacks.painting import ClipWriter, PaintingPictures
 from outpaint_lightning.callbacks.predictions import MaskWriter
 from outpaint_lightning.callbacks.progress import PlainProgress
 from outpaint_lightning.callbacks.protocols import ProtocolReport
@@ -14,10 +15,12 @@ __all__ = [
     "BoxExamples",
     "BoxPictures",
     "BoxWriter",
+    "ClipWriter",
     "FlowPictures",
     "FlowWriter",
     "MaskPictures",
     "MaskWriter",
+    "PaintingPictures",
     "PlainProgress",
     "ProtocolReport",
     "TestExamples",

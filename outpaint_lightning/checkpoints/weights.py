@@ -105,7 +105,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the card is missing or of other weights, or the weights are corrupt.
     """
-    from lightning import __version__ as lightning_version
+    from lightning import __version__
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -125,6 +125,6 @@ def read_weights(path: Path) -> dict[str, Any]:
         **card["state"],
         "state_dict": weights,
         "hyper_parameters": {**card["init_args"], "_class_path": card["class_path"]},
-        "pytorch-lightning_version": lightning_version,
+        "pytorch-lightning_version": __version__,
         **{key: card[key] for key in ("card",) if key in card},
     }

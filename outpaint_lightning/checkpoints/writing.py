@@ -33,11 +33,8 @@ class DurableCheckpointIO(TorchCheckpointIO):
             return
         buffer = io.BytesIO()  # torch, given a file, reports a full disk as corrupt content
         torch.save(checkpoint, buffer)
-        try:
-            with durable(Path(path)) as temporary:
-                temporary.write_bytes(buffer.getbuffer())
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        with durable(Path(path)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint, or weights with a card.

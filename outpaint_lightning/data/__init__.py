@@ -5,6 +5,7 @@ from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
 from outpaint_lightning.data.estimators import DisFlow, FlowEstimator, RaftFlow
 from outpaint_lightning.data.flows import FlowDataModule
+from outpaint_lightning.data.painting.module import PaintingDataModule
 from outpaint_lightning.data.regions import RegionDataModule
 from outpaint_lightning.data.samplers import EpochSampler, OrderedSampler
 from outpaint_lightning.data.windows import WindowDataset, window_indices
@@ -18,6 +19,7 @@ __all__ = [
     "FlowEstimator",
     "FrameChange",
     "OrderedSampler",
+    "PaintingDataModule",
     "RaftFlow",
     "RandomCodec",
     "RegionDataModule",

@@ -22,8 +22,8 @@ usage: outpaint-lightning {command} --config FILE.yaml [--KEY VALUE ...]
 """
 HELP_ALL = """
 The keys of a task and of its data, by class:
-  outpaint-lightning {command} --model.help LocalizationTask    (or RegionTask, FlowRefinementTask)
-  outpaint-lightning {command} --data.help ClipDataModule       (or RegionDataModule, FlowDataModule)
+  outpaint-lightning {command} --model.help LocalizationTask    (or RegionTask, FlowRefinementTask, ...)
+  outpaint-lightning {command} --data.help ClipDataModule       (or RegionDataModule, FlowDataModule, ...)
 """
 
 

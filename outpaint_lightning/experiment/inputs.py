@@ -19,6 +19,8 @@ from outpaint_lightning.types import InputError, did_you_mean
 
 DEFAULT_RUN = "runs/default"
 """The run folder where neither config nor command line names one."""
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "32", "16", "bf16")
+"""Of `trainer.precision`; the last three are short for the others."""
 _LISTS = ("--print_config", "--help", "--model.help", "--data.help", "--trainer.help")  # nothing is run
 
 
@@ -73,6 +75,19 @@ def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: 
     if command == "fit" and named.endswith(SUFFIX):
         raise InputError(f"{named}: holds weights alone, no state of a training; expected a .ckpt file to go on with")
     return find_checkpoint(run / "checkpoints" / f"{named}.ckpt" if named in ("best", "last") else named)
+
+
+def require_supported(precision: int | str | None, barebones: bool) -> None:
+    """Refuse options of Lightning's trainer that no command here can do with.
+
+    Raises:
+        InputError: losses and metrics would be computed in less, or more, than 32 bits; or nothing would be kept.
+    """
+    if precision is not None and str(precision) not in PRECISIONS:
+        known = ", ".join(PRECISIONS[:3])
+        raise InputError(f"trainer.precision is {precision}: expected {known}; losses and metrics need 32 bits")
+    if barebones:
+        raise InputError("trainer.barebones is true: expected false; a command here logs, and keeps what it makes")
 
 
 def _names_model(words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> bool:

@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="same seed, same bytes (default: the recipe's)")
     parser.add_argument("--per-clip", type=int, metavar="N", help="forgeries of each clip (default: the recipe's)")
     parser.add_argument(
-        "--mask", nargs="+", metavar="NAME", help="where: border box brush blob polygon object rain bar clouds"
+        "--mask",
+        nargs="+",
+        metavar="NAME",
+        help="where: border box brush blob polygon object rain bar clouds remove-pixels",
     )
     parser.add_argument(
         "--fill",

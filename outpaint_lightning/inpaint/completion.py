@@ -11,12 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from outpaint_lightning.checkpoints.files import find_checkpoint
-from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.inpaint.holes import grown
 from outpaint_lightning.motion.hidden import hidden_vectors
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
-from outpaint_lightning.tasks import FlowRefinementTask
 from outpaint_lightning.types import InputError, did_you_mean
 
 FILLS: dict[str, type[nn.Module]] = {
@@ -88,20 +85,15 @@ class RefinerCompletion(Completion):
     """Completion by the refiner of a checkpoint.
 
     Args:
-        ckpt_path: checkpoint or run folder of a `FlowRefinementTask`.
+        checkpoint: for the summary.
+        task: the `FlowRefinementTask` that it holds.
         steps: updates of the refiner; None takes the checkpoint's number.
         device: where it computes.
-
-    Raises:
-        InputError: there is no such checkpoint, or it is of another task.
     """
 
-    def __init__(self, ckpt_path: str | Path, steps: int | None, device: torch.device) -> None:
+    def __init__(self, checkpoint: Path, task: Any, steps: int | None, device: torch.device) -> None:
         super().__init__(device)
-        self._checkpoint = find_checkpoint(ckpt_path)
-        task: Any = load_task(self._checkpoint)
-        if not isinstance(task, FlowRefinementTask):
-            raise InputError(f"{self._checkpoint}: holds a {type(task).__name__}; expected a FlowRefinementTask")
+        self._checkpoint = checkpoint
         self._net = task.net.to(device)
         self._steps = task.test_steps if steps is None else steps
         self._made: int | None = None
@@ -116,24 +108,6 @@ class RefinerCompletion(Completion):
     def describe(self) -> dict[str, Any]:
         """Return what the summary says of it; `steps` are those that were made."""
         return {**super().describe(), "checkpoint": str(self._checkpoint), "steps": self._made}
-
-
-def choose_completion(
-    ckpt_path: str | Path | None, fill: str | None, steps: int | None, device: torch.device
-) -> Completion:
-    """Return the completion that the user asks for.
-
-    Raises:
-        InputError: neither or both are given, or the one that is given cannot be used.
-    """
-    if ckpt_path is not None and fill is None:
-        return RefinerCompletion(ckpt_path, steps, device)
-    if fill is None or ckpt_path is not None:
-        raise InputError("expected either --ckpt_path or --fill")
-    completion = FillCompletion(fill, device)
-    if steps is not None:
-        raise InputError("--steps needs --ckpt_path: a fill makes none")
-    return completion
 
 
 def complete_flow(hole: NDArray[np.bool_], steps: list[Step], complete: Completion) -> tuple[Tensor, Tensor, bool]:

@@ -1,4 +1,4 @@
-"""Fill the masked regions of anyone's video: flow is completed in them, and colours are carried along it."""
+"""Fill the masked regions of anyone's video: colours are carried along completed flow, or a generator makes them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from outpaint_lightning.inpaint.completion import Completion, choose_completion
 from outpaint_lightning.inpaint.holes import Hole, read_holes
-from outpaint_lightning.inpaint.pieces import SMALLEST_WINDOW, pieces
+from outpaint_lightning.inpaint.methods import Method, choose_method
+from outpaint_lightning.inpaint.pieces import SMALLEST_WINDOW
 from outpaint_lightning.inpaint.summary import Tally, report
 from outpaint_lightning.inpaint.writer import clip_writer
 from outpaint_lightning.io import Clip, open_clip, require_free, until_broken, write_json
@@ -39,7 +39,8 @@ def inpaint(
     (40, 0.12)
 
     Flow is estimated (OpenCV's DIS), hidden in the masks and wherever it leads into them, and completed by a refiner or
-    a fill; see `propagate` for the rest. The folder holds `frames/00000.png` (pixels that are not masked are
+    a fill; see `propagate` for the rest. With the checkpoint of a generator there is no flow: it fills windows of its
+    own length that overlap by half. The folder holds `frames/00000.png` (pixels that are not masked are
     bit-identical), `inpainted.mp4`, `provenance.mp4` (what comes from where: green a later frame, blue an earlier one,
     turquoise both, red no frame), `flow/forward/00000.flow.png` and `flow/backward/00001.flow.png` (the completed flow;
     the last frame has no forward flow, the first no backward flow), and `summary.json`.
@@ -52,11 +53,12 @@ def inpaint(
         masks: a folder of as many PNGs, a video of as many frames, or one PNG for all frames. All but 0 is to be
             filled; of a video, which is never exact, what is brighter than half.
         out: folder to write into.
-        ckpt_path: checkpoint or run folder of a `FlowRefinementTask`; or else `fill` is given.
+        ckpt_path: checkpoint or run folder of a `FlowRefinementTask` or of a `SpatiotemporalInpaintingTask`; or else
+            `fill` is given.
         fill: a name in `completion.FILLS`.
         steps: updates of the refiner; None takes the checkpoint's number.
         dilate: pixels by which masks grow before anything else.
-        window: frames in memory at once, 4 at least.
+        window: frames in memory at once, 4 at least; a generator has its own.
         device: a torch device, or `auto`.
         overwrite: replace the folder of an earlier result.
 
@@ -78,9 +80,9 @@ def inpaint(
         require_free(folder, overwrite)
         require_spared(folder, [clip.path, Path(masks), *([Path(ckpt_path)] if ckpt_path is not None else [])])
         holes = read_holes(masks, clip, dilate)
-        complete = choose_completion(ckpt_path, fill, steps, choose_device(device))
+        method = choose_method(ckpt_path, fill, steps, choose_device(device))
         given = {"masks": str(masks), "dilate": dilate, "window": window}
-        summary, error = _fill(clip, holes, complete, window, folder, given)
+        summary, error = _fill(clip, holes, method, window, folder, given)
     print(report(summary, folder))
     if error:
         raise error
@@ -88,7 +90,7 @@ def inpaint(
 
 
 def _fill(
-    clip: Clip, holes: Iterator[Hole], complete: Completion, window: int, folder: Path, given: dict[str, Any]
+    clip: Clip, holes: Iterator[Hole], method: Method, window: int, folder: Path, given: dict[str, Any]
 ) -> tuple[dict[str, Any], InputError | None]:
     """Write the folder of a clip; return its summary, and the error where the clip breaks off."""
     tally = Tally()
@@ -97,7 +99,7 @@ def _fill(
     with whole_folder(folder) as partial:
         with clip_writer(partial, clip) as write, progress_bar(len(clip), clip.name, "frame") as bar:
             source = zip(until_broken(clip, errors), holes, strict=False)  # their number is the same but for a break
-            for piece in pieces(source, len(clip), complete, window):
+            for piece in method.pieces(source, len(clip), window):
                 write(piece)
                 tally.count(piece)
                 bar.update(len(piece.numbers))
@@ -111,7 +113,7 @@ def _fill(
             "height": clip.height,
             "width": clip.width,
             "fps": clip.fps,
-            **complete.describe(),
+            **method.describe(),
             **tally.summarize(),
             "error": str(errors[0]) if errors else None,
             "seconds": round(seconds, 3),

@@ -153,15 +153,27 @@ def _image(path: StrPath, data: bytes) -> NDArray[np.uint8]:
 def _is_ordinary(data: bytes) -> bool:
     """Whether OpenCV reads `data` as Pillow would: a complete 8-bit grey or RGB PNG or JPEG without orientation.
 
-    OpenCV fills what is missing of a truncated file and says nothing, so the end marker must be there.
+    OpenCV fills what is missing of a truncated file and says nothing, so the end marker must be there; and it takes
+    memory for a chunk of any length before it reads it.
     """
     if data.startswith(_PNG):
-        plain = data[24:26] in (b"\x08\x00", b"\x08\x02") and data[-8:-4] == b"IEND"  # bits a sample, colour type
+        plain = data[24:26] in (b"\x08\x00", b"\x08\x02") and _is_whole_png(data)  # bits a sample, colour type
         special = [b"eXIf", b"tRNS", b"acTL", b"Raw profile", b"iCCP"]  # iCCP: libpng grumbles about many
     else:
         plain = data.startswith(_JPEG) and data.endswith(b"\xff\xd9")
         special = [b"Exif\0\0", b"Adobe", b":Orientation"]  # Adobe: CMYK and its inverted kin
     return plain and not any(mark in data for mark in special)
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether the chunks of a PNG follow each other up to its end (PNG specification, 5.3)."""
+    at = len(_PNG)
+    while at < len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at += 12 + length
+        if kind == b"IEND":
+            return at == len(data)
+    return False
 
 
 def _decode(path: StrPath, data: bytes) -> Image.Image:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from outpaint_lightning.io.files import full_disk_at
 from outpaint_lightning.types import InputError
 
 _REMAINS = re.compile(r"\.(.+\.)?lock|\.[0-9a-f]{12}(\.\w+)?")  # names of locks, and those that `files.atomic` gives
@@ -117,14 +118,15 @@ def durable(path: Path) -> Iterator[Path]:
     The temporary file has one name, so that a killed process leaves no more than one behind.
     """
     temporary = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with full_disk_at(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

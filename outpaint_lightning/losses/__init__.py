@@ -1,5 +1,16 @@
 """Criteria: modules that return `{"loss": ..., "loss/<term>": ...}`, on top of pure functions."""
 
+from outpaint_lightning.losses.adversarial import (
+    AdversarialLoss,
+    Bce,
+    Hinge,
+    LeastSquares,
+    RelativisticLeastSquares,
+    feature_matching,
+    gradient_penalty,
+    masked_l1,
+    r1_penalty,
+)
 from outpaint_lightning.losses.box import (
     MSE,
     GIoU,
@@ -28,14 +39,19 @@ from outpaint_lightning.processes.reduce import mean_over_processes
 
 __all__ = [
     "MSE",
+    "AdversarialLoss",
+    "Bce",
     "CompressionCriterion",
     "ExponentialWeights",
     "GIoU",
+    "Hinge",
+    "LeastSquares",
     "MeanL1",
     "MeanL2",
     "MovingWeights",
     "RefinementCriterion",
     "RegionCriterion",
+    "RelativisticLeastSquares",
     "SequenceCriterion",
     "SequenceCrossEntropy",
     "SequenceCrossEntropyDice",
@@ -47,12 +63,16 @@ __all__ = [
     "cross_entropy",
     "dice_loss",
     "feature_distance",
+    "feature_matching",
     "focal_loss",
+    "gradient_penalty",
     "hole_l1",
     "known_l1",
     "lateral_dependency",
+    "masked_l1",
     "mean_over_processes",
     "min_forward_backward",
+    "r1_penalty",
     "sequence_weights",
     "total_variation",
 ]

@@ -1,7 +1,7 @@
 """Localization metrics from pixel counts per frame, and the floors every result is read against.
 
 Beside them: other code bases' protocols, the choice of a threshold, confidence intervals, seam and interior apart, and
-scores of whole frames and videos; the class and box of images; and the errors of completed flow.
+scores of whole frames and videos; the class and box of images; and the errors of completed flow and of filled clips.
 """
 
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
@@ -23,6 +23,7 @@ from outpaint_lightning.metrics.flow import (
 )
 from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
+from outpaint_lightning.metrics.painting import FILLED, FillErrors, FrechetDistance, frechet_summary, summarize_fills
 from outpaint_lightning.metrics.protocols import PROTOCOLS, Protocol
 from outpaint_lightning.metrics.regions import (
     BOX_FLOORS,
@@ -58,6 +59,7 @@ __all__ = [
     "EDGE_REACH",
     "FAR",
     "FILL",
+    "FILLED",
     "FLOORS",
     "PROTOCOLS",
     "RECTANGLES",
@@ -70,8 +72,10 @@ __all__ = [
     "BoxPrior",
     "BoxScores",
     "Evaluation",
+    "FillErrors",
     "FrameCounts",
     "FrameScores",
+    "FrechetDistance",
     "FullEvaluation",
     "Interval",
     "MaskPrior",
@@ -86,6 +90,7 @@ __all__ = [
     "end_point_error",
     "false_positive_curve",
     "frame_scores",
+    "frechet_summary",
     "in_pixels",
     "intervals_by_group",
     "motion_edges",
@@ -95,6 +100,7 @@ __all__ = [
     "seam_and_interior",
     "strata",
     "summarize",
+    "summarize_fills",
     "summarize_refinement",
     "summarize_regions",
     "threshold_curve",

@@ -2,9 +2,13 @@
 
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
+from outpaint_lightning.nets.discriminators import PatchDiscriminator
+from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
+from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
 from outpaint_lightning.nets.layers.partial_conv import (
     BinaryRule,
     MaskRule,
@@ -15,6 +19,7 @@ from outpaint_lightning.nets.layers.partial_conv import (
 )
 from outpaint_lightning.nets.layers.residual_filters import BayarConv, PredictionError, SrmFilters
 from outpaint_lightning.nets.localizers.compression_net import CompressionNet
+from outpaint_lightning.nets.localizers.critic import CriticLocalizer
 from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
 from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.raft import RaftLocalizer
@@ -25,9 +30,12 @@ __all__ = [
     "Backbone",
     "BayarConv",
     "BiharmonicFill",
+    "BiharmonicFrameFill",
     "BinaryRule",
     "BlendFill",
+    "ClipFill",
     "CompressionNet",
+    "CriticLocalizer",
     "Encoder",
     "EncoderUNet",
     "Fill",
@@ -35,9 +43,12 @@ __all__ = [
     "HarmonicFill",
     "InertiaFill",
     "MaskRule",
+    "MeanFill",
     "MeanRule",
     "NearestFill",
+    "NearestFrameFill",
     "PartialConv2d",
+    "PatchDiscriminator",
     "PolynomialRule",
     "PowerRule",
     "PredictionError",
@@ -45,7 +56,10 @@ __all__ = [
     "Refinement",
     "RegionDetector",
     "RegionOutput",
+    "SeededFeatures",
+    "SpatiotemporalGenerator",
     "SrmFilters",
+    "TorchvisionFeatures",
     "UNet",
     "ZeroFill",
 ]

@@ -9,6 +9,7 @@ from outpaint_lightning.results.flow import FLOW
 from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
 from outpaint_lightning.results.known import tested
 from outpaint_lightning.results.localization import LOCALIZATION
+from outpaint_lightning.results.painting import PAINTING
 from outpaint_lightning.results.regions import REGIONS
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "KINDS",
     "LOCALIZATION",
     "OTHER",
+    "PAINTING",
     "REGIONS",
     "Column",
     "Kind",
@@ -27,7 +29,7 @@ __all__ = [
     "tested",
 ]
 
-KINDS = (LOCALIZATION, REGIONS, FLOW)
+KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING)
 
 
 def kind_of(task: str, summary: Summary) -> Kind:

@@ -1,16 +1,24 @@
 """LightningModules: forward, criterion, metrics and logging, nothing else."""
 
+from outpaint_lightning.tasks.adversarial import AdversarialTask
 from outpaint_lightning.tasks.base import BaseTask, TrainedTask
 from outpaint_lightning.tasks.flow import FlowRefinementTask
 from outpaint_lightning.tasks.localization import LocalizationTask
+from outpaint_lightning.tasks.painting import SpatiotemporalInpaintingTask
 from outpaint_lightning.tasks.regions import RegionTask
 from outpaint_lightning.tasks.schedules import OneCycle
+from outpaint_lightning.tasks.turns import Alternate, SameBatch, Turns
 
 __all__ = [
+    "AdversarialTask",
+    "Alternate",
     "BaseTask",
     "FlowRefinementTask",
     "LocalizationTask",
     "OneCycle",
     "RegionTask",
+    "SameBatch",
+    "SpatiotemporalInpaintingTask",
     "TrainedTask",
+    "Turns",
 ]

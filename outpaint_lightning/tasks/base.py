@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -38,8 +39,13 @@ class BaseTask(pl.LightningModule):
         super().__init__()
         self.result: Result | None = None
 
-    def log_training(self, terms: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+    def log_training(self, terms: Mapping[str, Tensor], batch_idx: int, side: str = "") -> Tensor:
         """Log the terms of a training batch, means over processes, and return this process's loss.
+
+        Args:
+            terms: `loss` and `loss/<term>`.
+            batch_idx: number of the batch in its epoch.
+            side: of a training with two sides, before the names of the terms: `critic/`.
 
         Raises:
             Diverged: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
@@ -48,10 +54,10 @@ class BaseTask(pl.LightningModule):
         shared = dict(zip(terms, values, strict=True))
         if not shared["loss"].isfinite():
             raise Diverged(
-                f"loss is {shared['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
+                f"{side}loss is {shared['loss'].item()} at step {self.global_step} (epoch {self.current_epoch}, batch "
                 f"{batch_idx}): training stopped, checkpoints of earlier epochs are kept; try a lower learning rate"
             )
-        self.log_dict({f"train/{name}": value for name, value in shared.items()}, prog_bar=True)
+        self.log_dict({f"train/{side}{name}": value for name, value in shared.items()}, prog_bar=True)
         return terms["loss"]
 
     def log_validation(self, terms: Mapping[str, Tensor], batch: Batch) -> None:
@@ -130,6 +136,12 @@ def unsaved(*objects: str) -> list[str]:
     Built by the CLI, the hyperparameters are its plain config, and none is; built in Python they would be live.
     """
     return [] if _given_hyperparameters.get() else [*objects]
+
+
+def accepts(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function may be called with an argument of a name."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def is_count(value: Any) -> bool:

@@ -16,7 +16,7 @@ from outpaint_lightning.geometry import at_scales, in_tiles
 from outpaint_lightning.losses import CompressionCriterion
 from outpaint_lightning.metrics import Evaluation, FullEvaluation, MaskPrior, robustness
 from outpaint_lightning.results import LOCALIZATION, Result
-from outpaint_lightning.tasks.base import TrainedTask, is_count, is_share, unsaved
+from outpaint_lightning.tasks.base import TrainedTask, accepts, is_count, is_share, unsaved
 from outpaint_lightning.types import Batch, ClipData, InputError, datamodule
 
 MAX_SCALE = 4  # of `model.scales`: 16 times the pixels
@@ -80,6 +80,11 @@ class LocalizationTask(TrainedTask):
         if scales is not None and (not scales or not all(0 < scale <= MAX_SCALE for scale in scales)):
             raise InputError(
                 f"{type(self).__name__}: scales is {scales}: expected numbers above 0 and up to {MAX_SCALE}, or null"
+            )
+        if not accepts(net.forward, "last_only"):
+            raise InputError(
+                f"{type(self).__name__}: net is a {type(net).__name__}, whose forward has no argument last_only; "
+                "expected forward(image, last_only=False)"
             )
         if tile is not None and (len(tile) != 2 or min(tile) < 1):
             raise InputError(f"{type(self).__name__}: tile is {tile}: expected [height, width] or null")

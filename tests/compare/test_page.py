@@ -18,7 +18,7 @@ from written_runs import VIDEOS, write_run, write_sweep
 
 from outpaint_lightning.callbacks.examples import WIDEST, Example, TestExamples, Top
 from outpaint_lightning.cli import main
-from outpaint_lightning.compare import page as page_module
+from outpaint_lightning.compare import run as run_module
 from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.config import changes, flatten
 from outpaint_lightning.compare.curves import _chart, thinned
@@ -190,7 +190,7 @@ def test_the_less_the_better(tmp_path):
 
 
 def compared_page(folder, names):
-    compare([folder / name for name in names], folder / "page")
+    compare([folder / name for name in names], folder / "page", overwrite=True)
     return (folder / "page" / "index.html").read_text()
 
 
@@ -248,17 +248,40 @@ def test_a_refiner_without_error(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda runs: (runs / "high/test/summary.json").write_text("{"), "high/test/summary.json: not JSON"),
-        (lambda runs: (runs / "high/test/summary.json").write_text("[]"), "holds a list; expected a dict"),
+        (lambda runs: (runs / "high/test/summary.json").write_text("{"), "high/test/summary.json: is not JSON"),
+        (
+            lambda runs: (runs / "high/test/summary.json").write_text("[]"),
+            "holds a list; what a test writes was expected",
+        ),
         (lambda runs: (runs / "high/config.fit.yaml").write_text("a: [1\nb: 2"), "config.fit.yaml, line 2: not YAML"),
         (lambda runs: (runs / "high/test/per_video.csv").write_text("clip,F1\na,1\n"), "per_video.csv: no column 'f1'"),
+        (lambda runs: (runs / "high/test/summary.json").write_text("[" * 3000), "is not JSON (nested too deep)"),
+        (lambda runs: (runs / "high/config.fit.yaml").write_text(BOMB), "unfolds to more than 100000 values"),
+        (lambda runs: example(runs, "../../../secret.png"), "file is '../../../secret.png'; expected one in "),
+        (lambda runs: example(runs, "/etc/logo.png"), "file is '/etc/logo.png'"),
+        (lambda runs: example(runs, "a\0.png"), "file is 'a\\x00.png'"),
         (lambda runs: (runs.parent / "out").write_text("x"), "out: is a file"),
         (lambda runs: spoilt_sweep(runs, "trials.csv", "number,value\n0,1\n"), "trials.csv: no column 'state'"),
         (lambda runs: spoilt_sweep(runs, "trials.csv", "number,state\nx,FAIL\n"), "trials.csv: number is 'x'"),
         (lambda runs: spoilt_sweep(runs, "sweep.json", '{"metrics": 5}'), "sweep.json: metrics is 5; expected a list"),
         (lambda runs: write_run(runs.parent / "out"), "out already exists; pass --overwrite"),
     ],
-    ids=["torn", "list", "yaml", "column", "file", "state", "number", "metrics", "taken"],
+    ids=[
+        "torn",
+        "list",
+        "yaml",
+        "column",
+        "deep",
+        "bomb",
+        "above",
+        "absolute",
+        "nul",
+        "file",
+        "state",
+        "number",
+        "metrics",
+        "taken",
+    ],
 )
 def test_bad_input_is_one_line(runs, capsys, spoil, words):
     spoil(runs)
@@ -266,6 +289,34 @@ def test_bad_input_is_one_line(runs, capsys, spoil, words):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(8)
+)
+
+
+def example(runs, file):
+    """Let a run name a picture of its test that lies elsewhere: it would be embedded in the page."""
+    folder = runs / "high/test/examples"
+    folder.mkdir(exist_ok=True)
+    (folder / "examples.json").write_text(json.dumps([{"clip": "a", "frame": 0, "f1": 0.5, "file": file}]))
+
+
+def test_no_cell_of_the_table_is_a_formula(tmp_path):
+    """Spreadsheets run what begins with these letters; numbers stay numbers."""
+    names = ['=HYPERLINK("x")', "+1+cmd", "@SUM(A1)", "-2+3"]
+    for name in names:
+        write_run(tmp_path / "runs" / name.replace("/", ""), gamma=name)
+    write_run(tmp_path / "runs" / "plain", gamma=-2.5)
+    compare([tmp_path / "runs"], tmp_path / "out")
+    with (tmp_path / "out" / "compare.csv").open(newline="") as file:
+        rows = [*csv.reader(file)]
+    cells = [cell for row in rows for cell in row]
+    assert {f"'{name}" for name in names} <= {*cells}
+    for cell in cells:
+        assert cell[:1] not in ("=", "+", "@"), cell
+        assert cell[:1] != "-" or float(cell) < 0, cell
 
 
 def spoilt_sweep(runs, file, text):
@@ -294,8 +345,8 @@ def test_nothing_else_is_overwritten(runs, tmp_path):
 
 def test_a_killed_comparison_does_not_pass_for_a_result(runs, tmp_path, monkeypatch):
     """The page comes last, and what is left without it may be replaced. Catches a page without its table."""
-    out, write, seen = tmp_path / "out", page_module.write_csv, []
-    monkeypatch.setattr(page_module, "write_csv", lambda *what: seen.append(os.listdir(out)) or write(*what))
+    out, write, seen = tmp_path / "out", run_module.write_csv, []
+    monkeypatch.setattr(run_module, "write_csv", lambda *what: seen.append(os.listdir(out)) or write(*what))
     compare([runs], out)
     assert "index.html" not in seen[0]
     assert "compare.csv" not in seen[0]

@@ -93,7 +93,7 @@ def test_pictures(pictures, tmp_path):
         assert image.dtype == np.uint8
         assert image.shape == (*image_size(path), 3)
 
-    fuzz(read, pictures, tmp_path, 400)
+    fuzz(read, pictures, tmp_path, 200)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_videos(videos, tmp_path):
             if alone is not None and expected is not None:
                 np.testing.assert_array_equal(alone, expected, err_msg=f"frame {index}")
 
-    fuzz(read, videos, tmp_path, 48)
+    fuzz(read, videos, tmp_path, 32)
 
 
 @pytest.fixture(scope="module")
@@ -170,4 +170,4 @@ def test_flows(flows, tmp_path):
         assert found.flow.shape == (*found.valid.shape, 2)
         assert np.isfinite(found.flow).all()
 
-    fuzz(read, flows, tmp_path, 300)
+    fuzz(read, flows, tmp_path, 100)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from outpaint_lightning.io import atomic, natural_key, require_free, write_csv, write_json
+from outpaint_lightning.io.output import durable
 from outpaint_lightning.types import InputError
 
 
@@ -33,6 +35,19 @@ def test_atomic_keeps_the_old_file_and_no_rest_after_an_error(tmp_path, error):
         raise error
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [atomic, durable])
+def test_a_full_disk_is_that_of_the_file_that_is_written(tmp_path, write):
+    """The system names no file, or the temporary one, which nobody has heard of."""
+    for named in ([], [".0123456789ab.png"]):
+        with pytest.raises(OSError, match="No space left") as error, write(tmp_path / "a.png"):
+            raise OSError(errno.ENOSPC, "No space left on device", *named)
+        assert error.value.filename == str(tmp_path / "a.png")
+    with pytest.raises(PermissionError) as error, write(tmp_path / "a.png"):
+        raise PermissionError(errno.EACCES, "Permission denied", "other")
+    assert error.value.filename == "other"
+    assert not [*tmp_path.iterdir()]
 
 
 def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path):

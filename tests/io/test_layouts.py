@@ -274,8 +274,8 @@ def test_files_that_a_json_list_names_in_vain(pairs):
         ('[["a.png", "Negative"], "b.png"]', r'entry 2 is "b\.png"'),
         ('[["a.png", "negative"]]', r"entry 1 is .*was expected; did you mean 'Negative'\?$"),
         ('[["a.png", null]]', r'entry 1 is \["a\.png", null\]'),
-        ('{"a.png": "Negative"}', "holds no list"),
-        ("[", r"is not JSON in UTF-8 \(.*\); a list of"),
+        ('{"a.png": "Negative"}', "holds a dict; a list of"),
+        ("[", r"is not JSON \(.*\); a list of"),
     ],
 )
 def test_broken_json_is_named_in_one_line(tmp_path, text, said):

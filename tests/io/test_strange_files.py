@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import zlib
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -153,6 +154,18 @@ def test_pixels_are_limited_by_the_bytes_of_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "many")
     with pytest.raises(InputError, match=rf"{VARIABLE} is 'many'; a number of pixels was expected"):
         read_image(path)
+
+
+def test_a_chunk_of_a_png_that_claims_to_be_huge_takes_no_memory(tmp_path, monkeypatch):
+    """Catches two gigabytes for 72 bytes: OpenCV takes what the length of a chunk says, before it reads."""
+    write_image(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[33] |= 0x80  # the length of the first chunk behind the header
+    (tmp_path / "a.png").write_bytes(data)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("given to OpenCV"))
+    for read in (read_image, read_mask):
+        with suppress(InputError):  # Pillow is content with what pixels there are
+            assert not read(tmp_path / "a.png").any()
 
 
 def test_the_limit_grows_with_the_file_up_to_its_own():

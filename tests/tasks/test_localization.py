@@ -9,7 +9,11 @@ from support import fit_options
 
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
+from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.metrics import THRESHOLDS
+from outpaint_lightning.nets import UNet
+from outpaint_lightning.tasks import LocalizationTask
+from outpaint_lightning.types import InputError
 
 CHOOSE = ["--model.threshold", "validation"]
 
@@ -20,6 +24,19 @@ def chosen_run(dataset, tmp_path_factory):
     run = tmp_path_factory.mktemp("chosen")
     assert main(["fit", *fit_options(dataset, run), *CHOOSE]) == 0
     return run
+
+
+def test_a_net_without_last_only_is_named():
+    """Lightning's traceback came after the first epoch."""
+    with pytest.raises(InputError, match=r"net is a Conv2d, whose forward has no argument last_only; expected forward"):
+        LocalizationTask(torch.nn.Conv2d(3, 2, 1), SequenceCrossEntropy())
+
+
+@pytest.mark.parametrize("state", [{"window": 5}, {"window": {"frames": 2}}, {"threshold_choice": {"threshold": "x"}}])
+def test_a_state_that_is_odd_is_named(state):
+    task = LocalizationTask(UNet(width=8, depth=1), SequenceCrossEntropy())
+    with pytest.raises(InputError, match=f"{next(iter(state))} is "):
+        task.on_load_checkpoint(state)
 
 
 def checkpoint_of(run):

@@ -3,7 +3,7 @@
 from outpaint_lightning.forge.masks.base import MaskSampler
 from outpaint_lightning.forge.masks.freeform import BlobMask, BrushMask, PolygonMask
 from outpaint_lightning.forge.masks.objects import ObjectMask
-from outpaint_lightning.forge.masks.occlusions import BarMask, CloudMask, RainMask
+from outpaint_lightning.forge.masks.occlusions import BarMask, CloudMask, RainMask, RemovePixelsMask
 from outpaint_lightning.forge.masks.rectangles import BorderMask, BoxMask
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "ObjectMask",
     "PolygonMask",
     "RainMask",
+    "RemovePixelsMask",
 ]

@@ -1,4 +1,4 @@
-"""The occlusions of Yin et al., *Unsupervised Spatiotemporal Data Inpainting* (2019): rain, a bar and clouds.
+"""The occlusions of Yin et al., *Unsupervised Spatiotemporal Data Inpainting* (2019): rain, a bar, clouds, pixels.
 
 Sizes are those of the paper's frames of 64 x 64 pixels. Elsewhere lengths and speeds grow with the shorter side. Every
 process is without memory: what covers frame t follows from the parameters and t, whatever the length of the clip.
@@ -153,6 +153,37 @@ class CloudMask(MaskSampler):
         clouds[np.argpartition(field, -covered, axis=None)[-covered:]] = True
         moved = np.rint(np.outer(np.arange(frames), params["wind"])).astype(np.int64)
         return np.stack([np.roll(clouds.reshape(height, width), (y, x), axis=(0, 1)) for x, y in moved])
+
+
+@dataclass(frozen=True)
+class RemovePixelsMask(MaskSampler):
+    """Single pixels, each by chance and anew in every frame; all channels of a pixel together.
+
+    Made for generators. A localizer learns little from it: forged pixels scattered like noise have neither a seam nor
+    an inside, and what it learns to see is the noise.
+
+    Attributes:
+        share: Smallest and largest fraction of the pixels; the paper removes 60 %.
+    """
+
+    name = "remove-pixels"
+    limits: ClassVar = {"share": AREA}
+
+    share: tuple[float, float] = (0.3, 0.6)
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:  # noqa: ARG002 - alike for all clips
+        """Draw the `seed` and the `share`."""
+        return {"seed": int(rng.integers(2**32)), "share": float(rng.uniform(*self.share))}
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`; each frame has exactly the share, rounded."""
+        frames, height, width = footage.shape
+        removed = int(np.clip(round(params["share"] * height * width), 1, height * width - 1))
+        rng = np.random.default_rng(params["seed"])
+        mask = np.zeros((frames, height * width), dtype=bool)
+        for frame in mask:
+            frame[rng.permutation(height * width)[:removed]] = True
+        return mask.reshape(footage.shape)
 
 
 def cloud_field(seed: int, height: int, width: int) -> NDArray[np.float64]:

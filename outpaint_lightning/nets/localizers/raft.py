@@ -26,6 +26,7 @@ from outpaint_lightning.nets.localizers.heads import HEADS, STRIDE, Update
 from outpaint_lightning.types import InputError, did_you_mean
 
 MINIMUM_SIDE = 128  # four correlation levels need 16 cells of 8 pixels
+MAX_UPDATES = 1000  # papers make 12 to 32
 CLASSES = ("authentic", "forged")
 CONTEXT = {  # torchvision's context encoders: block and channels
     "small": (BottleneckBlock, (32, 32, 64, 96, 160)),
@@ -87,8 +88,8 @@ class RaftLocalizer(nn.Module):
         carry: bool = False,
     ) -> None:
         super().__init__()
-        if updates < 1:
-            raise InputError(f"RaftLocalizer: updates is {updates}: expected at least 1")
+        if not 1 <= updates <= MAX_UPDATES:
+            raise InputError(f"RaftLocalizer: updates is {updates}: expected 1 to {MAX_UPDATES}")
         if head not in HEADS:
             raise InputError(
                 f"RaftLocalizer: head is {head!r}: expected one of {', '.join(HEADS)}{did_you_mean(head, HEADS)}"

@@ -19,6 +19,7 @@ from outpaint_lightning.forge.masks import (
     ObjectMask,
     PolygonMask,
     RainMask,
+    RemovePixelsMask,
 )
 from outpaint_lightning.forge.masks.base import AREA, largest
 from outpaint_lightning.forge.parts import Footage
@@ -34,6 +35,7 @@ DEFAULTS = [
     RainMask(),
     BarMask(),
     CloudMask(),
+    RemovePixelsMask(),
 ]
 WILD = {"area": (0.5, 0.6), "drift": 1.0, "max_drift": 1.0, "max_turn": 180.0}
 EXTREMES = [
@@ -48,6 +50,8 @@ EXTREMES = [
     RainMask(thickness=64.0),
     BarMask(width=1.0),
     BarMask(width=0.0, speed=1.0),
+    RemovePixelsMask(share=(0.0, 0.0)),
+    RemovePixelsMask(share=(1.0, 1.0)),
     CloudMask(coverage=(0.0, 0.0)),
     CloudMask(coverage=(1.0, 1.0), wind=(100.0, 100.0)),
 ]

@@ -5,12 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from outpaint_lightning.forge.masks import BarMask, CloudMask, MaskSampler, RainMask
+from outpaint_lightning.forge.masks import BarMask, CloudMask, MaskSampler, RainMask, RemovePixelsMask
 from outpaint_lightning.forge.masks.occlusions import cloud_field
 from outpaint_lightning.forge.parts import Footage
 
 
-@pytest.mark.parametrize("sampler", [RainMask(), BarMask(), CloudMask()], ids=lambda sampler: sampler.name)
+@pytest.mark.parametrize(
+    "sampler", [RainMask(), BarMask(), CloudMask(), RemovePixelsMask()], ids=lambda sampler: sampler.name
+)
 def test_a_frame_does_not_depend_on_the_length_of_the_clip(sampler: MaskSampler):
     params = sampler.sample(np.random.default_rng(1), Footage.blank(5, 33, 47))
     long = sampler.render(params, Footage.blank(120, 33, 47))
@@ -154,3 +156,10 @@ def test_the_field_is_periodic_and_its_own_for_every_seed():
     assert np.abs(field[0] - field[-1]).mean() < 1.3 * np.abs(np.diff(field, axis=0)).mean()
     assert field.mean() == pytest.approx(0, abs=1e-9 * field.std())
     assert not np.array_equal(field, cloud_field(4, 96, 80))
+
+
+def test_pixels_are_removed_anew_in_every_frame():
+    """Half of the pixels in each: of 400, two independent frames share 100 +- 5, one mask for all frames 200."""
+    mask = RemovePixelsMask().render({"seed": 1, "share": 0.5}, Footage.blank(2, 20, 20))
+    assert mask.sum((1, 2)).tolist() == [200, 200]
+    assert 75 <= (mask[0] & mask[1]).sum() <= 125  # five deviations

@@ -1,0 +1,1 @@
+"""Clips with occlusions, for generators: synthetic scenes, real clips, and arrays of frames."""

@@ -1,0 +1,105 @@
+"""Critics: nets that score how real a frame or a clip looks, place by place."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from outpaint_lightning.nets.layers.conv import ConvNd
+from outpaint_lightning.types import InputError
+
+Head = Literal["patch", "global", "mask"]
+MOST = 8
+"""Times `width` that no layer has more channels than."""
+
+
+class PatchDiscriminator(nn.Module):
+    """A PatchGAN with spectral norm: each score sees a patch of the input and nothing else.
+
+    `layers` convolutions of stride 2 in space (1 in time), one of stride 1, and one to a single channel; kernels of 3,
+    LeakyReLU 0.2, no normalisation of activations. Three layers see patches of 47 x 47 pixels.
+
+    Source: Isola et al., *Image-to-Image Translation with Conditional Adversarial Networks* (CVPR 2017,
+    arXiv:1611.07004); as the frame and the sequence discriminator of Yin et al. (2019).
+
+    Args:
+        dim: 2 scores frames, 3 clips.
+        channels: of a frame.
+        width: channels of the first layer; they double with each layer, up to 8 times.
+        layers: of stride 2.
+        head: `patch` gives a score for each place, `global` their mean, one for each input, `mask` the scores enlarged
+            to the input's size.
+        differences: score the differences of neighbouring frames instead of the frames; only with `dim` 3.
+
+    Raises:
+        InputError: `dim`, `layers`, `head` or `differences` is out of range.
+
+    Example:
+        >>> import torch
+        >>> clips = torch.zeros(2, 5, 3, 64, 64)  # B T C H W
+        >>> PatchDiscriminator(2)(clips).shape, PatchDiscriminator(3, head="global")(clips).shape
+        (torch.Size([2, 5, 1, 8, 8]), torch.Size([2]))
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        channels: int = 3,
+        width: int = 32,
+        layers: int = 3,
+        head: Head = "patch",
+        differences: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(layers, width) < 1:
+            name, value = ("layers", layers) if layers < 1 else ("width", width)
+            raise InputError(f"PatchDiscriminator: {name} is {value}: expected at least 1")
+        if head not in ("patch", "global", "mask"):
+            raise InputError(f"PatchDiscriminator: head is {head!r}: expected patch, global or mask")
+        if differences and dim != 3:
+            raise InputError(f"PatchDiscriminator: differences is true: expected false with dim {dim}")
+        self.dim, self.channels, self.head, self.differences = dim, channels, head, differences
+        stride = (2, 2) if dim == 2 else (1, 2, 2)
+        widths = [channels, *(min(2**number, MOST) * width for number in range(layers + 1))]
+        steps = [stride] * layers + [(1,) * dim]
+        parts: list[nn.Module] = []
+        for inputs, outputs, step in zip(widths, widths[1:], steps, strict=False):
+            parts += [ConvNd(dim, inputs, outputs, stride=step), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*parts, ConvNd(dim, widths[-1], 1))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Score clips.
+
+        Args:
+            clips: `B T C H W` in [0, 1]; single frames have T = 1.
+
+        Returns:
+            `B T 1 h w` for `patch`, `B T 1 H W` for `mask`, `B` for `global`; higher is more real. Of differences there
+            are T - 1.
+
+        Raises:
+            InputError: clips have other channels, or differences are to be scored and there is only one frame.
+        """
+        frames, channels = clips.shape[1:3]
+        if channels != self.channels:
+            raise InputError(f"PatchDiscriminator: channels is {self.channels}: the frames have {channels}")
+        if self.differences and frames < 2:
+            raise InputError("PatchDiscriminator: differences is true: expected clips of 2 frames or more, got 1")
+        seen = clips.diff(dim=1) if self.differences else clips * 2 - 1
+        scores: Tensor = self._scores(seen)
+        if self.head == "global":
+            return scores.flatten(1).mean(1)
+        if self.head == "mask":
+            size = [clips.shape[-2], clips.shape[-1]]
+            enlarged = F.interpolate(scores.flatten(0, 1), size, mode="bilinear", align_corners=False)
+            return enlarged.view(*scores.shape[:2], *enlarged.shape[1:])
+        return scores
+
+    def _scores(self, clips: Tensor) -> Tensor:
+        if self.dim == 2:
+            scores: Tensor = self.body(clips.flatten(0, 1))
+            return scores.view(*clips.shape[:2], *scores.shape[1:])
+        volume: Tensor = self.body(clips.transpose(1, 2))
+        return volume.transpose(1, 2)

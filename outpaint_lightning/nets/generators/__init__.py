@@ -1,0 +1,1 @@
+"""Nets that invent what is missing in a clip, and fills of clips that learned nothing."""

@@ -1,0 +1,58 @@
+"""Self-attention over the pixels of a frame."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from outpaint_lightning.nets.layers.conv import ConvNd
+from outpaint_lightning.types import InputError
+
+
+class SelfAttention(nn.Module):
+    """Each pixel of a frame looks at all pixels of the same frame: `x + gamma attention(x)`, with gamma 0 at first.
+
+    Zhang et al., *Self-Attention Generative Adversarial Networks* (ICML 2019, arXiv:1805.08318). Keys and values are
+    halved along both axes by a maximum, as there, which divides the cost by 4. Clips are judged frame by frame: frames
+    join the batch by a permutation. (The public code of spatiotemporal inpainting reshapes `B C T H W` without one,
+    which mixes channels with time.)
+
+    Args:
+        channels: of the input.
+        reduction: queries and keys have `channels / reduction` channels, values `channels / 2`.
+
+    Raises:
+        InputError: there are fewer channels than `reduction`, or less than 2.
+
+    Example:
+        >>> import torch
+        >>> features = torch.rand(2, 8, 3, 6, 6)  # a batch of clips
+        >>> bool((SelfAttention(8)(features) == features).all())  # gamma is 0 before training
+        True
+    """
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        if channels < max(2, reduction):
+            raise InputError(f"SelfAttention: channels is {channels}: expected at least {max(2, reduction)}")
+        self.query = ConvNd(2, channels, channels // reduction, size=1, bias=False)
+        self.key = ConvNd(2, channels, channels // reduction, size=1, bias=False)
+        self.value = ConvNd(2, channels, channels // 2, size=1, bias=False)
+        self.out = ConvNd(2, channels // 2, channels, size=1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape, `N C H W` or `N C T H W`."""
+        if features.ndim == 4:
+            return self._frames(features)
+        frames = self._frames(features.transpose(1, 2).flatten(0, 1))
+        return frames.view(features.shape[0], features.shape[2], *frames.shape[1:]).transpose(1, 2)
+
+    def _frames(self, frames: Tensor) -> Tensor:
+        pooled = [F.max_pool2d(part, 2, ceil_mode=True) for part in (self.key(frames), self.value(frames))]
+        query, key, value = (part.flatten(2).mT for part in (self.query(frames), *pooled))  # N pixels channels
+        seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # the paper does not scale the products
+        attended = seen.mT.reshape(len(frames), -1, *frames.shape[2:])
+        gained: Tensor = frames + self.gamma * self.out(attended)
+        return gained

@@ -1,0 +1,75 @@
+"""A generator's critic, read as a localizer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.nets.discriminators import PatchDiscriminator
+from outpaint_lightning.types import InputError
+
+
+class CriticLocalizer(nn.Module):
+    """Class scores per pixel of the first frame of a window: forged where a critic finds that something was made.
+
+    A critic tells made from real, which is what a localizer does. But it was trained against one generator, and a good
+    generator leaves it little to see; so read what it finds beside the floors, and beside the same net trained on
+    labels.
+
+    Args:
+        critic: with `head` `mask`. With `dim` 2 it sees the first frame alone, with 3 the window.
+        weights: checkpoint or run folder of a task with critics, such as `SpatiotemporalInpaintingTask`, of which one
+            is taken; null starts from random weights.
+        part: which of its critics.
+
+    Raises:
+        InputError: the critic has another head, or there are no such weights.
+
+    Example:
+        >>> net = CriticLocalizer(PatchDiscriminator(2, width=4, layers=1, head="mask"))
+        >>> (logits,) = net(torch.rand(1, 2, 3, 24, 32))
+        >>> logits.shape
+        torch.Size([1, 2, 24, 32])
+    """
+
+    def __init__(
+        self, critic: PatchDiscriminator, weights: str | None = None, part: Literal["frame", "sequence"] = "frame"
+    ) -> None:
+        super().__init__()
+        if critic.head != "mask":
+            raise InputError(f"CriticLocalizer: critic has the head {critic.head!r}; expected mask")
+        self.critic = critic
+        if weights is not None:
+            _load(critic, weights, part)
+
+    def forward(self, image: Tensor, last_only: bool = False) -> list[Tensor]:  # noqa: ARG002 (there is one update)
+        """Score a window.
+
+        Args:
+            image: `B T 3 H W` RGB in [0, 1].
+            last_only: makes no difference.
+
+        Returns:
+            One tensor of logits `B 2 H W`: a sequence of one update. The logit of forged is minus the critic's score.
+        """
+        scores: Tensor = self.critic(image[:, :1] if self.critic.dim == 2 else image)[:, 0]
+        return [torch.cat([scores, torch.zeros_like(scores)], 1)]
+
+
+def _load(critic: nn.Module, weights: str, part: str) -> None:
+    """Load a critic's weights from the checkpoint of a task with critics."""
+    path = find_checkpoint(weights)
+    start = f"critics.{part}."
+    state = {key.removeprefix(start): value for key, value in read_checkpoint(path)["state_dict"].items()
+             if key.startswith(start)}  # fmt: skip
+    if not state:
+        raise InputError(f"{path}: holds no critic {part!r}; expected the checkpoint of a task with critics")
+    try:
+        critic.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: its critic {part!r} has other layers ({str(error).splitlines()[1].strip()})"
+        ) from error

@@ -1,0 +1,95 @@
+"""Whose turn it is in adversarial training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from outpaint_lightning.types import InputError
+
+GENERATOR, CRITIC = "G", "D"
+
+
+class Turns(ABC):
+    """The order in which generator (`G`) and critics (`D`) take their steps."""
+
+    @abstractmethod
+    def at(self, batch: int) -> str:
+        """Return the steps on a batch, in order, such as `GDD`.
+
+        Args:
+            batch: how many batches of the whole training came before.
+        """
+
+    @property
+    @abstractmethod
+    def pattern(self) -> str:
+        """The steps until they begin again, of which there are as many on a batch as in `at(0)`."""
+
+    @property
+    def generator_steps(self) -> float:
+        """The generator's steps on a batch, on average."""
+        return self.pattern.count(GENERATOR) * len(self.at(0)) / len(self.pattern)
+
+    @property
+    def critic_steps(self) -> float:
+        """The critics' steps for each of the generator's, on average."""
+        return self.pattern.count(CRITIC) / self.pattern.count(GENERATOR)
+
+
+class SameBatch(Turns):
+    """On every batch the generator takes a step, then the critics some, on what it made before that step.
+
+    Args:
+        critic_steps: of the critics; Yin et al. take 2.
+
+    Raises:
+        InputError: it is below 1.
+
+    Example:
+        >>> SameBatch(critic_steps=2).at(5)
+        'GDD'
+    """
+
+    def __init__(self, critic_steps: int = 1) -> None:
+        if critic_steps < 1:
+            raise InputError(f"SameBatch: critic_steps is {critic_steps}: expected at least 1")
+        self._pattern = GENERATOR + CRITIC * critic_steps
+
+    def at(self, batch: int) -> str:  # noqa: ARG002 (the same on every batch)
+        """See `Turns`."""
+        return self._pattern
+
+    @property
+    def pattern(self) -> str:
+        """See `Turns`."""
+        return self._pattern
+
+
+class Alternate(Turns):
+    """One step on a batch, in the order of a pattern that begins again at its end.
+
+    Args:
+        order: of `G` and `D`, such as `DGG`.
+
+    Raises:
+        InputError: it holds anything else, or lacks one of the two.
+
+    Example:
+        >>> turns = Alternate("DGG")
+        >>> [turns.at(batch) for batch in range(5)]
+        ['D', 'G', 'G', 'D', 'G']
+    """
+
+    def __init__(self, order: str = "DG") -> None:
+        if {*order} != {GENERATOR, CRITIC}:
+            raise InputError(f"Alternate: order is {order!r}: expected some G and some D, such as DGG")
+        self._pattern = order
+
+    def at(self, batch: int) -> str:
+        """See `Turns`."""
+        return self._pattern[batch % len(self._pattern)]
+
+    @property
+    def pattern(self) -> str:
+        """See `Turns`."""
+        return self._pattern

@@ -1,0 +1,40 @@
+import pytest
+import torch
+from torchvision.models import get_model
+
+from outpaint_lightning.nets import SeededFeatures, TorchvisionFeatures
+from outpaint_lightning.types import InputError
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_features_depend_on_the_seed_alone(dim):
+    clips = torch.rand(2, 1 if dim == 2 else 4, 3, 16, 16)
+    torch.manual_seed(1)
+    first = SeededFeatures(dim)(clips)
+    torch.manual_seed(2)
+    assert first.shape == (2, 16)
+    assert torch.equal(SeededFeatures(dim)(clips), first)
+    assert not torch.equal(SeededFeatures(dim, seed=1)(clips), first)
+
+
+def test_weights_come_from_a_file(tmp_path):
+    """Without its last layer; clips of any size, in the net's own colours."""
+    torch.manual_seed(0)
+    net = get_model("r3d_18", weights=None)
+    torch.save(net.state_dict(), tmp_path / "r3d.pt")
+    features = TorchvisionFeatures("r3d_18", str(tmp_path / "r3d.pt")).eval()
+    clip = torch.rand(1, 2, 3, 112, 112)
+    mean, deviation = torch.tensor([0.43216, 0.394666, 0.37645]), torch.tensor([0.22803, 0.22145, 0.216989])
+    scaled = ((clip - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)).transpose(1, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(net.fc(features(clip)), net.eval()(scaled))
+    with pytest.raises(InputError, match=r"none\.pt: no such file"):
+        TorchvisionFeatures("r3d_18", str(tmp_path / "none.pt"))
+    (tmp_path / "bad.pt").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"bad\.pt: no weights of r3d_18"):
+        TorchvisionFeatures("r3d_18", str(tmp_path / "bad.pt"))
+
+
+def test_bad_options_are_named():
+    with pytest.raises(InputError, match="SeededFeatures: dim is 1"):
+        SeededFeatures(1)
