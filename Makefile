@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
+# --compile-bytecode: otherwise each command, worker and sub-process compiles torch and Lightning anew, 20 s of CPU, where
+# the environment says PYTHONDONTWRITEBYTECODE.
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
@@ -16,7 +18,7 @@ setup: $(BIN)/.ready ## make .venv with the pinned packages and this one
 $(BIN)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check "uv==$(UV_VERSION)"
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q -r constraints.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --compile-bytecode -r constraints.txt
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --no-deps -e .
 	VIRTUAL_ENV=.venv $(BIN)/uv pip check
 	@touch $@

@@ -171,11 +171,12 @@ def datamodule(trainer: Any, needs: type[Any]) -> Any:
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice that is spelled most like `name`, or None when none is near.
 
-    One that differs in capitals or a file's suffix alone is nearest: of `a0` and `a2.mp4`, the latter to `a2`.
+    Names that differ in capitals or a file's suffix alone come first: of `a0` and `a2.mp4`, the latter is nearest to
+    `a2`.
     """
     choices = list(choices)
-    alike = [choice for choice in choices if _bare(choice) == _bare(name)]
-    near: list[Any] = alike or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    alike = [choice for choice in choices if _bare(choice) == _bare(name)]  # also options of one class: `trainer.x`
+    near = difflib.get_close_matches(name, alike or choices, n=1, cutoff=0 if alike else 0.6)
     return near[0] if near else None
 
 

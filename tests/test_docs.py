@@ -45,6 +45,8 @@ GENERATOR = (
     TINY[0],
 )
 SHORTER = {  # what is added to a command, by the first of these that it holds
+    "--recipe outpainting": {"forge": ("--workers=1", "--per-clip=1")},
+    "--data.corruptions": {"test": ("--data.workers=0", "--data.test_every=4")},
     "--model.net my_net": {"fit": ("--data.workers=0", "--data.batch_size=2", *TINY)},
     "configs/regions/": {"fit": (*REGIONS, "--data.batch_size=2", *TINY[:2]), "test": REGIONS, "predict": REGIONS},
     "configs/refiner/": {"fit": (*REFINER, "--model.net.channels=4", TINY[0]), "test": REFINER, "predict": REFINER},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,7 +26,7 @@ class TorchioElastic(RandomAugmentation):
         p: probability with which a sample is deformed.
 
     Raises:
-        InputError: TorchIO is not installed or does not take an option, or the batch has flow.
+        InputError: TorchIO does not take an option, or the batch has flow.
     """
 
     def __init__(
@@ -39,8 +37,10 @@ class TorchioElastic(RandomAugmentation):
         p: float = 1 / 6,
     ) -> None:
         super().__init__(p)
+        import torchio  # takes a second: only where this augmentation is used
+
         try:
-            self._random = _torchio().RandomElasticDeformation(
+            self._random = torchio.RandomElasticDeformation(
                 num_control_points, (*max_displacement[::-1], 0), locked_borders
             )
         except ValueError as error:
@@ -65,7 +65,8 @@ class TorchioElastic(RandomAugmentation):
 
     def _deform(self, image: Tensor, mask: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Deform the frames `T 3 H W` and masks `T 1 H W` of a window."""
-        torchio = _torchio()
+        import torchio
+
         subject = torchio.Subject(
             image=torchio.ScalarImage(tensor=_volume(image), affine=_PIXELS),
             mask=torchio.LabelMap(tensor=_volume(mask), affine=_PIXELS),
@@ -81,14 +82,3 @@ def _volume(frames: Tensor) -> Tensor:
 
 def _frames(volume: Tensor, like: Tensor) -> Tensor:
     return volume[..., 0].transpose(1, 2).reshape(like.shape).to(like)
-
-
-def _torchio() -> ModuleType:
-    try:
-        import torchio
-    except ImportError as error:
-        raise InputError(
-            "TorchioElastic needs TorchIO: `pip install outpaint_lightning[torchio]`; "
-            "RandomElasticDeformation does the same without it"
-        ) from error
-    return torchio

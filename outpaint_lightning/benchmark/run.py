@@ -10,11 +10,12 @@ OUT/forged/          the forgeries, with which an interrupted benchmark goes on
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
 from outpaint_lightning import __version__
-from outpaint_lightning.benchmark.judging import conditions
+from outpaint_lightning.benchmark.judging import Row, conditions
 from outpaint_lightning.benchmark.page import render
 from outpaint_lightning.benchmark.report import report
 from outpaint_lightning.checkpoints.files import find_checkpoint
@@ -84,12 +85,21 @@ def benchmark(
             "weights": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
             "threshold": task.chosen_threshold(),
             "recipe": NAME if forged_here else None,
-            **report(dict(conditions(task, entries, read_curves(NAME), workers)), forged_here=forged_here),
+            **report(_judged(task, entries, workers), forged_here=forged_here),
         }
         with atomic(out / PAGE) as temporary:
             temporary.write_text(render(told), encoding="utf-8")
             write_json(out / NUMBERS, told)
     return told
+
+
+def _judged(task: LocalizationTask, entries: list[ClipEntry], workers: int) -> dict[str, list[Row]]:
+    """Return what is known of each clip under each condition, and say when one is done: each takes minutes."""
+    judged = {}
+    for name, rows in conditions(task, entries, read_curves(NAME), workers):
+        judged[name] = rows
+        print(f"benchmark: {name} judged", file=sys.stderr, flush=True)
+    return judged
 
 
 def _entries(clips: Path, forged: Path, manifest: str | Path | None, workers: int) -> tuple[list[ClipEntry], bool]:

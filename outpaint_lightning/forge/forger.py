@@ -69,8 +69,8 @@ class Forger:
 
 def label(footage: Footage, record: Record) -> NDArray[np.bool_]:
     """Return where the forgery of a record lies: `T H W`, True where pixels may differ."""
-    mask: MaskSampler = MaskSampler.named(record["mask"]["class_path"])()
-    return mask.render(record["mask"]["params"], footage)
+    mask, params = MaskSampler.recorded(record.get("mask"))
+    return mask.render(params, footage)
 
 
 def replay(footage: Footage, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -82,9 +82,12 @@ def replay(footage: Footage, record: Record) -> tuple[NDArray[np.uint8], NDArray
 
     Returns:
         The forged frames `T H W 3` and the label `T H W`, True where pixels may differ.
+
+    Raises:
+        InputError: The record names parts that it may not; see `Part.recorded`.
     """
     mask = label(footage, record)
-    fill: Fill = Fill.named(record["fill"]["class_path"])()
-    seam: Seam = Seam.named(record["seam"]["class_path"])()
-    filled = fill.apply(footage, mask, record["fill"]["params"])
-    return seam.composite(footage.frames, filled, mask, record["seam"]["params"]), mask
+    fill, of_fill = Fill.recorded(record.get("fill"))
+    seam, of_seam = Seam.recorded(record.get("seam"))
+    filled = fill.apply(footage, mask, of_fill)
+    return seam.composite(footage.frames, filled, mask, of_seam), mask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -74,6 +75,21 @@ class Part:
         """
         found: type[Self] = find_class(name, (cls,), cls.known())
         return found
+
+    @classmethod
+    def recorded(cls, entry: Any) -> tuple[Self, Parameters]:
+        """Return the part and the parameters that a record names. Nothing is imported: it may be a stranger's.
+
+        Raises:
+            InputError: It is no such entry, or its class is neither of this package nor of a module that is imported.
+        """
+        path, params = (entry.get(key) if isinstance(entry, Mapping) else None for key in ("class_path", "params"))
+        if not isinstance(path, str) or not isinstance(params, dict):
+            raise InputError(f"record: {str(entry)[:100]}: expected class_path and params of a {cls.title()}")
+        module = path.rpartition(".")[0]
+        if not module.startswith("outpaint_lightning.forge.") and module not in sys.modules:
+            raise InputError(f"record: {path} is not of this package; if you trust it, import {module} first")
+        return cls.named(path)(), params
 
     @classmethod
     def build(cls, spec: str | Mapping[str, Any] | Self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 from outpaint_lightning.localize.calibration import FALSE_ALARMS, Calibration, needed
 from outpaint_lightning.results import is_number
 from outpaint_lightning.results.text import count
+from outpaint_lightning.types import InputError
 
 UNTESTED = "never tested: how much of a forgery it finds is unknown"
 
@@ -17,15 +18,23 @@ def card_lines(card: Mapping[str, Any]) -> tuple[str, str]:
 
     >>> card_lines({})[0]
     'never tested: how much of a forgery it finds is unknown'
+
+    Raises:
+        InputError: the card holds something else than it should.
     """
     tested = card.get("tested") or {}
-    return _found(tested), f"{_false_alarms(tested)}; {_promise(card)}"
+    try:
+        return _found(tested), f"{_false_alarms(tested)}; {_promise(card)}"
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InputError(f"the card of the checkpoint cannot be read ({type(error).__name__}: {error})") from error
 
 
 def is_worse_than_floors(tested: Mapping[str, Any]) -> bool:
     """Return whether a guess that never looks at the frames scores as well as the net in its test."""
-    value, floor = tested.get("value"), _best_floor(tested)
-    if value is None or not is_number(value) or floor is None:
+    value = tested.get("value")
+    if value is None or not is_number(value) or (floor := _best_floor(tested)) is None:
         return False
     return bool(value >= floor[1] if tested.get("lower_is_better") else value <= floor[1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -128,10 +129,14 @@ def _timeline(examined: Examined) -> str:
     named = (("traces found above", verdict.found_above), ("no traces below", verdict.none_below))
     levels = [(name, value) for name, value in named if value is not None]
     chart = svg.lines(
-        [svg.Series("score of a frame", "s1", points)], "seconds" if timed else "frame", "score", levels=levels
+        [svg.Series("score of a frame", "s1", points)],
+        "seconds" if timed else "frame",
+        "score",
+        levels=levels,
+        span=(0, 1),
     )
-    caption = "Score of each frame. The dashed thresholds are those of the whole input, whose score sums up its frames."
-    return figure(chart, caption)
+    dashed = " The dashed thresholds are those of the whole input, whose score sums up its frames." if levels else ""
+    return figure(chart, f"Score of each frame.{dashed}")
 
 
 def _exhibits(examined: Examined, exhibits: Sequence[Exhibit]) -> Iterator[str]:
@@ -150,7 +155,7 @@ def _facts(examined: Examined) -> str:
     facts = examined.facts
     distance = facts.keyframe_distance
     pairs = {
-        "path": examined.summary["input"],
+        "name": Path(examined.summary["input"]).name,
         "SHA-256": facts.sha256,
         "size": f"{facts.bytes:,} bytes in {facts.files} file{'s' * (facts.files != 1)}",
         "container": facts.container,
@@ -173,7 +178,7 @@ def _run(examined: Examined, options: Options) -> str:
     return _pairs(
         {
             "program": f"outpaint-lightning {__version__}",
-            "checkpoint": options.checkpoint,
+            "checkpoint": options.checkpoint.name,
             "its weights": options.card["weights"],
             "trained on": trained.get("data") or "not known",
             "threshold of pixels": digits(summary["threshold"]),

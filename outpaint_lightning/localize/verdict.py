@@ -11,8 +11,8 @@ from outpaint_lightning.io import Facts
 from outpaint_lightning.localize.calibration import FALSE_ALARMS, MISSES, TOLERANCE, Calibration, Known, needed
 
 UNCALIBRATED = (
-    "No verdict: this checkpoint was never calibrated on videos known to be authentic, so nobody knows how authentic "
-    "footage scores. `outpaint-lightning seal` calibrates it."
+    "This checkpoint was never calibrated on videos known to be authentic, so nobody knows how authentic "
+    "footage scores. The command outpaint-lightning seal calibrates it."
 )
 
 
@@ -80,7 +80,7 @@ def verdict_on(score: float, facts: Facts, card: Mapping[str, Any]) -> Verdict:
     calibration = Calibration.read(card["calibration"])
     verdict = Verdict(
         None,
-        f"No verdict: this checkpoint was calibrated on {calibration.authentic} authentic videos; at least "
+        f"This checkpoint was calibrated on {calibration.authentic} authentic videos; at least "
         f"{needed(FALSE_ALARMS)} are needed for a promise of {FALSE_ALARMS:.0%}.",
         (),
         score,
@@ -91,7 +91,7 @@ def verdict_on(score: float, facts: Facts, card: Mapping[str, Any]) -> Verdict:
         forged=calibration.forged,
         calibrated=calibration.calibrated(score),
     )
-    return verdict if verdict.found_above is None else _answered(verdict).doubted(unlike(facts, calibration.known))
+    return _answered(verdict, calibration).doubted(unlike(facts, calibration.known))
 
 
 def unlike(facts: Facts, known: Known | None) -> list[str]:
@@ -113,26 +113,35 @@ def unlike(facts: Facts, known: Known | None) -> list[str]:
     return reasons
 
 
-def _answered(verdict: Verdict) -> Verdict:
-    """Return the verdict with its answer, given its score and thresholds."""
-    score, found_above, none_below = verdict.score, verdict.found_above, verdict.none_below
-    assert found_above is not None
+def answer_to(score: float, calibration: Calibration) -> Answer | None:
+    """Return the answer to a score, whatever the footage; None where too few authentic videos are known."""
+    found_above, none_below = calibration.found_above(), calibration.none_below()
+    if found_above is None:
+        return None
     if score > found_above:
-        meaning = (
+        return Answer.FOUND
+    return Answer.NONE if none_below is not None and score < none_below else Answer.UNSURE
+
+
+def _answered(verdict: Verdict, calibration: Calibration) -> Verdict:
+    """Return a verdict with its answer, which there is, and the words that explain it."""
+    answer = answer_to(verdict.score, calibration)
+    few = verdict.none_below is None
+    unknown = f"too few forgeries are known to this checkpoint (n = {verdict.forged}) to rule them out"
+    reason = unknown if few else "authentic and forged videos both score like this"
+    meanings = {
+        Answer.FOUND: (
             f"Authentic footage looks like this in at most {FALSE_ALARMS:.0%} of cases (n = {verdict.authentic}). It "
             "holds for footage like that of the calibration; the masks show where the traces are."
-        )
-        return replace(verdict, answer=Answer.FOUND, meaning=meaning)
-    if none_below is not None and score < none_below:
-        meaning = (
+        ),
+        Answer.NONE: (
             f"The video looks like authentic footage. At most {MISSES:.0%} of forgeries like the known ones look this "
             f"inconspicuous (n = {verdict.forged}). It is no proof: other forgeries may leave other traces."
-        )
-        return replace(verdict, answer=Answer.NONE, meaning=meaning)
-    unknown = f"too few forgeries are known to this checkpoint (n = {verdict.forged}) to rule them out"
-    reason = unknown if none_below is None else "authentic and forged videos both score like this"
-    meaning = (
-        f"More than {FALSE_ALARMS:.0%} of authentic videos may look like this (n = {verdict.authentic}), so there is "
-        "no ground to call it forged, and none to clear it."
-    )
-    return replace(verdict, answer=Answer.UNSURE, meaning=meaning, reasons=(reason,))
+        ),
+        Answer.UNSURE: (
+            f"More than {FALSE_ALARMS:.0%} of authentic videos may look like this (n = {verdict.authentic}), so there "
+            "is no ground to call it forged, and none to clear it."
+        ),
+    }
+    reasons = (reason,) if answer is Answer.UNSURE else ()
+    return replace(verdict, answer=answer, meaning=meanings[answer] if answer else verdict.meaning, reasons=reasons)

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 
 import lightning.pytorch as pl
@@ -16,6 +17,9 @@ from torch.distributed.distributed_c10d import _get_default_store
 from outpaint_lightning.processes.parent import die_with_parent
 from outpaint_lightning.types import InputError
 
+_FAILED = "outpaint_lightning/failed"
+"""What processes that train together keep in their store about the one that failed first."""
+
 
 @contextmanager
 def one_voice() -> Iterator[None]:
@@ -25,26 +29,34 @@ def one_voice() -> Iterator[None]:
     torchrun and SLURM do, and that fail before they have met, speak once on each machine.
 
     Raises:
-        SystemExit: in the others, with code 130 if interrupted, 2 for an InputError, 1 otherwise.
+        SystemExit: in the others, with the code of that process: 130 if interrupted, 2 for an InputError, 1 otherwise.
     """
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if _is_first_to_fail():
-            raise
         codes = {KeyboardInterrupt: 130, InputError: 2}
-        raise SystemExit(next((code for kind, code in codes.items() if isinstance(error, kind)), 1)) from error
+        own = next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
+        first = _first_failure(own)
+        if first is None:
+            raise
+        raise SystemExit(first) from error
 
 
-def _is_first_to_fail() -> bool:
+def _first_failure(own: int) -> int | None:
+    """Return the exit code of the process that failed first, or None in that process itself."""
     if dist.is_available() and dist.is_initialized():
         try:
-            return bool(_get_default_store().add("outpaint_lightning/failed", 1) == 1)
+            store = _get_default_store()
+            if store.add(f"{_FAILED}/count", 1) == 1:
+                store.set(f"{_FAILED}/code", str(own))
+                return None
+            store.wait([f"{_FAILED}/code"], timedelta(seconds=2))
+            return int(store.get(f"{_FAILED}/code"))
         except RuntimeError:  # the store is with the first process, which has gone: others were before us
-            return False
+            return own
     launched = "TORCHELASTIC_RUN_ID" in os.environ, "SLURM_LOCALID" in os.environ
     on_machine = os.environ.get("SLURM_LOCALID" if launched[1] else "LOCAL_RANK", "0")
-    return not any(launched) or int(on_machine) == 0
+    return own if any(launched) and int(on_machine) else None
 
 
 def end_with_parent() -> None:

@@ -29,11 +29,11 @@ def known_clips(roots: Sequence[str | Path], splits: Sequence[str]) -> list[Clip
     Raises:
         InputError: a dataset cannot be read, or there is no authentic clip.
     """
-    chosen: dict[tuple[Path, str, bool], ClipEntry] = {}
+    chosen: dict[tuple[str, bool], ClipEntry] = {}
     for root in map(Path, roots):
         for entry in read_dataset(root):
             if entry.split in (*splits, ""):
-                chosen.setdefault((root, entry.source or entry.clip, is_forged(entry)), entry)
+                chosen.setdefault((entry.source or entry.clip, is_forged(entry)), entry)
     clips = list(chosen.values())
     if all(is_forged(entry) for entry in clips):
         names = ", ".join(map(str, roots))

@@ -147,23 +147,8 @@ class Sweep:
     @classmethod
     def of(cls, mapping: Mapping[str, Any], file: Path) -> Sweep:
         """Return the sweep that a YAML's content describes."""
-        for key in mapping:
-            if key not in _DEFAULTS:
-                raise InputError(f"{file}: no key {key!r}{did_you_mean(str(key), _DEFAULTS)}")
-        given = {**_DEFAULTS, **mapping}
-        for key, (holds, expected) in _RULES.items():
-            if not holds(given[key]):
-                raise InputError(f"{file}: {key}: expected {expected}, got {given[key]!r}")
-        metrics, directions = _list(given["metric"]), _list(given["direction"])
-        if not metrics or not all(isinstance(name, str) for name in metrics):
-            raise InputError(f"{file}: metric: expected a name such as val/f1, or a list of names")
-        if len(directions) != len(metrics) or any(one not in DIRECTIONS for one in directions):
-            raise InputError(f"{file}: direction: expected {' or '.join(DIRECTIONS)} for each metric, got {directions}")
-        if len(metrics) > 1 and given["pruner"] is not None:
-            raise InputError(f"{file}: pruner: expected none with several metrics, which Optuna cannot prune by")
-        configs = _list(given["configs"])
-        if not all(isinstance(name, str) for name in configs):
-            raise InputError(f"{file}: configs: expected files or names of shipped experiments, got {configs!r}")
+        given = _checked(mapping, file)
+        metrics, directions, configs = (_list(given[key]) for key in ("metric", "direction", "configs"))
         space = Space.read(given["space"], f"{file}: space")
         if not configs and space[0].key != "config":
             raise InputError(f"{file}: configs: expected at least one experiment, such as localizer/small.yaml")
@@ -266,6 +251,31 @@ def read_sweep(
     if trials < 1:
         raise InputError(f"--trials {trials}: expected a number above 0")
     return replace(sweep, trials=min(trials, sweep.trials) if sweep.grid else trials)
+
+
+def _checked(mapping: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return a YAML's content with the defaults filled in, once each key by itself and the metrics were checked.
+
+    Raises:
+        InputError: a key that does not exist, or a value that is not what the key expects.
+    """
+    for key in mapping:
+        if key not in _DEFAULTS:
+            raise InputError(f"{file}: no key {key!r}{did_you_mean(str(key), _DEFAULTS)}")
+    given = {**_DEFAULTS, **mapping}
+    for key, (holds, expected) in _RULES.items():
+        if not holds(given[key]):
+            raise InputError(f"{file}: {key}: expected {expected}, got {given[key]!r}")
+    metrics, directions, configs = (_list(given[key]) for key in ("metric", "direction", "configs"))
+    if not metrics or not all(isinstance(name, str) for name in metrics):
+        raise InputError(f"{file}: metric: expected a name such as val/f1, or a list of names")
+    if len(directions) != len(metrics) or any(one not in DIRECTIONS for one in directions):
+        raise InputError(f"{file}: direction: expected {' or '.join(DIRECTIONS)} for each metric, got {directions}")
+    if len(metrics) > 1 and given["pruner"] is not None:
+        raise InputError(f"{file}: pruner: expected none with several metrics, which Optuna cannot prune by")
+    if not all(isinstance(name, str) for name in configs):
+        raise InputError(f"{file}: configs: expected files or names of shipped experiments, got {configs!r}")
+    return given
 
 
 def _list(value: Any) -> list[Any]:

@@ -146,7 +146,7 @@ def own_net(tmp_path, monkeypatch):
 def test_an_own_net(own_net, dataset, tmp_path, capsys):
     """The user's command line names it for `fit` and `test`, so a checkpoint may; `localize` is told by `--trust`."""
     net = ["--model.net", f"{own_net}.Net", "--model.net.width", "8", "--model.net.depth", "1"]
-    options = [*fit_options(dataset, tmp_path / "run", updates=None), *net]
+    options = [*fit_options(dataset, tmp_path / "run"), *net]
     assert main(["fit", *options]) == 0
     assert main(["test", *options]) == 0
     localize, *_ = commands(tmp_path / "run", dataset, tmp_path)

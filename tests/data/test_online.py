@@ -168,6 +168,6 @@ def test_the_datamodule_forges_authentic_clips_only(dataset):
 def test_fit_and_test_online(clean, tmp_path):
     options = fit_options(clean, tmp_path / "run")
     options += ["--data.online", "true", "--data.recipe", "outpainting", "--data.crop", "[64,64]"]
-    options += ["--trainer.limit_train_batches", "1", "--model.net.updates", "1"]
+    options += ["--trainer.limit_train_batches", "1"]
     assert main(["fit", *options]) == 0
     assert main(["test", *options, "--trainer.limit_test_batches", "2"]) == 0

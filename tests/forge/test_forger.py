@@ -107,3 +107,16 @@ def test_parts_are_found_by_name_and_by_path():
         Seam.named(Telea().class_path)
     with pytest.raises(InputError, match=r"no_such_module"):
         Fill.named("no_such_module.Fill")
+
+
+@pytest.mark.parametrize("part", ["mask", "fill", "seam"])
+@pytest.mark.parametrize("entry", ["module", None, 5, {}, {"class_path": 3, "params": {}}, {"class_path": "box"}])
+def test_a_record_imports_nothing(part, entry, panning, tmp_path, monkeypatch):
+    """A stranger's record beside a module in the working folder, and records that are broken."""
+    (tmp_path / "evil_record.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    footage = _footage((2, 40, 60), panning)
+    record = FORGERS[0].sample(np.random.default_rng(0), footage)
+    record[part] = {"class_path": "evil_record.Part", "params": {}} if entry == "module" else entry
+    with pytest.raises(InputError, match=r"^record: (evil_record\.Part is not of this package|.*expected class_path)"):
+        replay(footage, record)

@@ -12,7 +12,9 @@ from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.data import window_indices
 from outpaint_lightning.io import VideoFile, VideoWriter, open_clip, read_mask, write_manifest
+from outpaint_lightning.localize.finding import stream
 from outpaint_lightning.localize.judging import Stream, streams, windows
+from outpaint_lightning.localize.run import localize
 from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.metrics import frame_scores
 from outpaint_lightning.nets import RaftLocalizer
@@ -195,9 +197,9 @@ def test_localize_agrees_with_test_on_the_same_frames(dataset, run_folder, tmp_p
 
 def test_truncated_video_keeps_what_decodes(video, run_folder, tmp_path, capsys):
     """All inputs are analysed, the broken one as far as it goes; then it is named and the exit code is 2."""
-    from outpaint_lightning.io import video as video_module
+    from outpaint_lightning.io import opening
 
-    class Broken(video_module.VideoFile):
+    class Broken(VideoFile):
         def __iter__(self):
             for t, frame in enumerate(super().__iter__()):
                 if t == 3:
@@ -205,7 +207,7 @@ def test_truncated_video_keeps_what_decodes(video, run_folder, tmp_path, capsys)
                 yield frame
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(video_module, "VideoFile", Broken)
+        patch.setattr(opening, "VideoFile", Broken)
         assert main(["localize", str(video), "--ckpt_path", str(run_folder), "--out", str(tmp_path)]) == 2
     assert "frame 3 does not decode" in capsys.readouterr().err
     summary = json.loads((tmp_path / "clip" / "summary.json").read_text())
@@ -271,3 +273,55 @@ def test_strip():
     assert picture.shape == (2 * 5 + GAP, 2 * 6 + GAP, 3)
     assert (picture[:5, -6:] == 9).all()
     assert (picture[:, 6 : 6 + GAP] == 255).all()
+
+
+def test_several_inputs_get_an_index_and_scripts_get_json(dataset, run_folder, tmp_path, capsys):
+    """On stdout there is JSON and nothing else; what is there is not replaced unasked, the index neither."""
+    inputs = [str(dataset / "frames" / name) for name in ("c", "d")]
+    words = ["localize", *inputs, "--ckpt_path", str(run_folder), "--out", str(tmp_path), "--json", "--save", "coco"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    summaries = json.loads(said.out)
+    assert [summary["input"] for summary in summaries] == inputs
+    assert {summary["verdict"] for summary in summaries} == {"no verdict"}
+    assert "no verdict" in said.err
+    index = (tmp_path / "index.html").read_text()
+    assert all(f'href="{name}/report.html"' in index for name in ("c", "d"))
+    assert len(json.loads((tmp_path / "c" / "regions.json").read_text())["images"]) == 3
+    shutil.rmtree(tmp_path / "c")
+    shutil.rmtree(tmp_path / "d")
+    assert main(words) == 2
+    assert "index.html already exists" in capsys.readouterr().err
+    assert main([*words[:-1], "cocoa"]) == 2
+    assert "--save cocoa: expected probability or coco; did you mean 'coco'?" in capsys.readouterr().err
+
+
+def test_arrays_in_python_are_what_the_files_hold(dataset, run_folder, tmp_path):
+    path = dataset / "frames" / "c"
+    found = localize(path, run_folder)
+    assert main(["localize", str(path), "--ckpt_path", str(run_folder), "--out", str(tmp_path)]) == 0
+    assert np.array_equal(found.frames, np.stack(list(open_clip(path))))
+    assert np.array_equal(found.masks, found.probability >= found.threshold)
+    for t in range(3):
+        assert np.array_equal(found.masks[t], read_mask(tmp_path / "c" / "masks" / f"{t:05d}.png"))
+    rows = list(csv.DictReader((tmp_path / "c" / "frames.csv").open()))
+    assert found.scores == pytest.approx([float(row["score"]) for row in rows], abs=1e-6)
+    assert found.times == pytest.approx([float(row["time"]) for row in rows], abs=1e-4)
+    assert found.verdict.score == pytest.approx(found.scores.mean())
+    streamed = list(stream(path, run_folder, threshold=0.01))
+    assert [each.number for each in streamed] == [0, 1, 2]
+    assert all(np.array_equal(each.mask, found.probability[each.number] >= 0.01) for each in streamed)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda path, run: localize(path, run, "out"), "expected none for one path"),
+        (lambda path, run: localize([path], run), "out is None"),
+        (lambda path, run: localize(path, run, threshold=1.0), "--threshold is 1.0"),
+        (lambda path, run: stream(path, run, threshold=1.0), "threshold is 1.0"),
+    ],
+)
+def test_bad_calls_are_named(call, words, dataset, run_folder):
+    with pytest.raises(InputError, match=words):
+        call(dataset / "frames" / "c", run_folder)

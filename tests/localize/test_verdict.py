@@ -8,6 +8,7 @@ from outpaint_lightning.localize.examined import Rechecked
 from outpaint_lightning.localize.knowledge import card_lines, is_worse_than_floors
 from outpaint_lightning.localize.recheck import flips
 from outpaint_lightning.localize.verdict import Answer, unlike, verdict_on
+from outpaint_lightning.types import InputError
 
 FACTS = Facts(1, 9, "", "mov,mp4", "h264", 50, 640, 360, 25.0, 2.0, 0.1, 12.0, "", "")
 KNOWN = Known(side=(240, 1080), fps=(24, 30), bits_per_pixel=(0.05, 4))
@@ -113,3 +114,16 @@ def test_what_is_bad_is_said():
     errors = {**TESTED, "lower_is_better": True, "floors": {"zero": 0.6}}
     assert not is_worse_than_floors(errors)
     assert is_worse_than_floors({**errors, "value": 0.7})
+
+
+@pytest.mark.parametrize(
+    "change", [{"floors": 3}, {"levels": 3}, {"levels": [3]}, {"count": "many"}, {"authentic": "x"}, {"high": None}]
+)
+def test_a_strangers_card_is_refused_in_one_line(change):
+    with pytest.raises(InputError, match="the card of the checkpoint cannot be read"):
+        card_lines({"tested": {**TESTED, **change}})
+
+
+def test_a_strangers_calibration_is_refused_in_one_line():
+    with pytest.raises(InputError, match="its calibration cannot be read"):
+        card_lines({"tested": TESTED, "calibration": {"levels": 3}})

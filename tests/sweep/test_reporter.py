@@ -12,7 +12,7 @@ from outpaint_lightning.sweep.spec import REPORTER
 
 def fit(dataset, run, metric, *options):
     reporter = [f"--trainer.callbacks+={REPORTER}", f"--trainer.callbacks.metrics={json.dumps([metric])}"]
-    return main(["fit", *fit_options(dataset, run, updates=1), *reporter, *options])
+    return main(["fit", *fit_options(dataset, run), *reporter, *options])
 
 
 def test_validations_are_reported(dataset, tmp_path):

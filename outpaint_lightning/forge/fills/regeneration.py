@@ -128,7 +128,7 @@ class Regenerate(Regeneration):
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
         """Yield each frame after all operations; in between, frames are rounded as in 8 bits."""
-        *others, last = [(Regeneration.named(each["class_path"])(), each["params"]) for each in params["operations"]]
+        *others, last = [Regeneration.recorded(each) for each in params["operations"]]
         for part, drawn in others:
             made = np.empty(frames.shape, np.uint8)
             for at, frame in enumerate(part.regenerate(frames, drawn)):
