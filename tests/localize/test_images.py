@@ -110,6 +110,11 @@ def test_a_checkpoint_that_does_not_know_its_size(photos, region_run, tmp_path, 
     assert "old.ckpt: does not say how large its images are" in capsys.readouterr().err
 
 
+def test_what_a_localizer_alone_writes_is_refused(photos, region_run, tmp_path, capsys):
+    assert localize([photos / "frames/photo3.png"], region_run, tmp_path / "out", "--save", "coco") == 2
+    assert "--save coco: is for localizers" in capsys.readouterr().err
+
+
 def test_one_image_is_no_video(photos, run_folder, tmp_path, capsys):
     assert localize([photos / "frames/photo3.png"], run_folder, tmp_path) == 2
     assert "photo3.png: 1 frames; windows of 2 frames" in capsys.readouterr().err
