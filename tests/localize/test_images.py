@@ -99,7 +99,7 @@ def test_a_broken_image_is_named_and_leaves_nothing(photos, frames, region_run, 
     out = tmp_path / "out"
     assert localize([frames / "00000.png", broken, frames / "00001.png"], region_run, out) == 2
     assert "broken.jpg: does not decode" in capsys.readouterr().err
-    assert sorted(path.name for path in out.iterdir()) == ["00000", "00001"]
+    assert sorted(path.name for path in out.iterdir()) == ["00000", "00001", "index.html"]
 
 
 def test_a_checkpoint_that_does_not_know_its_size(photos, region_run, tmp_path, capsys):
