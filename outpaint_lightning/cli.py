@@ -19,20 +19,20 @@ from outpaint_lightning.types import InputError, did_you_mean
 
 EXPERIMENT = "experiment"
 COMMANDS = {
-    "demo": ("everything below on clips it renders itself, in minutes, on a CPU", "demo"),
+    "demo": ("run the commands below on clips rendered here; takes minutes on a CPU", "demo"),
     "forge": ("make a labelled dataset of forgeries from clean clips and photos", "forge"),
-    "audit": ("find what is broken, leaks or gives the answer away in a dataset", "audit"),
+    "audit": ("find broken files, leaks between splits and shortcuts in a dataset", "audit"),
     "fit": ("train a net on a dataset", EXPERIMENT),
     "validate": ("judge a net on the validation split", EXPERIMENT),
-    "test": ("judge a net on the test split: F1 per video beside its floors", EXPERIMENT),
+    "test": ("judge a net on the test split: F1 per video, compared with its floors", EXPERIMENT),
     "predict": ("write the masks that a net finds in a dataset", EXPERIMENT),
     "seal": ("write into a checkpoint how it did in its test, and how authentic footage scores", "seal"),
-    "localize": ("find forged regions in any video files or frame folders", "localize"),
+    "localize": ("find forged regions in video files, frame folders and images", "localize"),
     "benchmark": ("measure a localizer under the codecs that video goes through", "benchmark"),
     "weights": ("list the nets that come with the package", "weights"),
-    "inpaint": ("fill masked regions of a video with what its other frames show", "inpaint"),
-    "sweep": ("search options for the best, each trial a fit, on all GPUs and hosts", "sweep"),
-    "compare": ("put runs side by side: one page that needs nothing else, and a table", "compare"),
+    "inpaint": ("fill masked regions of a video with the content of its other frames", "inpaint"),
+    "sweep": ("search for the best options; each trial is a fit, on all GPUs and hosts", "sweep"),
+    "compare": ("compare runs: one self-contained HTML page, and a CSV", "compare"),
 }
 """What each command does, and the part of the package that has its `command` module."""
 

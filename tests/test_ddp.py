@@ -124,7 +124,8 @@ def test_metrics_and_files_are_those_of_one_process(judged):
 @pytest.mark.parametrize(("precision", "tolerance"), [("32", 1e-6), ("bf16-mixed", 2**-8)])
 def test_accumulated_steps_are_those_of_one_process(precision, tolerance, tmp_path):
     """Each step has two batches of each process. What bfloat16 rounds, it rounds by 1/256 at most."""
-    both = ["--trainer.accumulate_grad_batches", "2", "--trainer.precision", precision, "--data.scenes", "8"]
+    both = ["--trainer.accumulate_grad_batches", "2", "--trainer.precision", precision]
+    both += ["--data.scenes", "8", "--data.val_scenes", "1"]
     losses = []
     for number, batch in ((1, 2), (2, 1)):
         run = tmp_path / str(number)
@@ -163,7 +164,7 @@ def test_the_scripts_start_what_they_say(script, program, found, words, tmp_path
         (tmp_path / "run" / "checkpoints" / found).touch()
     variables = {"NODES": "2", "GPUS": "4", "HOST": "first", "RUN": "run"}
     variables |= {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    command = ["bash", str(REPOSITORY / "docs" / "scripts" / script), "--config", "a.yaml"]
+    command = ["bash", str(REPOSITORY / "docs" / "how-to" / "scripts" / script), "--config", "a.yaml"]
     said = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert words in said
     assert "--trainer.num_nodes 2 --trainer.devices 4 --trainer.strategy ddp" in said

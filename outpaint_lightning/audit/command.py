@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", metavar="ROOT", type=Path, help="the dataset")
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON instead of one page")
     parser.add_argument(
-        "--quick", action="store_true", help="names, headers and a hash a clip only; no frame or mask is decoded"
+        "--quick", action="store_true", help="check names, headers and one hash per clip; decode no frame or mask"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
 

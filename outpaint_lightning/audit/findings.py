@@ -35,10 +35,10 @@ def of_error(kind: str, error: InputError, advice: str) -> Finding:
 
     Names may hold ": " too, so the path ends at the first one after all that exists of it.
     """
-    told = str(error)
-    known = max((at.start() for at in re.finditer("/|: ", told) if os.path.exists(told[: at.start()])), default=0)
-    rest, _, message = told[known:].partition(": ")
-    return Finding(ERROR, kind, Path(told[:known] + rest), message, advice)
+    line = str(error)
+    known = max((at.start() for at in re.finditer("/|: ", line) if os.path.exists(line[: at.start()])), default=0)
+    rest, _, message = line[known:].partition(": ")
+    return Finding(ERROR, kind, Path(line[:known] + rest), message, advice)
 
 
 def first_of_each_kind(findings: Iterable[Finding], count: int) -> Iterator[tuple[list[Finding], int]]:

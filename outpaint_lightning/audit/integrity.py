@@ -36,7 +36,7 @@ def problems(survey: Survey) -> Iterator[Finding]:
 
 
 def contradicting_masks(survey: Survey) -> Iterator[Finding]:
-    """Find masks that are no forgery's: of clips without a forger where others have one, and such that mark nothing."""
+    """Find masks on clips listed as authentic (where other clips name a forger), and masks that are empty."""
     for clip in survey.clips:
         if not clip.entry.masks:
             continue

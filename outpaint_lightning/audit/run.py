@@ -66,18 +66,18 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
         InputError: there is no dataset, no clip in it can be used, or `workers` is no number of processes.
     """
     root = Path(root)
-    told: list[tuple[ProblemKind, InputError]] = []
-    entries = read_dataset(root, on_problem=lambda *problem: told.append(problem))
+    raised: list[tuple[ProblemKind, InputError]] = []
+    entries = read_dataset(root, on_problem=lambda *problem: raised.append(problem))
     if not entries:
-        raise told[0][1]
-    return _report(root, entries, [problem(kind, error) for kind, error in told], quick, workers)
+        raise raised[0][1]
+    return _report(root, entries, [problem(kind, error) for kind, error in raised], quick, workers)
 
 
-def _report(root: Path, entries: Sequence[ClipEntry], told: Iterable[Finding], quick: bool, workers: int) -> Report:
+def _report(root: Path, entries: Sequence[ClipEntry], raised: Iterable[Finding], quick: bool, workers: int) -> Report:
     look = partial(scan, quick=quick)
     # Headers are read before processes would have started; less than one is refused all the same.
     clips = each_clip(look, entries, min(workers, 1), "") if quick else each_clip(look, entries, workers, "audit")
-    survey = Survey(root, tuple(clips), tuple(told))
+    survey = Survey(root, tuple(clips), tuple(raised))
     findings = [finding for check in CHECKS for finding in check(survey)]
     findings.sort(key=lambda finding: finding.severity != ERROR)
     return Report(root, findings, statistics(survey))

@@ -59,8 +59,8 @@ def scan(entry: ClipEntry, *, quick: bool = False) -> ClipFacts:
     except InputError as error:
         return ClipFacts(entry, findings=(of_error("undecodable", error, MAKE_AGAIN),))
     except OSError as error:
-        told = InputError(f"{error.filename or entry.frames}: cannot be read ({error.strerror})")
-        return ClipFacts(entry, findings=(of_error("undecodable", told, MAKE_AGAIN),))
+        unreadable = InputError(f"{error.filename or entry.frames}: cannot be read ({error.strerror})")
+        return ClipFacts(entry, findings=(of_error("undecodable", unreadable, MAKE_AGAIN),))
 
 
 def _scan_video(entry: ClipEntry, quick: bool) -> ClipFacts:

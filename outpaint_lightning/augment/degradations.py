@@ -1,4 +1,4 @@
-"""What happens to footage on its way, as far as Kornia has it not."""
+"""Degradations that Kornia lacks: downscaling and sensor noise."""
 
 from __future__ import annotations
 

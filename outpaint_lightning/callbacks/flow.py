@@ -54,9 +54,10 @@ class FlowWriter(Callback):
 class FlowPictures(ValidationPictures):
     """Show the updates of a few validation windows after each validation of a training.
 
-    Of one window of each of the first videos, the frame with the largest hole: a row of its flow forward, true, filled
-    and after each update, and below it the hole, in black, and the confidence at the start and after each update, white
-    for 1. See `ValidationPictures`. Serves flow refiners.
+    Each of the first videos gives one window, and the window gives the frame with the largest hole. The upper row shows
+    its forward flow: the true one, the filled one, and the one after each update. The lower row shows the hole in
+    black, and the confidence at the start and after each update (white is 1). See `ValidationPictures`. Serves flow
+    refiners.
 
     Args:
         count: windows shown, at most.

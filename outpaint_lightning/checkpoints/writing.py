@@ -13,6 +13,9 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.io.output import durable
 
+_HANDED_OVER = ".temp.ckpt"
+"""Name of the file in which Lightning's launcher of forked processes takes the trained weights to the first."""
+
 
 class DurableCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target, has the disk hold it, and renames it.
@@ -37,11 +40,14 @@ class DurableCheckpointIO(TorchCheckpointIO):
             temporary.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
-        """Read a checkpoint, or weights with a card.
+        """Read a checkpoint, weights with a card, or the weights alone that forked processes hand to the first.
 
         Raises:
             InputError: see `read_checkpoint`.
         """
+        if Path(path).name == _HANDED_OVER:
+            weights: dict[str, Any] = super().load_checkpoint(path, weights_only=True)
+            return weights
         return read_checkpoint(Path(path))
 
 

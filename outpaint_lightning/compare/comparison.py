@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """Of the number that decides."""
+        """Title of the number that ranks the runs."""
         return self.kind.columns[0].title if self.kind.columns else ""
 
     def css(self, group: Group) -> str:
@@ -54,7 +54,7 @@ class Comparison:
 
     @cached_property
     def gains(self) -> dict[str, Interval | None]:
-        """Of each other experiment, the mean difference to the baseline over the videos that both judged."""
+        """The mean difference of each other experiment to the baseline, over the videos that both judged."""
         return {group.name: versus(group, self.baseline) for group in self.others}
 
     def verdict(self, group: Group) -> int:
@@ -66,7 +66,7 @@ class Comparison:
 
     @cached_property
     def other_frames(self) -> dict[str, str]:
-        """Of each experiment whose test judged other frames than the first test, how they differ."""
+        """How the judged frames differ, for each experiment whose test judged other frames than the first test."""
         return other_frames(self.groups)
 
     @cached_property

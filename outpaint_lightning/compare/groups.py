@@ -32,7 +32,7 @@ class Unit(NamedTuple):
     forger: str
     source: str
     floor: float | None
-    """Of the first run."""
+    """Floor of the first run."""
     value: float
 
 
@@ -144,8 +144,8 @@ def versus(other: Group, baseline: Group) -> Interval | None:
 def bootstrap(values: Values, sources: Sequence[str], less: Values | None = None, seed: int = 0) -> Interval | None:
     """Return a mean with its percentile bootstrap interval: sources are drawn with replacement, and runs likewise.
 
-    Of one run, as `metrics.bootstrap_interval`, without what that imports: `compare` answers in a second. The interval
-    of a difference is paired: both sides have the videos of the same sources.
+    For one run it equals `metrics.bootstrap_interval`, but imports no torch, so that `compare` answers in a second. The
+    interval of a difference is paired: both sides use the videos of the same sources.
 
     Args:
         values: `runs videos`.

@@ -17,9 +17,9 @@ from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
 
 CONFIGS = ("fit", "test", "validate", "predict")
-"""Of the commands, the most telling first."""
+"""Commands whose config describes a run, the most informative first."""
 DEPTH = 3
-"""Folders below one that is given in which runs are looked for."""
+"""How many levels below a given folder are searched for runs."""
 
 Points = list[tuple[float, float]]
 Row = dict[str, str]
@@ -27,14 +27,14 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds; what it has not yet is empty, and named in `missing`."""
+    """What a run folder holds. Parts that do not exist yet are empty, and named in `missing`."""
 
     folder: Path
     config: dict[str, Any]
     """Flat, see `config`; `test: data.root` is a key of the data that a test had otherwise than the fit."""
     summary: dict[str, Any]
     rows: list[Row]
-    """Of the test's table: a video or an image each."""
+    """Rows of the test's table, one for each video or image."""
     curves: dict[str, Points]
     """Steps and values of each column of `metrics.csv`."""
     examples: list[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""What the page says of a sweep: its best, its history, parallel coordinates, what its keys matter, all trials."""
+"""A sweep on the page: best trial, history, parallel coordinates, importance of its keys, table of trials."""
 
 from __future__ import annotations
 

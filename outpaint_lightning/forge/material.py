@@ -200,7 +200,7 @@ def materials(entries: Sequence[ClipEntry], objects: Path | None = None, limit: 
     Raises:
         InputError: `objects` has masks for none of the clips.
     """
-    # Each clip takes those that follow it on a ring ordered by lot: another clip more changes few of them.
+    # Each clip takes the ones that follow it on a randomly ordered ring, so that adding a clip changes few of them.
     rings: dict[str, list[ClipEntry]] = {}
     for entry in sorted(entries, key=lambda entry: rng_of("donors", entry.clip).random()):
         rings.setdefault(entry.split, []).append(entry)

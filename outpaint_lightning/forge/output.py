@@ -78,9 +78,10 @@ def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) 
 
 
 def read_record(path: Path) -> Record | None:
-    """Return the record of a clip that an earlier run has written, or None: what it says of is made anew.
+    """Return the record of a clip that an earlier run wrote, or None, in which case the clip is forged again.
 
-    None also where the file is broken or says what the sheet and the summary cannot use, as a name in another folder.
+    None also if the file is broken, or names something that the sheet and the summary cannot use, such as a file in
+    another folder.
     """
     with suppress(InputError):
         record: Record = read_json(path, dict, "the record of a clip")

@@ -102,7 +102,7 @@ class Recipe:
         return {**axes, "per_clip": self.per_clip, "seed": self.seed}
 
     def forgers(self, clip: str, available: frozenset[str]) -> list[Forger]:
-        """Choose the forgers of a clip: each time the combination, then the parts, used least so far; ties by lot.
+        """Pick the least-used combination, then the least-used parts, for each forgery of a clip; ties are random.
 
         Args:
             clip: Its name.

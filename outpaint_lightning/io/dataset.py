@@ -52,8 +52,9 @@ def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[Cli
     Args:
         root: the folder with `frames` or `videos`, and perhaps `masks` and `manifest.csv`, or one in another layout of
             `layouts.py`.
-        on_problem: told of each problem; what is usable all the same is returned. Of clips that share a source over
-            splits, and of masks of no clip, the clips are. Without it the first problem is raised.
+        on_problem: called with each problem; the clips that can be used are still returned. That includes clips whose
+            source is in several splits, and the clips beside masks that match none. Without it the first problem is
+            raised.
 
     Raises:
         InputError: there is no dataset at `root`, or no clip in it; without `on_problem` also: frames, a mask or a

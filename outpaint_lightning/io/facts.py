@@ -1,4 +1,4 @@
-"""What a file of footage says of itself, apart from its pixels."""
+"""The metadata of a file of footage: everything except its pixels."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Facts:
 
     files: int
     bytes: int
-    """Of all files."""
+    """Size of all files together."""
     sha256: str
-    """Of the file; of a folder, of the names and hashes of its frames in order."""
+    """Hash of the file. For a folder: hash of the names and hashes of its frames, in order."""
     container: str
     codec: str
     frames: int

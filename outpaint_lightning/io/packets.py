@@ -42,7 +42,7 @@ def mark_of(packet: av.Packet) -> Mark:
 
 
 class Packet(NamedTuple):
-    """What is kept of a packet: times in the stream's units, and flags."""
+    """The parts of a packet that are needed later: times in the stream's units, and flags."""
 
     pts: int | None
     dts: int | None
@@ -77,11 +77,11 @@ class FrameIndex:
     broken: list[int] = field(default_factory=list)
     """Packets from which on, until decoding can start anew, no frame is whole; rising."""
     slight: dict[int, bool] = field(default_factory=dict)
-    """Of keyframes that the decoder calls damaged, whether hardly anything is."""
+    """For each keyframe that the decoder calls damaged: whether the damage is slight."""
     number: list[int] = field(init=False)
     """The frame of each packet, -1 for those that are none."""
     spare: list[bool] = field(init=False)
-    """Of each packet, whether no other needs it."""
+    """For each packet: whether no other packet needs it."""
     _keys: list[tuple[int, int]] = field(init=False)
     """Number of the first frame that decoding gives, and the packet to start from; rising."""
     _lost: set[int] = field(init=False)

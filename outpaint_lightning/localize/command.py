@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="one folder is written here for each input")
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="forged from this probability on (default: the checkpoint's)"
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="lowest probability that counts as forged (default: the checkpoint's)",
     )
     parser.add_argument(
         "--batch-size", type=int, default=1, metavar="N", help="windows or images judged at once (default: %(default)s)"

@@ -34,7 +34,7 @@ from outpaint_lightning.sweep.worker import Worker, run_workers
 from outpaint_lightning.types import InputError
 
 COMMAND = (sys.executable, "-m", "outpaint_lightning", "fit")
-"""Of a trial, before its options."""
+"""The command of a trial, without its options."""
 _SHOWN = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGINT: a shell's background jobs are born deaf to it
 

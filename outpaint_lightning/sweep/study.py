@@ -79,7 +79,7 @@ class Turn:
 class SeededSampler(BaseSampler):
     """A sampler made anew for each trial, its seed drawn from the sweep's and the trial's number.
 
-    One that deals out a sequence keeps the sweep's seed, of which it takes what no trial has.
+    A sampler that deals out a fixed sequence keeps the sweep's seed, and takes the first values that no trial has.
     """
 
     def __init__(self, factory: Factory[BaseSampler]) -> None:

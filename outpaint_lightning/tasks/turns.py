@@ -23,7 +23,7 @@ class Turns(ABC):
     @property
     @abstractmethod
     def pattern(self) -> str:
-        """The steps until they begin again, of which there are as many on a batch as in `at(0)`."""
+        """The sequence of steps that repeats; each batch takes as many of them as `at(0)` has."""
 
     @property
     def generator_steps(self) -> float:

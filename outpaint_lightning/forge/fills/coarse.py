@@ -90,7 +90,7 @@ class LowPass(FrameByFrame):
     def remake(self, frame: Frame, params: Parameters) -> Frame:
         """Return a frame filtered; it is mirrored at the edge."""
         height, width = frame.shape[:2]
-        # Of a mirrored signal of n samples, the k-th of n cosines has k / 2n cycles a sample.
+        # The k-th of the n cosines of a mirrored signal of n samples has k / 2n cycles per sample.
         radius = np.hypot(np.arange(height)[:, None] / (2 * height), np.arange(width) / (2 * width))
         gain = 1 / np.sqrt(1 + (radius / params["cutoff"]) ** (2 * params["order"]))
         spectrum = fft.dctn(frame, axes=(0, 1), norm="ortho") * gain[..., None].astype(np.float32)

@@ -102,7 +102,7 @@ class Harmonic(_Diffusion):
 
 
 class Biharmonic(_Diffusion):
-    """A thin plate over the hole, which goes on with the slope at the edge; far from it colours saturate."""
+    """A thin plate over the hole, which continues the slope at the edge; far from the edge, colours saturate."""
 
     name = "biharmonic"
     order = 2

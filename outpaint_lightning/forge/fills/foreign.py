@@ -20,7 +20,7 @@ CANDIDATES = 32  # shifts drawn for a forgery
 class CopyMove(Fill):
     """Pixels from another place of the same frame, one shift for the whole clip; what it does not reach is mirrored.
 
-    Of the shifts drawn, the one that brings the most known pixels is taken: the hole is not known when they are drawn.
+    Several shifts are drawn before the hole is known; the one that brings the most known pixels is used.
 
     Attributes:
         shift: Smallest and largest distance, along each axis, as a fraction of the frame's height or width.
