@@ -60,19 +60,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         if debug:
             raise
-        print(f"outpaint-lightning: error: {error}", file=sys.stderr)
+        _print_error(str(error))
         return 2
     except BrokenPipeError:
         raise
     except OSError as error:
         if debug:
             raise
-        print(f"outpaint-lightning: error: {error.filename or error}: {error.strerror or ''}", file=sys.stderr)
+        _print_error(f"{error.filename or error}: {error.strerror or ''}")
         return 2
     except KeyboardInterrupt:
         print("outpaint-lightning: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _print_error(message: str) -> None:
+    """Print one line: names in it may be a stranger's, so line breaks and codes of the terminal are spelled out."""
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    print(f"outpaint-lightning: error: {line}", file=sys.stderr)
 
 
 def console() -> NoReturn:

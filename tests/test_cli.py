@@ -94,6 +94,14 @@ def test_trainers_that_no_command_can_do_with(capsys, dataset, tmp_path, option,
     fails(capsys, ["fit", *fit_options(dataset, tmp_path), option], words)
 
 
+def test_names_do_not_reach_the_terminal_as_commands(tmp_path, capsys):
+    """A file of a stranger's may be called like the code that clears the screen, or like a second line."""
+    (tmp_path / "a\x1b[2J\nb.mp4").write_bytes(b"no video")
+    fails(capsys, ["localize", str(tmp_path / "a\x1b[2J\nb.mp4"), "--ckpt_path", str(tmp_path), "--out", "o"])
+    assert main(["audit", str(tmp_path / "a\x1b[2J\nb.mp4")]) == 2
+    assert "/a\\x1b[2J\\nb.mp4: " in capsys.readouterr().err
+
+
 def test_missing_model(capsys):
     fails(capsys, ["fit", "--trainer.max_epochs", "1"], "expected --config FILE.yaml")
 

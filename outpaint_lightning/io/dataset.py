@@ -145,6 +145,8 @@ def _add_entry(
     entries: dict[str, ClipEntry], row: dict[str, str], clips: Mapping[str, Found], listed: Path, places: Iterable[Path]
 ) -> None:
     clip = row["clip"]
+    if not clip.isprintable():
+        raise Problem("missing", f"{listed}: clip {clip!r}: the name of a folder or file was expected")
     found = clips.get(clip)
     if found is None:
         expected = " or ".join(str(place).replace("<clip>", clip) for place in places)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import cv2
@@ -30,6 +31,7 @@ from outpaint_lightning.localize.moments import HEADS, Moments, pictures_of
 from outpaint_lightning.localize.options import Options
 from outpaint_lightning.localize.records import write_records
 from outpaint_lightning.localize.scoring import JudgedFrame, judged_frames, require_batch
+from outpaint_lightning.localize.verdict import Verdict
 from outpaint_lightning.pictures import heat_map, tinted
 from outpaint_lightning.processes.progress import progress_bar
 from outpaint_lightning.tasks import LocalizationTask
@@ -58,39 +60,44 @@ def localize_clip(task: LocalizationTask, clip: Clip, folder: Path, options: Opt
         except InputError as problem:
             raise (errors[0] if errors else InputError(f"{clip.path}: {problem}")) from problem
         seconds = time.monotonic() - start
-        facts, verdict, rechecked = conclude(task, clip, [row["score"] for row in rows], options)
-        summary = {
-            "input": str(clip.path),
-            "verdict": verdict.title,
-            "why": list(verdict.reasons),
-            "frames": len(rows),
-            "height": clip.height,
-            "width": clip.width,
-            "fps": clip.fps,
-            "threshold": threshold,
-            "forged_fraction": sum(row["forged_fraction"] for row in rows) / len(rows),
-            "score": verdict.score,
+        concluded = conclude(task, clip, [row["score"] for row in rows], options)
+        summary = _summary(task, clip, rows, concluded.verdict, options) | {
             "seconds": round(seconds, 3),
             "frames_per_second": round(len(rows) / seconds, 3),
-            "device": str(task.device),
-            "checkpoint": str(options.checkpoint),
             "error": str(errors[0]) if errors else None,
         }
         examined = Examined(
             folder,
             summary,
-            verdict,
-            facts,
-            rows,
+            rows=rows,
             found=f"{len(rows)} frames, {summary['forged_fraction']:.1%} of the pixels marked",
             heads=HEADS,
             most=moments.most(),
             least=moments.least(),
-            rechecked=rechecked,
+            **concluded._asdict(),
         )
         write_csv(partial / "frames.csv", rows)
         write_records(partial, examined, options)
     return examined
+
+
+def _summary(
+    task: LocalizationTask, clip: Clip, rows: Sequence[Row], verdict: Verdict, options: Options
+) -> dict[str, Any]:
+    return {
+        "input": str(clip.path),
+        "verdict": verdict.title,
+        "why": list(verdict.reasons),
+        "frames": len(rows),
+        "height": clip.height,
+        "width": clip.width,
+        "fps": clip.fps,
+        "threshold": task.chosen_threshold(),
+        "forged_fraction": fmean(row["forged_fraction"] for row in rows),
+        "score": verdict.score,
+        "device": str(task.device),
+        "checkpoint": str(options.checkpoint),
+    }
 
 
 class _Files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from outpaint_lightning.io.output import whole_folder
 from outpaint_lightning.localize.conclusion import conclude
 from outpaint_lightning.localize.examined import Examined, Exhibit
 from outpaint_lightning.localize.judging import judge_images
-from outpaint_lightning.localize.moments import Moments, shrunk
+from outpaint_lightning.localize.moments import Moments, all_shrunk
 from outpaint_lightning.localize.options import Options
 from outpaint_lightning.localize.records import write_records
 from outpaint_lightning.metrics import SIDES, in_pixels
@@ -30,10 +31,14 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
     of a clip, those of the frame with the highest score.
 
     Raises:
-        InputError: a frame does not decode, or the checkpoint does not say how large its images are.
+        InputError: a frame does not decode, the checkpoint does not say how large its images are, or files are wanted
+            that a localizer alone writes.
     """
     if task.size is None:
         raise InputError(f"{options.checkpoint}: does not say how large its images are; expected one of `fit`")
+    if options.save:
+        wanted = ", ".join(sorted(options.save))
+        raise InputError(f"--save {wanted}: is for localizers; {options.checkpoint} holds a RegionTask")
     start = time.monotonic()
     with whole_folder(folder) as partial:
         rows, exhibits = _write_pictures(task, clip, partial, options.batch_size)
@@ -83,7 +88,7 @@ def _write_pictures(
                 write_image(folder / picture_file("drawn", len(rows), len(clip)), picture)
                 if mask is not None:
                     write_mask(folder / picture_file("mask", len(rows), len(clip)), enlarged(mask, height, width))
-                moments.see(score, lambda pair=(frame, picture): [shrunk(each) for each in pair])  # type: ignore[misc]
+                moments.see(score, functools.partial(all_shrunk, (frame, picture)))
                 sides = found or dict.fromkeys(SIDES)
                 rows.append({"frame": len(rows), "score": score, "label": int(found is not None), **sides})
             bar.update(len(batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -68,6 +68,11 @@ def pictures_of(judged: JudgedFrame, threshold: float) -> list[NDArray[np.uint8]
     frame, probability = shrunk(judged.frame), shrunk(judged.probability)
     mask = (probability >= threshold).astype(np.uint8) * np.uint8(255)
     return [frame, heat_map(frame, probability, threshold), np.repeat(mask[..., None], 3, axis=2)]
+
+
+def all_shrunk(pictures: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Return pictures `H W 3` at most `WIDEST` wide each."""
+    return [shrunk(picture) for picture in pictures]
 
 
 def shrunk(picture: NDArray[Any]) -> NDArray[Any]:

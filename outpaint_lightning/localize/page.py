@@ -129,10 +129,14 @@ def _timeline(examined: Examined) -> str:
     named = (("traces found above", verdict.found_above), ("no traces below", verdict.none_below))
     levels = [(name, value) for name, value in named if value is not None]
     chart = svg.lines(
-        [svg.Series("score of a frame", "s1", points)], "seconds" if timed else "frame", "score", levels=levels
+        [svg.Series("score of a frame", "s1", points)],
+        "seconds" if timed else "frame",
+        "score",
+        levels=levels,
+        span=(0, 1),
     )
-    caption = "Score of each frame. The dashed thresholds are those of the whole input, whose score sums up its frames."
-    return figure(chart, caption)
+    dashed = " The dashed thresholds are those of the whole input, whose score sums up its frames." if levels else ""
+    return figure(chart, f"Score of each frame.{dashed}")
 
 
 def _exhibits(examined: Examined, exhibits: Sequence[Exhibit]) -> Iterator[str]:

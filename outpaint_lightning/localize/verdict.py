@@ -12,7 +12,7 @@ from outpaint_lightning.localize.calibration import FALSE_ALARMS, MISSES, TOLERA
 
 UNCALIBRATED = (
     "This checkpoint was never calibrated on videos known to be authentic, so nobody knows how authentic "
-    "footage scores. `outpaint-lightning seal` calibrates it."
+    "footage scores. The command outpaint-lightning seal calibrates it."
 )
 
 

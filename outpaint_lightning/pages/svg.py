@@ -42,7 +42,13 @@ class Thread:
 
 
 def lines(
-    series: Sequence[Series], x: str, y: str, *, levels: Sequence[tuple[str, float]] = (), log: bool = False
+    series: Sequence[Series],
+    x: str,
+    y: str,
+    *,
+    levels: Sequence[tuple[str, float]] = (),
+    log: bool = False,
+    span: Range | None = None,
 ) -> str:
     """Return a chart of lines, single points as dots, with a dashed line at each level.
 
@@ -52,10 +58,11 @@ def lines(
         y: title of the vertical axis.
         levels: the name and value of each.
         log: whether the vertical axis is logarithmic.
+        span: of the vertical axis; None takes that of the values.
     """
     heights = [v for s in series for _, v in s.points] + [value for _, value in levels]
     across = [u for s in series for u, _ in s.points]
-    frame = _Frame(_range(across), _range(heights, log), log=log, whole=all(u.is_integer() for u in across))
+    frame = _Frame(_range(across), span or _range(heights, log), log=log, whole=all(u.is_integer() for u in across))
     lowest = min((value for _, value in levels), default=None)
     marked = [_level(frame, name, value, above=value != lowest) for name, value in levels]
     drawn = [line for line, _ in marked]

@@ -82,24 +82,28 @@ def _finished(picture: NDArray[np.uint8], mask: NDArray[np.bool_], threshold: fl
         picture[left & ~core] = colour
         left = core
     if scale:
-        _draw_scale(picture, threshold)
+        _draw_scale(picture, mask, threshold)
     return picture
 
 
-def _draw_scale(picture: NDArray[np.uint8], threshold: float) -> None:
-    """Draw colours from 0 to 1 and the threshold into the lower left corner; small pictures have room for less."""
+def _draw_scale(picture: NDArray[np.uint8], mask: NDArray[np.bool_], threshold: float) -> None:
+    """Draw colours from 0 to 1 and the threshold into a corner where nothing is marked; tiny pictures have no room.
+
+    It is the lower left one, unless another hides less: a scale that jumps from frame to frame distracts.
+    """
     height, width = picture.shape[:2]
     size = min(max(0.3, min(height, width) / 900), 1.2)
     words = f"forged from {threshold:.2f}"
     (long, tall), _ = cv2.getTextSize(words, _FONT, size, 1)
-    length, margin, bar = min(max(long, round(width * _SCALE_SHARE)), width - 2 * _MARGIN), _MARGIN, max(4, tall // 2)
-    plate = (tall + bar + 3 * margin, length + 2 * margin)
-    if plate[0] > height // 2 or plate[1] > width:
+    length, bar = min(max(long, round(width * _SCALE_SHARE)), width - 2 * _MARGIN), max(4, tall // 2)
+    rows, columns = tall + bar + 3 * _MARGIN, length + 2 * _MARGIN
+    if rows > height // 2 or columns > width:
         return
-    corner = picture[height - plate[0] :, : plate[1]]
+    corners = [np.s_[y, x] for y in (np.s_[height - rows :], np.s_[:rows]) for x in (np.s_[:columns], np.s_[-columns:])]
+    corner = picture[min(corners, key=lambda place: int(mask[place].sum()))]
     corner[:] = 0
-    cv2.putText(corner, words, (margin, margin + tall), _FONT, size, (255, 255, 255), 1, cv2.LINE_AA)
-    top = 2 * margin + tall
-    corner[top : top + bar, margin : margin + length] = colours(np.linspace(0, 1, length))
-    at = margin + round(threshold * (length - 1))
+    cv2.putText(corner, words, (_MARGIN, _MARGIN + tall), _FONT, size, (255, 255, 255), 1, cv2.LINE_AA)
+    top = 2 * _MARGIN + tall
+    corner[top : top + bar, _MARGIN : _MARGIN + length] = colours(np.linspace(0, 1, length))
+    at = _MARGIN + round(threshold * (length - 1))
     corner[top - 2 : top + bar + 2, max(0, at - 1) : at + 1] = 255

@@ -340,6 +340,13 @@ def test_masks_behind_a_broken_link_are_told(root):
         read_dataset(root)
 
 
+def test_a_name_of_two_lines_is_one_line(root):
+    """Found by make fuzz: a manifest whose quotes are shifted."""
+    (root / "manifest.csv").write_text('clip,split\n"a\nb",train\n')
+    with pytest.raises(InputError, match=r"^.*manifest\.csv: clip 'a\\nb': the name of a folder or file was expected$"):
+        read_dataset(root)
+
+
 def test_manifest_of_one_row(root):
     (root / "manifest.csv").write_text("clip\nwalk\n")
     assert [entry.clip for entry in read_dataset(root)] == ["walk"]

@@ -99,7 +99,7 @@ def test_a_broken_image_is_named_and_leaves_nothing(photos, frames, region_run, 
     out = tmp_path / "out"
     assert localize([frames / "00000.png", broken, frames / "00001.png"], region_run, out) == 2
     assert "broken.jpg: does not decode" in capsys.readouterr().err
-    assert sorted(path.name for path in out.iterdir()) == ["00000", "00001"]
+    assert sorted(path.name for path in out.iterdir()) == ["00000", "00001", "index.html"]
 
 
 def test_a_checkpoint_that_does_not_know_its_size(photos, region_run, tmp_path, capsys):
@@ -108,6 +108,11 @@ def test_a_checkpoint_that_does_not_know_its_size(photos, region_run, tmp_path, 
     torch.save(checkpoint, tmp_path / "old.ckpt")
     assert localize([photos / "frames/photo3.png"], tmp_path / "old.ckpt", tmp_path / "out") == 2
     assert "old.ckpt: does not say how large its images are" in capsys.readouterr().err
+
+
+def test_what_a_localizer_alone_writes_is_refused(photos, region_run, tmp_path, capsys):
+    assert localize([photos / "frames/photo3.png"], region_run, tmp_path / "out", "--save", "coco") == 2
+    assert "--save coco: is for localizers" in capsys.readouterr().err
 
 
 def test_one_image_is_no_video(photos, run_folder, tmp_path, capsys):

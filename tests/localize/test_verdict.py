@@ -117,7 +117,7 @@ def test_what_is_bad_is_said():
 
 
 @pytest.mark.parametrize(
-    "change", [{"floors": 3}, {"levels": 3}, {"levels": [3]}, {"count": "many"}, {"authentic": {}}, {"high": None}]
+    "change", [{"floors": 3}, {"levels": 3}, {"levels": [3]}, {"count": "many"}, {"authentic": "x"}, {"high": None}]
 )
 def test_a_strangers_card_is_refused_in_one_line(change):
     with pytest.raises(InputError, match="the card of the checkpoint cannot be read"):

@@ -64,3 +64,18 @@ def test_colours_rise_in_lightness():
     grey = colours(np.linspace(0, 1, 9)).astype(float) @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(grey) > 0).all()
     assert colours(np.array([[0.5]])).shape == (1, 1, 3)
+
+
+def test_the_scale_hides_nothing_that_is_found():
+    """It moves to the next corner from the lower left one, and back to it where every corner hides the same."""
+    found = np.zeros(SIZE, np.float32)
+    found[-20:, :30] = 0.9
+    with_scale, without = (tinted(flat("green"), found, 0.5, scale=scale) for scale in (True, False))
+    rows, columns = np.nonzero((with_scale != without).any(-1))
+    assert columns.min() > 30
+    assert rows.min() > 45
+    everywhere = np.full(SIZE, 0.9, np.float32)
+    with_scale, without = (tinted(flat("green"), everywhere, 0.5, scale=scale) for scale in (True, False))
+    rows, columns = np.nonzero((with_scale != without).any(-1))
+    assert columns.max() < 120
+    assert rows.min() > 45

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from outpaint_lightning.data.loading import require_one_size
 from outpaint_lightning.data.painting.sources import PaintingSource
 from outpaint_lightning.forge.masks import MaskSampler
 from outpaint_lightning.forge.parts import Footage
@@ -121,15 +120,6 @@ def _draw(sampler: MaskSampler, lot: tuple[int, ...], shape: Sequence[int]) -> N
 
 
 def collate(windows: Sequence[PaintingWindow]) -> Batch:
-    """Stack windows of one size.
-
-    Raises:
-        InputError: naming two clips of different sizes.
-    """
-    require_one_size(
-        [tuple(window["mask"].shape[-2:]) for window in windows],
-        [window["meta"] for window in windows],
-        "set data.size",
-    )
+    """Stack windows; a source gives one size."""
     columns: dict[str, Any] = {key: [window.get(key) for window in windows] for key in windows[0]}
     return cast("Batch", {key: values if key == "meta" else torch.stack(values) for key, values in columns.items()})
