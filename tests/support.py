@@ -72,10 +72,13 @@ def region_options(photos: Path, run: Path) -> list[str]:
 
 def fit_options(dataset: Path, run: Path, width: int | None = 8) -> list[str]:
     """Options that make `fit` of a localizer take a second: a U-Net that sees a frame in milliseconds."""
+    net = ["--model.net.depth", "1", *(("--model.net.width", str(width)) if width else ())]
+    return [*("--config", str(UNET)), *net, *short_options(dataset, run)]
+
+
+def short_options(dataset: Path, run: Path) -> list[str]:
+    """Options that make `fit` of any localizer short."""
     return [
-        *("--config", str(UNET)),
-        *("--model.net.depth", "1"),
-        *(("--model.net.width", str(width)) if width else ()),
         *("--data.root", str(dataset)),
         *("--data.batch_size", "4"),
         *("--data.workers", "0"),

@@ -12,7 +12,7 @@ from outpaint_lightning.checkpoints.allowed import VARIABLE
 from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.checkpoints.rebuild import described, load_net, load_task
 from outpaint_lightning.cli import main
-from outpaint_lightning.nets import RaftLocalizer
+from outpaint_lightning.nets import UNet
 from outpaint_lightning.types import InputError
 
 
@@ -106,7 +106,7 @@ def test_odd_options_are_one_line(altered, options):
 
 def test_a_good_one_is_built(run_folder):
     task, net = load_task(run_folder), load_net(run_folder)
-    assert isinstance(net, RaftLocalizer)
+    assert isinstance(net, UNet)
     assert not task.training
     assert not net.training
     weights, own = task.net.state_dict(), net.state_dict()
@@ -116,9 +116,9 @@ def test_a_good_one_is_built(run_folder):
 
 def test_addresses_of_before_the_move(altered):
     def change(options):
-        options["net"]["class_path"] = "outpaint_lightning.nets.raft.RaftLocalizer"
+        options["net"]["class_path"] = "outpaint_lightning.nets.unet.UNet"
 
-    assert isinstance(load_net(altered(change)), RaftLocalizer)
+    assert isinstance(load_net(altered(change)), UNet)
 
 
 def test_the_description_is_plain_and_whole(run_folder):

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from support import REPOSITORY, fit_options, texture, write_clip
+from support import fit_options, short_options, texture, write_clip
 
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
@@ -121,9 +121,8 @@ def test_localize_carries_the_state(tmp_path, capsys):
             for suffix, forger in (("", ""), ("__1", "left/flat/hard"))
         ],
     )
-    options = fit_options(root, tmp_path / "run")
-    options[1] = str(REPOSITORY / "configs" / "localizer" / "carry.yaml")
-    assert main(["fit", *options]) == 0
+    carry = ["--config", "localizer/carry", "--model.net.updates", "2"]
+    assert main(["fit", *carry, *short_options(root, tmp_path / "run")]) == 0
     words = ["localize", str(root / "frames" / "c__1"), "--ckpt_path", str(tmp_path / "run"), "--out", str(tmp_path)]
     assert main([*words, "--batch-size", "2"]) == 2
     assert "--batch-size is 2: expected 1, this net carries its state" in capsys.readouterr().err
