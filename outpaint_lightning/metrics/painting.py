@@ -65,9 +65,9 @@ class FillErrors(FrameTable):
 
 
 def _ssim(made: Tensor, clean: Tensor) -> Tensor:
-    """Return the structural similarity of each frame, `B T`; 0 where frames are too small for it."""
+    """Return the structural similarity of each frame, `B T`; NaN where frames are too small for it."""
     if min(clean.shape[-2:]) < SSIM_SIDE:
-        return clean.new_zeros(clean.shape[:2])
+        return clean.new_full(clean.shape[:2], torch.nan)
     frames = made.flatten(0, 1), clean.flatten(0, 1)
     similar: Any = structural_similarity_index_measure(*frames, data_range=1.0, reduction="none")
     return torch.as_tensor(similar).view(clean.shape[:2])

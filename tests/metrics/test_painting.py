@@ -82,6 +82,9 @@ def test_what_is_not_defined_is_none(clip):
     assert summary["mae"]["all"] == 0
     summary, _ = summarize_fills(entered(clean[None], clean * torch.nan, mask), [video("a")], ["net"])
     assert summary["mae"]["hole"] is None
+    small = clean[..., :10], mask[..., :10]  # SSIM has windows of 11 pixels
+    summary, _ = summarize_fills(entered(small[0][None], *small), [video("a")], ["net"])
+    assert (summary["ssim"], summary["mae"]["hole"]) == (None, 0)
 
 
 class Pixels(nn.Module):
