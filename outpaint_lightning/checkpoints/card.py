@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outpaint_lightning.checkpoints.files import read_checkpoint
-from outpaint_lightning.checkpoints.weights import SUFFIX, card_of
+from outpaint_lightning.checkpoints.shipped import SUFFIX
+from outpaint_lightning.checkpoints.weights import card_of
 from outpaint_lightning.checkpoints.weights import read_card as read_about
 from outpaint_lightning.io.files import write_json
 from outpaint_lightning.types import InputError

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from outpaint_lightning.checkpoints.shipped import find_shipped
-from outpaint_lightning.checkpoints.weights import SUFFIX, card_of, read_weights
+from outpaint_lightning.checkpoints.shipped import SUFFIX, find_shipped
+from outpaint_lightning.checkpoints.weights import card_of, read_weights
 from outpaint_lightning.types import InputError
 
 _KINDS: dict[str, type] = {

@@ -1,11 +1,11 @@
-"""The weights that come with the package, by name."""
+"""The weights that come with the package, by name. Nothing heavy is imported: `--help` names the default."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from outpaint_lightning.checkpoints.weights import SUFFIX
-
+SUFFIX = ".safetensors"
+"""Of weights that are passed on; see `weights`."""
 DEFAULT = "default"
 """Stands for the localizer that ships."""
 LOCALIZER = "localizer"

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outpaint_lightning.checkpoints.shipped import SUFFIX
 from outpaint_lightning.io.files import write_json
 from outpaint_lightning.io.output import durable
 from outpaint_lightning.settings.read import read_mapping
@@ -27,7 +28,6 @@ from outpaint_lightning.types import InputError
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-SUFFIX = ".safetensors"
 FORMAT = 1
 KEYS: dict[str, type] = {"format": int, "class_path": str, "init_args": dict, "state": dict, "sha256": str}
 """What every card holds."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outpaint_lightning.checkpoints.files import find_checkpoint
-from outpaint_lightning.checkpoints.weights import SUFFIX
+from outpaint_lightning.checkpoints.shipped import SUFFIX
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean

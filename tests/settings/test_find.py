@@ -67,7 +67,7 @@ def test_a_misspelled_name_is_answered_with_the_nearest(name, near, tmp_path, mo
 
 def test_where_nothing_is_near_the_choices_are_named():
     with pytest.raises(
-        InputError, match="xyz: no such file; expected a YAML file, or one of compressed, default, everything"
+        InputError, match="xyz: no such file; expected a YAML file, or one of benchmark, compressed, default, "
     ):
         find_config("xyz", "configs/forge")
 
