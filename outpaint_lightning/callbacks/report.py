@@ -34,7 +34,7 @@ class TestReport(Callback):
         log_table(trainer, f"test/{Path(kind.table).stem}", result.rows)
         files = ["summary.json", kind.table, *kind.write(folder, summary)]
         if kind.columns and isinstance(pl_module, pl.LightningModule):
-            data = Path(getattr(trainer.datamodule, "root", "")).name  # type: ignore[attr-defined]
+            data = Path(getattr(trainer.datamodule, "root", None) or "").name  # type: ignore[attr-defined]
             found = tested(kind, summary, result.rows, data)
             write_json(folder / "card.json", new_card(pl_module.state_dict(), tested=found))
             files.append("card.json")

@@ -148,6 +148,10 @@ class _Experiment(LightningCLI):
         self._args = sys.argv[1:] if kwargs.get("args") is None else kwargs["args"]
         super().__init__(*args, **kwargs)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Experiment:
+        """Return the command itself: what makes a task's optimizer leads here, and copies of a task share it."""
+        return self
+
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # static in Lightning, called on the object
         """Return the command of the line alone, or all without one; the options of each take 0.1 s to collect."""
         commands = super().subcommands()

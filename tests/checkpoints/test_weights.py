@@ -117,7 +117,10 @@ def test_a_missing_card_is_told_before_torch_is_imported(saved, capsys, tmp_path
         (lambda card: card.update(format=2), r"small\.json: format is 2; this version reads 1"),
         (lambda card: card.update(class_path="subprocess.Popen"), "it names subprocess.Popen, which is not of this"),
         (lambda card: card["init_args"].update(optimizer="os.system"), "it names os.system"),
-        (lambda card: card["init_args"]["net"].update(class_path="outpaint_lightning.nets.UNet"), "cannot rebuild"),
+        (
+            lambda card: card["init_args"]["net"].update(class_path="outpaint_lightning.nets.RaftLocalizer"),
+            "cannot rebuild",
+        ),
         (lambda card: card["state"].update(window={"frames": -1, "stride": 1}), "window is {'frames': -1"),
         (lambda card: card["state"].update(threshold_choice=[1]), r"threshold_choice is \[1\]"),
         (lambda card: card["state"].update(threshold_choice={"threshold": 0.5}), "expected a threshold, its F1 and an"),

@@ -234,7 +234,8 @@ def test_shipped_curves_get_worse_from_level_to_level(path, tmp_path):
     clean = WindowDataset(read_dataset(tmp_path))
     before = clean.clips[0].read([2])[0]
     curves = read_curves(path.stem)
-    assert {curve.name for curve in curves} == {"jpeg", "h264", "hevc", "resize", "blur", "noise"}
+    if path.stem in ("default", "quick"):
+        assert {curve.name for curve in curves} == {"jpeg", "h264", "hevc", "resize", "blur", "noise"}
     for curve in curves:
         errors = []
         for level in curve.levels:
@@ -249,15 +250,15 @@ def test_the_curves_and_the_part_of_the_page_work(tmp_path, monkeypatch, clean):
     """Catches a page whose YAML no longer reads, and a part of one's own that is not found or not applied."""
     page = (REPOSITORY / "docs/how-to/test-robustness.md").read_text()
     text, part = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("yaml", "python"))
-    (line,) = re.findall(r"`(gamma: .*)`", page)
+    (line,) = re.findall(r"^gamma: .*$", page, re.MULTILINE)
     (tmp_path / "page.yaml").write_text(f"{text}{line}\n")
-    (tmp_path / "my_module.py").write_text(part)
+    (tmp_path / "my_corruption.py").write_text(part)
     monkeypatch.syspath_prepend(tmp_path)
     *_, gamma = curves = read_curves(tmp_path / "page.yaml")
     assert [curve.name for curve in curves] == ["social", "fine-jpeg", "av1", "gamma"]
-    assert (gamma.option, gamma.levels) == ("exponent", (1.5, 2.2))
-    before, after = clean[0]["image"].double(), CorruptedDataset(clean, gamma, 2.2)[0]["image"]
-    assert torch.equal(after.double(), (255 * (before / 255) ** 2.2).round())
+    assert (gamma.option, gamma.levels) == ("exponent", (1.5,))
+    before, after = clean[0]["image"].double(), CorruptedDataset(clean, gamma, 1.5)[0]["image"]
+    assert torch.equal(after.double(), (255 * (before / 255) ** 1.5).round())
 
 
 JPEG = MIXED["jpeg"]

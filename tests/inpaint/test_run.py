@@ -14,7 +14,7 @@ from outpaint_lightning.inpaint.pieces import pieces
 from outpaint_lightning.inpaint.propagation import Origin
 from outpaint_lightning.inpaint.run import inpaint
 from outpaint_lightning.inpaint.writer import draw_origin
-from outpaint_lightning.io import VideoFile, VideoWriter, read_flow, read_image, write_image, write_mask
+from outpaint_lightning.io import VideoFile, VideoWriter, opening, read_flow, read_image, write_image, write_mask
 from outpaint_lightning.types import InputError
 
 COUNT, HEIGHT, WIDTH = 7, 64, 96
@@ -237,7 +237,7 @@ def test_bad_input_is_one_line(material, tmp_path, capsys, run_folder):
         (["nowhere", "--masks", masks, "--fill", "zero"], "nowhere: no such"),
         ([clip, "--masks", str(few), "--fill", "zero"], "few: 2 masks; 7 were expected"),
         ([clip, "--masks", str(small), "--fill", "zero"], "0.png is 9x8; 96x64 was expected"),
-        ([clip, "--masks", "nowhere", "--fill", "zero"], "nowhere: no such"),
+        ([clip, "--masks", "nowhere", "--fill", "zero"], "nowhere: cannot be read"),
         ([clip, "--masks", str(tmp_path / "all.png"), "--fill", "zero"], "frames 0 to 6: every pixel of 7 frames"),
         ([str(tmp_path / "single"), "--masks", masks, "--fill", "zero"], "single: 1 frame; at least 2"),
         ([clip, "--masks", masks, "--fill", "harmonik"], "--fill is 'harmonik'", "did you mean 'harmonic'?"),
@@ -310,9 +310,8 @@ def test_a_refiner_completes_the_flow(material, clean, holes, refiner, tmp_path)
 @pytest.mark.parametrize("window", [4, 40])
 def test_truncated_video_keeps_what_decodes(monkeypatch, clean, holes, tmp_path, capsys, window):
     """Filled as far as it goes, in one piece or several; then it is named and the exit code is 2."""
-    from outpaint_lightning.io import video as video_module
 
-    class Broken(video_module.VideoFile):
+    class Broken(VideoFile):
         def __iter__(self):
             for t, frame in enumerate(super().__iter__()):
                 if t == breaks:
@@ -324,7 +323,7 @@ def test_truncated_video_keeps_what_decodes(monkeypatch, clean, holes, tmp_path,
             film.write(frame)
     write_mask(tmp_path / "mask.png", holes[0])
     line = ["inpaint", str(tmp_path / "clip.mp4"), "--masks", str(tmp_path / "mask.png"), "--fill", "harmonic"]
-    monkeypatch.setattr(video_module, "VideoFile", Broken)
+    monkeypatch.setattr(opening, "VideoFile", Broken)
     for breaks in (4, 5):
         out = tmp_path / str(breaks)
         assert main([*line, "--out", str(out), "--window", str(window)]) == 2

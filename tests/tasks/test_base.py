@@ -108,7 +108,10 @@ def test_a_task_brings_its_results_and_its_writer(words, tmp_path, capsys):
     summary = json.loads((test / "summary.json").read_text())
     rows = list(csv.DictReader((test / "per_shot.csv").open()))
     assert summary["error"] == pytest.approx(sum(float(row["error"]) for row in rows) / 12)
-    assert printed[-2:] == [f"mean error  {summary['error']:.2f}", f"written to {test}: summary.json, per_shot.csv"]
+    assert printed[-2:] == [
+        f"mean error  {summary['error']:.2f}",
+        f"written to {test}: summary.json, per_shot.csv, card.json",
+    ]
     assert main(["predict", *words, *more]) == 0
     assert [path.name for path in (tmp_path / "run" / "predict").iterdir()] == ["notes.txt"]
 
