@@ -208,7 +208,8 @@ def tested(tmp_path, monkeypatch):
 
     def run(*options):
         monkeypatch.setattr(sys, "argv", ["refiner_results.py", str(checkpoint), str(tmp_path / "out"), *options])
-        return refiner_results.main()
+        with experiments._HELD:  # as `start` has it
+            return refiner_results.main()
 
     return run
 

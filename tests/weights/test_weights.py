@@ -26,7 +26,7 @@ def test_they_are_found_by_name(folder, monkeypatch, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.chdir(elsewhere)
     assert find_checkpoint("default") == find_checkpoint("localizer") == folder / "localizer.safetensors"
-    assert type(load_task("default").net).__name__ == "RaftLocalizer"
+    assert type(load_task("default").net).__name__ == "UNet"
     (elsewhere / "default").touch()
     assert str(find_checkpoint("default")) == "default"
 
@@ -35,7 +35,7 @@ def test_they_are_found_by_name(folder, monkeypatch, tmp_path_factory):
 def test_the_command_lists_them(capsys):
     assert main(["weights"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith("localizer  RaftLocalizer, ")
+    assert first.startswith("localizer  UNet, ")
     assert first.endswith(" MB, CC0-1.0")
     assert rest == ["  finds nothing", "  results:", "    F1 0.1, floor 0.3", "  limits:", "    all of it"]
     assert main(["weights", "--json"]) == 0

@@ -66,6 +66,7 @@ class SmallAutoencoder(nn.Module):
     """A convolutional autoencoder of 10,000 to 50,000 parameters.
 
     Example:
+        >>> import torch
         >>> net = SmallAutoencoder(Spec(stride=4, upsampler="nearest", latent=12))
         >>> net.encode(torch.rand(2, 3, 32, 48)).shape, net(torch.rand(2, 3, 32, 48)).shape
         (torch.Size([2, 12, 8, 12]), torch.Size([2, 3, 32, 48]))
