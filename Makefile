@@ -40,8 +40,8 @@ lint: setup ## style and docstrings
 types: setup ## mypy in strict mode
 	$(BIN)/mypy
 
-unit: setup ## the tests alone
-	$(BIN)/pytest
+unit: setup ## the tests alone, in as many processes as JOBS says: [JOBS=2]
+	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 docs: setup ## render docs/ to site/index.html
 	$(BIN)/sphinx-build -q -W --keep-going docs site
