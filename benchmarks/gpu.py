@@ -23,11 +23,11 @@ from speed import machine
 from timing import compared, seconds
 from torch import Tensor, nn
 
+from outpaint_lightning import load_task
 from outpaint_lightning.cli import main as command
 from outpaint_lightning.demo.run import Scale, render_clips
 from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.nets import RaftLocalizer
-from outpaint_lightning.tasks import load_task
 
 SCALE = Scale(height=256, width=320, frames=8, scenes=(6, 2, 2))
 RAFT_FRAME, FRAME = (240, 432), (480, 854)

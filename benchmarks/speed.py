@@ -24,8 +24,8 @@ from timing import Row, seconds
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from outpaint_lightning import load_task
 from outpaint_lightning.nets import RaftLocalizer, RegionDetector, SrmFilters, UNet
-from outpaint_lightning.tasks import load_task
 
 FRAME = 480, 854  # height and width of the frames that nets judge
 PEERS: dict[str, Callable[[int, torch.device], Iterator[Row]]] = {
