@@ -20,7 +20,7 @@ class TrialReporter(Callback):
 
     It does not depend on Optuna. In the run folder it writes
 
-    - `reports.jsonl`: one line per validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
+    - `reports.jsonl`: a line per validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
       validation ends;
     - `result.json`: `{"state": "complete" | "pruned" | "failed", "error": null | "Class: line"}` when the fit ends.
       A fit without it has crashed, whatever its exit code;
