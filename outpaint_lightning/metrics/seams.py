@@ -55,7 +55,7 @@ def frame_scores(probability: Tensor) -> Tensor:
 
 
 def auroc(score: Tensor, forged: Tensor) -> float | None:
-    """Return the area under the ROC curve of scores `N` in [0, 1]; ties count half. None if all labels `N` are equal."""
+    """Return the area under the ROC curve of scores `N` in [0, 1]; ties count half. None if all labels are equal."""
     if forged.all() or not forged.any():
         return None
     return binary_auroc(score, forged.long()).item()
