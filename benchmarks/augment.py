@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import kornia.augmentation as K
 import torch
-from timing import seconds
+from timing import Row, compared, seconds
 from torch import nn
 
 from outpaint_lightning.augment import (
@@ -48,7 +48,7 @@ def main() -> None:
     device = torch.device(options.device)
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, {options}")
     torch.manual_seed(0)
-    _compare_elastic(_windows(options.batch, options.height, options.width, device), options.rounds)
+    print(elastic(options.rounds, device, (options.batch, options.height, options.width)), flush=True)
     _share_of_a_step(device, options.rounds)
 
 
@@ -59,7 +59,9 @@ def _windows(batch_size: int, height: int, width: int, device: torch.device) -> 
     return {"image": image, "mask": mask, "meta": [{"frames": [0, 1]}] * batch_size}  # type: ignore[typeddict-item]
 
 
-def _compare_elastic(batch: Batch, rounds: int) -> None:
+def elastic(rounds: int, device: torch.device, size: tuple[int, int, int] = (4, 256, 448)) -> Row:
+    """Compare the elastic deformation of windows with TorchIO's; `size` is batch, height and width."""
+    batch = _windows(*size, device)
     ours, theirs = RandomElasticDeformation(p=1), TorchioElastic(p=1)
     drawn = theirs.sample(len(batch["image"]))
     planes = (drawn[:, :, :, 3] + 4 * drawn[:, :, :, 4] + drawn[:, :, :, 5]) / 6  # what the one slice gets of 9 planes
@@ -67,15 +69,13 @@ def _compare_elastic(batch: Batch, rounds: int) -> None:
     mine, others = ours.apply_to(batch, points), theirs.apply_to(batch, drawn)
     difference = (mine["image"] - others["image"]).abs().max().item()
     labels = int((mine["mask"] != others["mask"]).sum())
-    times = [
-        (seconds(lambda: ours.apply_to(batch, points)), seconds(lambda: theirs.apply_to(batch, drawn)))
-        for _ in range(rounds)
-    ]
-    a, b = (statistics.median(column) for column in zip(*times, strict=True))
-    print(
-        f"elastic: {_spread([theirs / ours for ours, theirs in times], '.0f')}x TorchIO ({a * 1e3:.1f} against "
-        f"{b * 1e3:.0f} ms), images equal to {difference:.1e}, {labels} labels differ",
-        flush=True,
+    return compared(
+        f"elastic deformation, {size[0]} windows of {size[1]}x{size[2]}",
+        "TorchIO",
+        lambda: ours.apply_to(batch, points),
+        lambda: theirs.apply_to(batch, drawn),
+        rounds,
+        f"images equal to {difference:.1e}, {labels} labels differ",
     )
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
-from timing import ratio
+from timing import Row, compared
 
 from outpaint_lightning.data.synthetic import render, sample_scene
 from outpaint_lightning.io import VideoFile, VideoWriter
@@ -35,20 +35,31 @@ def main() -> None:
     parser.add_argument("--gop", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    print(f"{options}, PyAV {av.__version__}", flush=True)
+    for row in rows(options.rounds, options.frames, options.window, options.windows, options.gop):
+        print(row, flush=True)
+
+
+def rows(rounds: int, frames: int = 300, length: int = 5, count: int = 60, gop: int = 250) -> Iterator[Row]:
+    """Yield sorted windows, windows in no order, and the opening of the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
-        write(path, options.frames, options.gop)
-        starts = np.random.default_rng(0).integers(0, options.frames - options.window + 1, options.windows)
-        orders = {"sorted": np.sort(starts), "in no order": starts}
-        print(f"{options}, PyAV {av.__version__}", flush=True)
-        for name, order in orders.items():
-            windows = [range(start, start + options.window) for start in order.tolist()]
+        write(path, frames, gop)
+        starts = np.random.default_rng(0).integers(0, frames - length + 1, count)
+        for name, order in {"sorted": np.sort(starts), "in no order": starts}.items():
+            windows = [range(start, start + length) for start in order.tolist()]
             require_equal(path, windows)
-            told = ratio(lambda windows=windows: ours(path, windows), lambda windows=windows: theirs(path, windows),
-                         options.rounds, len(windows))  # fmt: skip
-            print(f"{len(windows)} windows of {options.window} frames, {name}: {told.replace('images', 'windows')}")
-        opening = ratio(lambda: VideoFile(path), lambda: theirs(path, [range(1)]), options.rounds)
-        print(f"opening, beside PyAV's first frame: {opening}")
+            yield compared(
+                f"{count} windows of {length} frames, {name}, a keyframe every {gop}",
+                "PyAV a window",
+                lambda windows=windows: ours(path, windows),
+                lambda windows=windows: theirs(path, windows),
+                rounds,
+                "frames identical",
+            )
+        yield compared(
+            "opening a video", "PyAV's first frame", lambda: VideoFile(path), lambda: theirs(path, [range(1)]), rounds
+        )
 
 
 def write(path: Path, frames: int, gop: int) -> None:
