@@ -1,11 +1,11 @@
-"""Elastic deformation against TorchIO's at equal output, and what augmentation costs of a training step.
+"""Compare the elastic deformation with TorchIO's at equal output, and measure the cost of augmentation in training.
 
     python benchmarks/augment.py [--batch 4] [--height 256] [--width 448] [--rounds 5] [--device cpu]
 
-All rounds alternate what they compare in one process; figures are medians over rounds, with least and most. TorchIO
-works on the CPU whatever the device. The training step is RAFT-small with 4 updates on 8 windows of 128x128, as in
-configs/localizer/small.yaml: forward, loss, backward and optimizer. Augmentation is the mean of 24 batches a round, as
-most of it happens to some samples only.
+Every round alternates both sides in one process. Figures are medians over rounds, with minimum and maximum. TorchIO
+always works on the CPU. The training step is RAFT-small with 4 updates on 8 windows of 128x128, as in
+configs/localizer/small.yaml: forward, loss, backward and optimizer. The cost of augmentation is the mean of 24 batches
+per round, because most augmentations change only some samples.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BATCHES = 24
 
 
 def main() -> None:
-    """Print one line for the elastic deformation and one for each augmentation of the training."""
+    """Print one line for the elastic deformation, and one for each augmentation in training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--height", type=int, default=256)
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    warnings.filterwarnings("ignore", ".*fold", RuntimeWarning)  # crops are small, and it is the time that counts here
+    warnings.filterwarnings("ignore", ".*fold", RuntimeWarning)  # the crops are small; only the time matters here
     device = torch.device(options.device)
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, {options}")
     torch.manual_seed(0)
@@ -60,11 +60,11 @@ def _windows(batch_size: int, height: int, width: int, device: torch.device) -> 
 
 
 def elastic(rounds: int, device: torch.device, size: tuple[int, int, int] = (4, 256, 448)) -> Row:
-    """Compare the elastic deformation of windows with TorchIO's; `size` is batch, height and width."""
+    """Compare the elastic deformation of windows with TorchIO's. `size` is batch, height and width."""
     batch = _windows(*size, device)
     ours, theirs = RandomElasticDeformation(p=1), TorchioElastic(p=1)
     drawn = theirs.sample(len(batch["image"]))
-    planes = (drawn[:, :, :, 3] + 4 * drawn[:, :, :, 4] + drawn[:, :, :, 5]) / 6  # what the one slice gets of 9 planes
+    planes = (drawn[:, :, :, 3] + 4 * drawn[:, :, :, 4] + drawn[:, :, :, 5]) / 6  # the one slice gets this of 9 planes
     points = planes[..., :2].transpose(1, 2)
     mine, others = ours.apply_to(batch, points), theirs.apply_to(batch, drawn)
     difference = (mine["image"] - others["image"]).abs().max().item()

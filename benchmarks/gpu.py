@@ -1,10 +1,10 @@
-"""Everything that needs a GPU, in one run that stops by itself.
+"""Measure everything that needs a GPU, in one run with a time limit.
 
     python benchmarks/gpu.py OUT [--minutes 8] [--device cuda] [--only PART ...]
 
-Renders and forges its own clips, so it needs the checkout and nothing else. Parts run in the order below; a part that
-fails is reported with its error and the next one runs; a part that would begin after `--minutes` is reported as not
-run. `OUT/gpu.json` is written after every part: seconds, peak memory of the GPU, and what the part measured.
+It renders and forges its own clips, so it needs only the checkout. The parts run in the order below. If a part fails,
+its error is reported and the next part runs. A part that would start after `--minutes` is reported as not run.
+`OUT/gpu.json` is written after every part: seconds, peak GPU memory, and the result of the part.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from outpaint_lightning.nets import RaftLocalizer
 SCALE = Scale(height=256, width=320, frames=8, scenes=(6, 2, 2))
 RAFT_FRAME, FRAME = (240, 432), (480, 854)
 SHORT = ("--trainer.max_steps", "4", "--trainer.limit_val_batches", "1")
-TASKS = {  # a config and what it needs beside
+TASKS = {  # a config and further options that it needs
     "localizer/small": ("--data.batch_size", "2"),
     "localizer/unet_srm": ("--data.batch_size", "2"),
     "refiner/small": ("--data.scenes", "8", "--data.val_scenes", "2"),
@@ -41,21 +41,21 @@ TASKS = {  # a config and what it needs beside
 
 
 class Waiting(Callback):
-    """Measures the share of a training's time in which it waits for data, after ten steps of warm-up."""
+    """Measure the share of training time spent waiting for data, after ten warm-up steps."""
 
     def __init__(self) -> None:
         self.waited = self.worked = 0.0
         self._mark = 0.0
 
     def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
-        """The batch is there: the wait ends."""
+        """The batch has arrived: the wait ends."""
         now = self._now()
         if trainer.global_step > 10:
             self.waited += now - self._mark
         self._mark = now
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        """The step ends and the wait for the next batch begins."""
+        """The step ends, and the wait for the next batch begins."""
         now = self._now()
         if trainer.global_step > 10:
             self.worked += now - self._mark
@@ -74,11 +74,11 @@ class Waiting(Callback):
 
 
 class Parts:
-    """What is measured; every method is a part and returns plain values.
+    """The measurements. Every public method is a part and returns plain values.
 
     Args:
-        out: folder of clips and runs.
-        device: of all nets.
+        out: folder for clips and runs.
+        device: device of all nets.
     """
 
     def __init__(self, out: Path, device: torch.device) -> None:
@@ -86,7 +86,7 @@ class Parts:
         self.accelerator = ("--trainer.accelerator", "gpu" if device.type == "cuda" else "cpu")
 
     def shipped(self) -> dict[str, float]:
-        """Frames/s of the net that ships at 480x854 (goal 500), float32 and bf16."""
+        """Frames/s of the shipped net at 480x854 (goal 500), in float32 and bf16."""
         return self._frames_a_second(load_task("default").net, FRAME)
 
     def raft_large(self) -> dict[str, float]:
@@ -98,7 +98,7 @@ class Parts:
         return [str(row) for row in raft.rows("large", 3, self.device)]
 
     def training_in_bf16(self) -> str:
-        """A training step of RAFT-large in bf16 beside float32 (goal 2x)."""
+        """Compare a training step of RAFT-large in bf16 with float32 (goal 2x)."""
         net = RaftLocalizer("large").to(self.device)
         image = torch.rand(4, 2, 3, 256, 256, device=self.device)
         mask = (torch.rand(4, 1, 256, 256, device=self.device) > 0.7).float()
@@ -115,24 +115,24 @@ class Parts:
         return str(compared("training step, bf16", "float32", step(True), step(False), rounds=5))
 
     def data(self) -> int:
-        """Render and forge the clips that the parts below train on; return the number of clips."""
+        """Render and forge the training clips of the parts below. Return the number of clips."""
         render_clips(self.out / "clips", SCALE)
         require(["forge", str(self.out / "clips"), str(self.out / "forged"), "--recipe", "shipped", "--overwrite"])
         return len([*(self.out / "forged" / "frames").iterdir()])
 
     def loader(self) -> float:
-        """Share of time that the shipped recipe waits for data with codec twins (goal 0.05)."""
+        """Share of time that the shipped recipe waits for data, with codec twins (goal 0.05)."""
         run = self._fit("localizer/shipped", "--trainer.max_steps", "60", "--trainer.callbacks+=gpu.Waiting",
                         "--data.workers", "8", "--trainer.limit_val_batches", "0")  # fmt: skip
         share: float = json.loads((run / "waiting.json").read_text())
         return share
 
     def tasks(self) -> dict[str, float]:
-        """Four steps of every kind of task; return seconds."""
+        """Run four steps of every kind of task. Return seconds."""
         return {name: seconds(lambda name=name: self._fit(name, *SHORT, *TASKS[name])) for name in TASKS}
 
     def ddp(self) -> int:
-        """Four steps with DistributedDataParallel on all GPUs; return their number."""
+        """Run four steps with DistributedDataParallel on all GPUs. Return the number of GPUs."""
         count = max(torch.cuda.device_count(), 1)
         name = "localizer/unet_srm"
         self._fit(name, *SHORT, *TASKS[name], "--trainer.strategy", "ddp", "--trainer.devices", str(count))
@@ -165,13 +165,13 @@ PARTS = [name for name in vars(Parts) if not name.startswith("_")]
 
 
 def require(words: list[str]) -> None:
-    """Run a command of ours; raise where it fails."""
+    """Run a command of outpaint-lightning. Raise RuntimeError if it fails."""
     if code := command(words):
         raise RuntimeError(f"outpaint-lightning {' '.join(words)}: exit code {code}")
 
 
 def main() -> None:
-    """Run the parts and write what they measured."""
+    """Run the parts and write their results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--minutes", type=float, default=8)
@@ -192,13 +192,13 @@ def main() -> None:
 
 
 def measured(part: Callable[[], Any], device: torch.device) -> dict[str, Any]:
-    """Run a part; return its result or its error, its seconds and the peak of the GPU's memory."""
+    """Run a part. Return its result or its error, its seconds and its peak GPU memory."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     begin = time.perf_counter()
     try:
         result = {"found": part()}
-    except Exception as error:  # the other parts still run, and this one is reported
+    except Exception as error:  # the other parts still run, and this error is reported
         result = {"error": f"{type(error).__name__}: {error}"}
     peak = {"peak_MiB": torch.cuda.max_memory_allocated(device) >> 20} if device.type == "cuda" else {}
     return {**result, "seconds": round(time.perf_counter() - begin, 1), **peak}

@@ -1,10 +1,10 @@
-"""RaftLocalizer against torchvision's RAFT of the same variant and the same weights: time and equality.
+"""Compare RaftLocalizer with torchvision's RAFT of the same variant and weights: time and equality.
 
     python benchmarks/raft.py [--variant small large] [--height 256] [--width 448] [--batch 1] [--rounds 7]
 
 Both run in one process, alternately; a ratio above 1 means that the localizer is faster. The peer is torchvision's own
-`RAFT.forward` on the very modules of the localizer (with the convex upsampling in the small variant, which torchvision
-leaves out there). `inference` is what `localize` runs: no gradient, only the last update upsampled.
+`RAFT.forward` on the same modules as the localizer (including the convex upsampling in the small variant, which
+torchvision omits there). `inference` is what `localize` runs: no gradient, and only the last update is upsampled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from outpaint_lightning.nets import RaftLocalizer
 
 
 def main() -> None:
-    """Print one line a variant and mode."""
+    """Print one line for each variant and mode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", nargs="+", default=["small", "large"])
     parser.add_argument("--height", type=int, default=256)
@@ -46,7 +46,7 @@ def rows(
     size: tuple[int, int, int] = (1, 256, 448),
     updates: int = 12,
 ) -> Iterator[Row]:
-    """Yield inference, forward and training step of a variant; `size` is batch, height and width."""
+    """Yield inference, forward and training step of a variant. `size` is batch, height and width."""
     torch.manual_seed(0)
     batch, height, width = size
     net = RaftLocalizer(variant, updates).to(device)

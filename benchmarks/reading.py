@@ -1,10 +1,10 @@
-"""Speed of reading windows of a video file, beside PyAV opened anew for every window. Both give the same pixels.
+"""Speed of reading windows of a video file, compared with opening it in PyAV for every window; the pixels are equal.
 
     python benchmarks/reading.py [--frames 300] [--window 5] [--windows 60] [--gop 250] [--rounds 5]
 
-A rendered clip of 360 x 640 is encoded with x264 and its usual B-frames; `--gop 250` is x264's default, one keyframe in
-ten seconds. Windows begin at random frames. A dataset's sampler may sort them by clip and frame; unsorted ones cost a
-seek each. PyAV seeks to the keyframe before a window and decodes from there. One decoder thread each.
+A rendered clip of 360 x 640 is encoded with x264 and its usual B-frames. `--gop 250` is x264's default: one keyframe in
+ten seconds. Windows begin at random frames. A dataset's sampler may sort them by clip and frame; each unsorted window
+costs a seek. PyAV seeks to the keyframe before a window and decodes from there. Both use one decoder thread.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def rows(rounds: int, frames: int = 300, length: int = 5, count: int = 60, gop: int = 250) -> Iterator[Row]:
-    """Yield sorted windows, windows in no order, and the opening of the file."""
+    """Yield the rows of sorted windows, of unsorted windows, and of opening the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         write(path, frames, gop)
@@ -70,18 +70,18 @@ def write(path: Path, frames: int, gop: int) -> None:
 
 
 def ours(path: Path, windows: Sequence[range]) -> list[NDArray[np.uint8]]:
-    """Read windows from one open clip, opening included."""
+    """Read windows from one open clip. Opening it is included."""
     clip = VideoFile(path)
     return [clip.read(window) for window in windows]
 
 
 def theirs(path: Path, windows: Sequence[range]) -> list[NDArray[np.uint8]]:
-    """Read each window as a plain use of PyAV does."""
+    """Read each window with plain PyAV."""
     return [pyav_window(path, window) for window in windows]
 
 
 def pyav_window(path: Path, window: range) -> NDArray[np.uint8]:
-    """Open the file, seek and decode up to the window's end."""
+    """Open the file, seek, and decode up to the window's end."""
     found = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -97,7 +97,7 @@ def pyav_window(path: Path, window: range) -> NDArray[np.uint8]:
 
 
 def require_equal(path: Path, windows: Sequence[range]) -> None:
-    """Stop where the two give different pixels."""
+    """Exit if the two give different pixels."""
     for window, mine, peer in zip(windows, ours(path, windows), theirs(path, windows), strict=True):
         if not np.array_equal(mine, peer):
             raise SystemExit(f"frames {window.start} to {window.stop - 1} differ from PyAV's")

@@ -1,8 +1,8 @@
-"""Speed beside peers, and the size and speed of the nets, as the two tables of docs/results/speed.md.
+"""Speed compared with peers, and the size and speed of the nets, as the two tables of docs/results/speed.md.
 
     python benchmarks/speed.py [--rounds 5] [--device cpu] [--only raft reading elastic nets] [--out FILE]
 
-What is compared runs in one process, in turns. A ratio above 1 means that ours is faster; it is the median over rounds,
+Compared parts run in one process, in turns. A ratio above 1 means that ours is faster; it is the median over rounds,
 with the lowest and the highest. `make bench` writes the page.
 """
 
@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from outpaint_lightning import load_task
 from outpaint_lightning.nets import RaftLocalizer, RegionDetector, SrmFilters, UNet
 
-FRAME = 480, 854  # height and width of the frames that nets judge
+FRAME = 480, 854  # height and width of the frames for the nets
 PEERS: dict[str, Callable[[int, torch.device], Iterator[Row]]] = {
     "raft": lambda rounds, device: (row for name in ("small", "large") for row in raft.rows(name, rounds, device)),
     "reading": lambda rounds, device: reading.rows(rounds),  # noqa: ARG005 (files are read by the CPU)
@@ -43,7 +43,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 
 
 def main() -> None:
-    """Measure, print the tables and write the page where `--out` asks for it."""
+    """Measure, print the tables and, with `--out`, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
@@ -61,13 +61,13 @@ def main() -> None:
 
 
 def machine(device: torch.device) -> str:
-    """Return one line that names the machine."""
+    """Return one line that describes the machine."""
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return f"{chip}, {torch.get_num_threads()} threads, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def processor() -> str:
-    """Return the name of the processor, as Linux knows it."""
+    """Return the name of the processor, as reported by Linux."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
@@ -85,7 +85,7 @@ def peers_table(rows: list[Row]) -> list[str]:
 
 @torch.inference_mode()
 def nets_table(rounds: int, device: torch.device) -> list[str]:
-    """Return the lines of the table of nets, each judging the windows of one frame."""
+    """Return the lines of the table of nets. Each net judges the windows of one frame."""
     cells = []
     for name, build in NETS.items():
         net = build().eval().to(device)

@@ -1,4 +1,4 @@
-"""Two ways of doing the same thing, timed alternately in one process; what the benchmarks of speed share."""
+"""Time two ways of doing the same work alternately in one process. The speed benchmarks share this module."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 
 
 class Row(NamedTuple):
-    """How long our way and a peer's take for the same work."""
+    """The duration of our way and of a peer's for the same work."""
 
     work: str
     peer: str
     ratio: float
-    """Median over rounds of the peer's time by ours: above 1, ours is faster."""
+    """Median over rounds of the peer's time divided by ours. Above 1, ours is faster."""
     lowest: float
     highest: float
     ours: float
@@ -24,7 +24,7 @@ class Row(NamedTuple):
     theirs: float
     """Median seconds."""
     equality: str = ""
-    """How far both results agree."""
+    """How well both results agree."""
 
     def __str__(self) -> str:
         """Return one line."""
@@ -36,15 +36,15 @@ class Row(NamedTuple):
 def compared(
     work: str, peer: str, ours: Callable[[], object], theirs: Callable[[], object], rounds: int, equality: str = ""
 ) -> Row:
-    """Time both alternately, after one round that warms up.
+    """Time both ways alternately, after one warm-up round.
 
     Args:
-        work: what both do.
-        peer: the name of the other way.
+        work: description of the work.
+        peer: name of the other way.
         ours: our way.
         theirs: the other way.
         rounds: number of rounds; at least 1.
-        equality: how far the results agree, measured by the caller.
+        equality: how well the results agree, measured by the caller.
     """
     times = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]
     ratios = [b / a for a, b in times]
@@ -53,13 +53,13 @@ def compared(
 
 
 def ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int, items: int | None = None) -> str:
-    """Time both alternately; return the median of the ratios round by round, and the medians.
+    """Time both ways alternately. Return the median of the ratios per round, and the medians, as text.
 
     Args:
-        ours: above 1, this is the faster one.
+        ours: our way. It is faster if the ratio is above 1.
         theirs: the peer.
-        rounds: after one that warms up.
-        items: images that a run handles, to print images/s; None prints milliseconds.
+        rounds: number of rounds after one warm-up round.
+        items: number of images per run, to print images/s; None prints milliseconds.
     """
     row = compared("", "", ours, theirs, rounds)
     times = f"{row.ours * 1e3:.0f} against {row.theirs * 1e3:.0f} ms"
@@ -69,7 +69,7 @@ def ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int,
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Return how long a run takes by the clock, work on the GPU included."""
+    """Return the wall-clock seconds of a run, including work on the GPU."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     start = time.perf_counter()
