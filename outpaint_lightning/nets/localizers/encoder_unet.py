@@ -126,7 +126,8 @@ class EncoderUNet(nn.Module):
             trace = self.first(seen.contiguous(memory_format=torch.channels_last))
             strengths = self._strengths(frames, seen) if self.energies else [None] * len(self.strides)
         features = self._decode(self._levels(frames[:: self.frames], trace, strengths))
-        scores = F.interpolate(self.scores(features), scale_factor=2, mode="bilinear")
+        # Of two channels, planes are enlarged in a quarter of the time.
+        scores = F.interpolate(self.scores(features).contiguous(), scale_factor=2, mode="bilinear")
         return Analysis([unpad(scores, padding)], features)
 
     def _strengths(self, frames: Tensor, seen: Tensor) -> list[Tensor]:
