@@ -23,6 +23,7 @@ from torchvision.models.optical_flow.raft import (
 
 from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
 from outpaint_lightning.nets.localizers.heads import HEADS, STRIDE, Update
+from outpaint_lightning.nets.localizers.recurrence import Recurrence
 from outpaint_lightning.nets.pretrained import read_state
 from outpaint_lightning.types import InputError, did_you_mean
 
