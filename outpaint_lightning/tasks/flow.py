@@ -102,7 +102,7 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
         net: as for `FlowRefinementTask`. What is judged and saved as `net` is the average of its weights.
         critic: called with `B T C h w`, returns scores of any shape. C is 6 with `sees: flow`, 4 with `edges`, 8 with
             `both`.
-        criterion: as for `FlowRefinementTask`.
+        criterion: as for `FlowRefinementTask`, of the answer alone, such as `losses.CompletionCriterion`.
         sees: what the critic sees; edges need a net that says them, and those of the true flow are `jump_edges`.
         adversarial_loss: what both sides pay for scores; null takes `Wasserstein()`.
         adversarial: weight of what the generator pays for its scores.

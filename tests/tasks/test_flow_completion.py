@@ -14,6 +14,7 @@ from outpaint_lightning.data.flows import collate
 from outpaint_lightning.losses import CompletionCriterion, Hinge
 from outpaint_lightning.nets import DirectFlow, FlowCritic, RatedFlow, UNetTrunk
 from outpaint_lightning.nets.flow.edges import jump_edges
+from outpaint_lightning.results import kind_of
 from outpaint_lightning.tasks import AdversarialFlowTask, FlowRefinementTask
 from outpaint_lightning.types import InputError
 
@@ -92,6 +93,7 @@ def test_both_sides_train_and_the_average_is_judged(tmp_path):
     after = learner.trained.trunk.shape.scores.bias, learner.critics["flow"].body[0].weight
     assert all((old != new).any() for old, new in zip(before, after, strict=True))
     assert torch.equal(learner.net.trunk.shape.scores.bias, learner.trained.trunk.shape.scores.bias)
+    assert kind_of("AdversarialFlowTask", {}) is learner.kind  # `compare` knows its runs
     logged = {*fit.callback_metrics}
     assert {"val/epe_hole", "train/loss/l1", "train/loss/adversarial", "train/critic/loss/slope"} <= logged
 
