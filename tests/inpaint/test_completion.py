@@ -77,7 +77,7 @@ def test_each_frame_comes_from_the_window_in_whose_middle_it_lies():
     task = type("Task", (), {"net": Counts(), "test_steps": None})
     flow = torch.zeros(1, 9, 2, 3, 3)
     forward, backward = NetCompletion("net.ckpt", task, None, torch.device("cpu"))(flow, flow, flow)
-    assert forward[0, :, 0, 0, 0].tolist() == [1, 2, 3, 2, 3, 2, 2, 3, 4]
+    assert forward[0, :, 0, 0, 0].tolist() == [1, 2, 3, 2, 3, 2, 3, 3, 4]
     assert torch.equal(backward, -forward)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import lightning.pytorch as pl
 import pytest
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser
 from support import REPOSITORY
 from torch.utils.data import DataLoader
 
@@ -154,11 +154,11 @@ def scene():
 def test_every_shipped_config_has_a_loss(configs, scene):
     """As the command line reads it, with rows laid over; nets are made narrow. One loss with a slope, of each side."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
+    parser.add_argument("--config", action=ActionConfigFile)
     for name, kind in (("model", pl.LightningModule), ("data", pl.LightningDataModule)):
         parser.add_subclass_arguments(kind, name)
-    for name in ("trainer", "seed_everything"):
-        parser.add_argument(f"--{name}", type=dict | int)
+    parser.add_argument("--trainer", type=dict)
+    parser.add_argument("--seed_everything", type=int)
     parsed = parser.parse_args([word for path in configs for word in ("--config", str(path))])
     _narrow(parsed.model.init_args.net)
     built = parser.instantiate_classes(parsed).model

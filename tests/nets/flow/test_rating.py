@@ -25,28 +25,28 @@ def test_only_hidden_vectors_have_an_error_in_units_of_motion():
     forward, backward, hidden = window()
     once, faster = net(forward, backward, hidden), net(3 * forward, 3 * backward, hidden)
     assert torch.equal(once.scale > 0, hidden > 0)
-    torch.testing.assert_close(faster.scale, 3 * once.scale, rtol=2e-3, atol=1e-4)
+    torch.testing.assert_close(faster.scale, 3 * once.scale, rtol=3e-2, atol=1e-3)
     torch.testing.assert_close(once.confidence[-1], 1 / (1 + once.scale))
     assert len(once.forward) == 2
 
 
 def test_training_the_rating_leaves_the_net_alone():
-    """It learns the error of a constant answer, 2 px: the likelihood is best where the scale is the mean error."""
+    """It learns that an answer is 2 px off: the likelihood is best where the scale is the mean error."""
     torch.manual_seed(0)
     net = RatedFlow(DirectFlow(partial(UNetTrunk, width=8, depth=1), frames=3), width=8, depth=1)
-    forward, backward, hidden = (part * 0 for part in window()[:2]), None, window()[2]
-    forward, backward = forward
-    true = {"flow_forward": forward + 2, "flow_backward": backward, "hidden": hidden, "valid": torch.ones_like(hidden)}
+    *flows, hidden = window()
+    forward, backward = (0 * flow for flow in flows)
+    off = torch.tensor([2.0, 0.0]).view(2, 1, 1)
+    true = {"flow_forward": forward + off, "flow_backward": backward - off, "hidden": hidden, "valid": 0 * hidden + 1}
     criterion = CompletionCriterion(l1=0, rating=1)
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=0.03)
-    for _ in range(40):
+    for _ in range(50):
         optimizer.zero_grad()
         criterion(net(forward, backward, hidden), true, 0)["loss"].backward()
         optimizer.step()
     assert all(parameter.grad is None for parameter in net.net.parameters())
-    scale = net(forward, backward, hidden).scale
-    there, exact = (scale[:, :, way][hidden[:, :, way] > 0].mean() for way in range(2))
-    assert there > 10 * exact
+    scale = net(forward, backward, hidden).scale[hidden > 0]
+    assert 1.5 < scale.mean() < 2.7
 
 
 def test_bad_use_is_named():
