@@ -13,8 +13,6 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from kornia.color import rgb_to_grayscale
-from kornia.filters import canny
 from torch import Tensor
 
 from outpaint_lightning.geometry import float32_or_better
@@ -124,13 +122,18 @@ def _of_colour(flow: Tensor) -> Tensor:
 
 
 def _of_grey(flow: Tensor) -> Tensor:
+    from kornia.color import rgb_to_grayscale
+
     return _canny(rgb_to_grayscale(_colours(flow)), 1.0)
 
 
 def _canny(picture: Tensor, sigma: float) -> Tensor:
     """Return Canny's edges of a picture `N 1 H W` in [0, 1], with the thresholds that scikit-image takes."""
+    from kornia.filters import canny  # takes a second, and only comparisons need it
+
     size = 2 * math.ceil(4 * sigma) + 1
-    return canny(picture, 0.1, 0.2, kernel_size=(size, size), sigma=(sigma, sigma))[1] > 0
+    edges: Tensor = canny(picture, 0.1, 0.2, kernel_size=(size, size), sigma=(sigma, sigma))[1]
+    return edges > 0
 
 
 def _colours(flow: Tensor) -> Tensor:

@@ -60,12 +60,14 @@ class RatedFlow(nn.Module):
     @property
     def setup(self) -> str:
         """The setup that the other net is made for."""
-        return getattr(self.net, "setup", "all")
+        setup: str = getattr(self.net, "setup", "all")
+        return setup
 
     @property
     def frames(self) -> int | None:
         """The number of frames that the other net is made for; None for any."""
-        return getattr(self.net, "frames", None)
+        frames: int | None = getattr(self.net, "frames", None)
+        return frames
 
     def forward(
         self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor, steps: int | None = None
