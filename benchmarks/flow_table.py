@@ -94,7 +94,7 @@ def methods(nets: Mapping[str, nn.Module]) -> dict[str, tuple[Method, int]]:
         "true links": true_links,
         "true edges": partial(true_edges, jump_edges),
         "true edges, Canny": partial(true_edges, canny_edges),
-        "true edges, Canny of the length": partial(true_edges, partial(canny_edges, mode="magnitude")),
+        "true edges, Canny of length": partial(true_edges, partial(canny_edges, mode="magnitude")),
     }
     return counted | {name: (method, 0) for name, method in true.items()}
 
@@ -135,9 +135,11 @@ def main() -> int:
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--protocols", nargs="+", default=PROTOCOLS, choices=PROTOCOLS)
     parser.add_argument("--setups", nargs="+", default=list(SETUPS), choices=SETUPS)
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="of the rows (default: all)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     ways = methods({name: load_net(path) for name, _, path in (each.partition("=") for each in options.nets)})
+    ways = {name: way for name, way in ways.items() if options.methods is None or name in options.methods}
     file = options.out / "flow.csv"
     rows: list[dict[str, Any]] = [*csv.DictReader(file.open())] if file.exists() else []
     done = {(each["protocol"], each["setup"], int(each["scenes"]), each["method"]) for each in rows}
