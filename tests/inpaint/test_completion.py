@@ -99,18 +99,18 @@ def test_what_does_not_fit_is_named(options, more, said, material, tmp_path, cap
 
 def test_blind_repair(tmp_path):
     """`localize` finds a bright spot that moves over a dim pan; `inpaint` with its masks leaves none of it."""
-    video = write_video(tmp_path / "suspect.mp4", frames=12)
+    video = write_video(tmp_path / "suspect.mp4", frames=10, size=(64, 80))
     examine(video, tmp_path / "found")
     masks = tmp_path / "found" / "suspect" / "masks"
     line = ["inpaint", str(video), "--masks", str(masks), "--dilate", "8", "--fill", "edge_cut"]
     assert main([*line, "--out", str(tmp_path / "repaired")]) == 0
     before = np.stack(list(open_clip(video)))
     after = np.stack([read_image(path) for path in sorted((tmp_path / "repaired" / "suspect" / "frames").iterdir())])
-    assert (before > 200).any(3).sum() > 1000
+    assert (before > 200).any(3).sum() > 500
     assert (after > 200).any(3).sum() == 0
     summary = json.loads((tmp_path / "repaired" / "suspect" / "summary.json").read_text())
     assert summary["dilate"] == 8
-    assert summary["pixels"]["inpainted"] < 0.5 * (after.shape[0] * 96 * 128 - summary["pixels"]["known"])
+    assert summary["pixels"]["inpainted"] < 0.5 * (after[..., 0].size - summary["pixels"]["known"])
 
 
 def test_a_net_of_another_setup_is_refused_in_python():

@@ -9,8 +9,6 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from support import REPOSITORY
 from torch.utils.data import DataLoader
 
-from outpaint_lightning.data import FlowDataModule
-from outpaint_lightning.data.flows import collate
 from outpaint_lightning.losses import CompletionCriterion, Hinge
 from outpaint_lightning.nets import DirectFlow, FlowCritic, RatedFlow, UNetTrunk
 from outpaint_lightning.nets.flow.edges import jump_edges
@@ -21,11 +19,11 @@ from outpaint_lightning.types import InputError
 FRAMES, HEIGHT, WIDTH = 3, 12, 16
 
 
-def window(name="a"):
+def window(name="a", frames=FRAMES):
     """The right half moves to the right; the hole lies across."""
-    flow = torch.zeros(FRAMES, 2, HEIGHT, WIDTH)
+    flow = torch.zeros(frames, 2, HEIGHT, WIDTH)
     flow[:, 0, :, 8:] = 2
-    hidden = torch.zeros(FRAMES, 2, HEIGHT, WIDTH)
+    hidden = torch.zeros(frames, 2, HEIGHT, WIDTH)
     hidden[..., 4:8, 5:11] = 1
     ones = torch.ones_like(hidden)
     return {"flow_forward": flow, "flow_backward": -flow, "hidden": hidden, "valid": ones, "occluded": 0 * ones,
@@ -143,15 +141,8 @@ CONFIGS = [
 SMALLER = {"width": 8, "features": 8}
 
 
-@pytest.fixture(scope="module")
-def scene():
-    data = FlowDataModule(size=(32, 32), workers=0, test_scenes=1)
-    data.setup("test")
-    return data.on_after_batch_transfer(collate([data.datasets["test"][0]]), 0)
-
-
 @pytest.mark.parametrize("configs", CONFIGS, ids=lambda configs: configs[-1].stem)
-def test_every_shipped_config_has_a_loss(configs, scene):
+def test_every_shipped_config_has_a_loss(configs):
     """As the command line reads it, with rows laid over; nets are made narrow. One loss with a slope, of each side."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--config", action=ActionConfigFile)
@@ -161,14 +152,14 @@ def test_every_shipped_config_has_a_loss(configs, scene):
     parser.add_argument("--seed_everything", type=int)
     parsed = parser.parse_args([word for path in configs for word in ("--config", str(path))])
     _narrow(parsed.model.init_args.net)
-    built = parser.instantiate_classes(parsed).model
+    built, batch = parser.instantiate_classes(parsed).model, stacked([window(frames=6)])
     if isinstance(built, AdversarialFlowTask):
-        made = built.generate(scene)
-        built.critic_terms(scene, made.detach())["loss"].backward()
-        terms = built.generator_terms(scene, made)
+        made = built.generate(batch)
+        built.critic_terms(batch, made.detach())["loss"].backward()
+        terms = built.generator_terms(batch, made)
     else:
-        given = scene["flow_forward"], scene["flow_backward"], scene["hidden"]
-        terms = built.criterion(built.net(*given), scene, 0)
+        given = batch["flow_forward"], batch["flow_backward"], batch["hidden"]
+        terms = built.criterion(built.net(*given), batch, 0)
     terms["loss"].backward()
     assert terms["loss"].isfinite()
     assert any(parameter.grad is not None for parameter in getattr(built, "trained", built.net).parameters())
