@@ -5,8 +5,15 @@ from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutpu
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
+from outpaint_lightning.nets.flow.completion import FlowCompletion
+from outpaint_lightning.nets.flow.critic import FlowCritic
+from outpaint_lightning.nets.flow.direct import DirectFlow
+from outpaint_lightning.nets.flow.edge_fills import EdgeCutFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
-from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.flow.net_fill import NetFill
+from outpaint_lightning.nets.flow.rating import RatedFlow
+from outpaint_lightning.nets.flow.refiner import FlowRefiner
+from outpaint_lightning.nets.flow.trunks import ResNetTrunk, UNetTrunk, WarpingTrunk
 from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
 from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
 from outpaint_lightning.nets.layers.partial_conv import (
@@ -36,9 +43,13 @@ __all__ = [
     "ClipFill",
     "CompressionNet",
     "CriticLocalizer",
+    "DirectFlow",
+    "EdgeCutFill",
     "Encoder",
     "EncoderUNet",
     "Fill",
+    "FlowCompletion",
+    "FlowCritic",
     "FlowRefiner",
     "HarmonicFill",
     "InertiaFill",
@@ -47,19 +58,23 @@ __all__ = [
     "MeanRule",
     "NearestFill",
     "NearestFrameFill",
+    "NetFill",
     "PartialConv2d",
     "PatchDiscriminator",
     "PolynomialRule",
     "PowerRule",
     "PredictionError",
     "RaftLocalizer",
-    "Refinement",
+    "RatedFlow",
     "RegionDetector",
     "RegionOutput",
+    "ResNetTrunk",
     "SeededFeatures",
     "SpatiotemporalGenerator",
     "SrmFilters",
     "TorchvisionFeatures",
     "UNet",
+    "UNetTrunk",
+    "WarpingTrunk",
     "ZeroFill",
 ]

@@ -43,7 +43,7 @@ def kind_of(task: str, summary: Summary) -> Kind:
         One of `KINDS`; for another task, a kind whose columns are all numbers of the summary.
     """
     for kind in KINDS:
-        if task == kind.task or (not task and number_at(summary, kind.sign) is not None):
+        if task in (kind.task, *kind.also) or (not task and number_at(summary, kind.sign) is not None):
             return kind
     keys = [key for key, value in _leaves(summary) if is_number(value)]
     return Kind(task or "runs", task=task, sign="", columns=tuple(Column(key, key, ".4g") for key in keys))

@@ -2,7 +2,7 @@
 
 from outpaint_lightning.tasks.adversarial import AdversarialTask
 from outpaint_lightning.tasks.base import BaseTask, TrainedTask
-from outpaint_lightning.tasks.flow import FlowRefinementTask
+from outpaint_lightning.tasks.flow import AdversarialFlowTask, FlowRefinementTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.painting import SpatiotemporalInpaintingTask
 from outpaint_lightning.tasks.regions import RegionTask
@@ -10,6 +10,7 @@ from outpaint_lightning.tasks.schedules import OneCycle
 from outpaint_lightning.tasks.turns import Alternate, SameBatch, Turns
 
 __all__ = [
+    "AdversarialFlowTask",
     "AdversarialTask",
     "Alternate",
     "BaseTask",
