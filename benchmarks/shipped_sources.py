@@ -6,6 +6,10 @@ and a crop at native size, which keeps all of it. Training takes permissively li
 
     python benchmarks/shipped_sources.py ../shared/data ../sources --split train
     outpaint-lightning forge ../sources/train ../forged/train --recipe shipped
+
+The region detector is trained on single frames and on photos, forged while it trains:
+
+    python benchmarks/shipped_sources.py ../shared/data ../images --split train --frames 1 --parts 12 --photos
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ CROP = (384, 512)  # of parts at native size
 def main() -> None:
     """Write `OUT/<split>/<clip>-<part>/00000.png` and `OUT/<split>.csv`."""
     options = _options()
-    rows = list(_rows(options.data, options.split, options.all or options.split != "train"))
+    rows = list(_rows(options.data, options.split, options.all or options.split != "train", options.photos))
     written = []
     for row in rows:
         frames = open_clip(row["path"])
@@ -63,12 +67,15 @@ def _options() -> Any:
     parser.add_argument("--split", choices=["train", "val", "test"], default="train")
     parser.add_argument("--parts", type=int, default=3, help="of a source")
     parser.add_argument("--frames", type=int, default=8, help="of a part")
+    parser.add_argument("--photos", action="store_true", help="take the photos as well")
     parser.add_argument("--all", action="store_true", help="train on clips of any licence")
     return parser.parse_args()
 
 
-def _rows(data: Path, split: str, any_licence: bool) -> Iterator[dict[str, Any]]:
-    for folder, file in ((data / "clips", data / "manifest.csv"), (data / "footage", data / "footage/manifest.csv")):
+def _rows(data: Path, split: str, any_licence: bool, photos: bool) -> Iterator[dict[str, Any]]:
+    listed = data / "manifest.csv"
+    folders = [(data / "clips", listed), (data / "footage", data / "footage/manifest.csv")]
+    for folder, file in [*folders, *([(data / "photos", listed)] if photos else [])]:
         with file.open(newline="") as table:
             for row in csv.DictReader(table):
                 path = _path(folder, row["clip"])
@@ -78,8 +85,9 @@ def _rows(data: Path, split: str, any_licence: bool) -> Iterator[dict[str, Any]]
 
 
 def _path(folder: Path, clip: str) -> Path | None:
-    """Return the clip's frames or video file; None for what is neither, such as a photo."""
-    places = (folder / clip, folder / "frames" / clip, *sorted(folder.glob(f"videos/{clip}.*")))
+    """Return the clip's frames, video or image file; None where the folder has none of its name."""
+    files = (*sorted(folder.glob(f"videos/{clip}.*")), *sorted(folder.glob(f"{clip}.*")))
+    places = (folder / clip, folder / "frames" / clip, *files)
     return next((place for place in places if place.exists()), None)
 
 

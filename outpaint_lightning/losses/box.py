@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import float32_or_better, generalized_iou
+from outpaint_lightning.geometry import box_iou, float32_or_better, generalized_iou
 from outpaint_lightning.losses.dice import dice_loss
 from outpaint_lightning.losses.sequence import cross_entropy
 from outpaint_lightning.processes.reduce import mean_over_processes
@@ -125,11 +125,13 @@ class RegionCriterion(nn.Module):
 
     The terms, by their weights::
 
-        alpha (class + mask_weight mask) + beta box
+        alpha (class + mask_weight mask + quality_weight quality) + beta box
 
     - class: binary cross-entropy, mean over images.
     - box: `localization`, mean over the images with a region, and 0 in a batch without: an authentic image has no box,
       so it must not count among those the sum is divided by either.
+    - quality, where the net predicts it: cross-entropy between the predicted IoU of the box and the one that it has,
+      mean over the images with a region; on the scale of the class term, too. The box itself learns nothing from it.
     - mask: cross-entropy, mean over all pixels, plus `dice_loss`; on the scale of the class term, so that alpha weighs
       what is told in classes against what is told in the unit of `localization`.
 
@@ -142,20 +144,27 @@ class RegionCriterion(nn.Module):
         alpha: weight of the class and the mask.
         beta: weight of the box.
         mask_weight: weight of the mask against the class.
+        quality_weight: weight of the predicted IoU against the class.
 
     Raises:
         InputError: a weight is negative.
     """
 
     def __init__(
-        self, localization: nn.Module, alpha: float = 100.0, beta: float = 0.8, mask_weight: float = 1.0
+        self,
+        localization: nn.Module,
+        alpha: float = 100.0,
+        beta: float = 0.8,
+        mask_weight: float = 1.0,
+        quality_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, weight in (("alpha", alpha), ("beta", beta), ("mask_weight", mask_weight)):
+        weights = {"alpha": alpha, "beta": beta, "mask_weight": mask_weight, "quality_weight": quality_weight}
+        for name, weight in weights.items():
             if not weight >= 0:
                 raise InputError(f"RegionCriterion: {name} is {weight}: expected 0 or more")
         self.localization = localization
-        self.alpha, self.beta, self.mask_weight = alpha, beta, mask_weight
+        self.alpha, self.beta, self.mask_weight, self.quality_weight = weights.values()
 
     def forward(self, output: RegionOutput, label: Tensor, box: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch, in float32 also under autocast.
@@ -167,8 +176,8 @@ class RegionCriterion(nn.Module):
             mask: `B 1 H W` in {0, 1}, 1 = forged; ignored if `output` has none.
 
         Returns:
-            `loss`; `loss/class`, `loss/box` and, if `output` has a mask, `loss/mask`, before their weights and without
-            gradient.
+            `loss`; `loss/class`, `loss/box` and, if `output` has them, `loss/mask` and `loss/quality`, before their
+            weights and without gradient.
         """
         logit = float32_or_better(output.logit)
         classes = F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype), reduction="sum")
@@ -181,4 +190,9 @@ class RegionCriterion(nn.Module):
             logits = float32_or_better(torch.cat([torch.zeros_like(output.mask), output.mask], 1))
             terms["mask"] = cross_entropy(logits, mask) + dice_loss(logits, mask)
             loss = loss + self.alpha * self.mask_weight * terms["mask"]
+        if output.quality is not None:
+            reached = box_iou(output.box.detach(), box)
+            apart = F.binary_cross_entropy_with_logits(float32_or_better(output.quality), reached, reduction="none")
+            terms["quality"] = mean_over_processes(torch.where(positive, apart, 0).sum(), positive.sum())
+            loss = loss + self.alpha * self.quality_weight * terms["quality"]
         return {"loss": loss, **{f"loss/{name}": value.detach() for name, value in terms.items()}}

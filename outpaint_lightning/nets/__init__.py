@@ -1,6 +1,7 @@
 """Plain torch networks: no Lightning, their own input scaling, any frame size in and the same size out."""
 
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
+from outpaint_lightning.nets.detectors.encoder_backbone import EncoderBackbone
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
@@ -37,6 +38,7 @@ __all__ = [
     "CompressionNet",
     "CriticLocalizer",
     "Encoder",
+    "EncoderBackbone",
     "EncoderUNet",
     "Fill",
     "FlowRefiner",
