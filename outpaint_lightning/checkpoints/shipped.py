@@ -7,8 +7,9 @@ from pathlib import Path
 SUFFIX = ".safetensors"
 """Of weights that are passed on; see `weights`."""
 DEFAULT = "default"
-"""Stands for the localizer that ships."""
+"""Stands for the localizer that ships, and where `localize` is given an image for the region detector."""
 LOCALIZER = "localizer"
+REGIONS = "regions"
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
 
 

@@ -12,6 +12,7 @@ from outpaint_lightning.data import RegionDataModule
 from outpaint_lightning.geometry import boxes_from_masks
 from outpaint_lightning.losses import GIoU, RegionCriterion
 from outpaint_lightning.nets.detectors.region import RegionOutput
+from outpaint_lightning.results import REGIONS
 from outpaint_lightning.tasks import RegionTask
 from outpaint_lightning.types import InputError
 
@@ -89,6 +90,31 @@ def test_a_net_without_masks_has_no_scores_of_them(photos, tmp_path):
     trainer(tmp_path).test(judge, module(photos), verbose=False)
     assert "mask" not in judge.result.summary
     assert judge.result.summary["f1"] == 1
+
+
+def test_all_regions_are_ranked_where_wanted(photos, tmp_path):
+    """The net finds what there is, so COCO's precision is 1; with one box an image, too, since there is one region."""
+    for masks in (True, False):
+        judge = task(Blue(masks=masks), detections=True)
+        trainer(tmp_path).test(judge, module(photos), verbose=False)
+        assert judge.result.summary["detections"] == {"map": 1, "map_50": 1, "map_75": 1, "recall": 1}
+    assert any(line.startswith("mean average precision") for line in REGIONS.lines(judge.result.summary, []))
+
+
+def test_detections_need_their_package(monkeypatch):
+    monkeypatch.setattr("outpaint_lightning.tasks.regions.find_spec", lambda _name: None)
+    with pytest.raises(
+        InputError, match=r"expected faster-coco-eval to be installed, .*outpaint_lightning\[detections\]"
+    ):
+        task(detections=True)
+
+
+def test_a_box_counts_as_much_as_it_is_trusted():
+    """The geometric mean of its class and its predicted IoU: 0.9 and 0.4 are 0.6. Without masks alone."""
+    answers = {"score": torch.tensor([0.9]), "box": torch.tensor([[1.0, 2, 3, 4]]), "quality": torch.tensor([0.4])}
+    [found] = RegionTask.regions(answers)
+    assert found.boxes.tolist() == [[1, 2, 3, 4]]
+    assert found.scores.tolist() == pytest.approx([0.6])
 
 
 def test_answers_follow_the_threshold():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from outpaint_lightning.geometry import float32_or_better
+
 SHARPNESS = 4.0
 LARGEST = 15.0  # of a sharpened logit: beyond it a sigmoid in float32 has hardly a slope, and none at 17
 
@@ -31,7 +33,7 @@ def soft_boxes(logits: Tensor, sharpness: float = SHARPNESS) -> Tensor:
         sharpness: factor of the logits, above 0.
 
     Returns:
-        float32 `B 4`: `xmin ymin xmax ymax` in pixels, half-open.
+        float32 or better `B 4`: `xmin ymin xmax ymax` in pixels, half-open.
 
     Example:
         >>> mask = torch.zeros(1, 1, 6, 8)
@@ -39,7 +41,7 @@ def soft_boxes(logits: Tensor, sharpness: float = SHARPNESS) -> Tensor:
         >>> soft_boxes(40 * mask - 20).round().tolist()
         [[2.0, 1.0, 7.0, 4.0]]
     """
-    sharpened = logits[:, 0].float() * sharpness
+    sharpened = float32_or_better(logits[:, 0]) * sharpness
     columns, rows = (sharpened.amax(axis).clamp(-LARGEST, LARGEST) for axis in (1, 2))
     (xmin, xmax), (ymin, ymax) = _ends(columns), _ends(rows)
     return torch.stack([xmin, ymin, xmax, ymax], 1)
