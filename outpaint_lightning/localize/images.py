@@ -78,7 +78,7 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
 def _write_pictures(
     task: RegionTask, clip: Clip, folder: Path, batch_size: int
 ) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]], list[Exhibit]]:
-    """Judge and draw every frame; return its row, with a box where it is found forged, its regions, and what to show."""
+    """Judge and draw every frame; return its row, with a box where it is found forged, its regions, and exhibits."""
     rows: list[dict[str, Any]] = []
     regions: list[list[dict[str, Any]]] = []
     moments, frames = Moments(len(clip)), iter(clip)
