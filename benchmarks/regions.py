@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,12 +156,12 @@ def _waiting(options: argparse.Namespace) -> None:
         criterion(net(inputs[0]), inputs[1], inputs[2], inputs[3][:, 0])["loss"].backward()
         optimizer.step()
 
-    batches, waited, worked = iter(data.train_dataloader()), [], []
+    batches, times = iter(data.train_dataloader()), []
     for _ in range(options.rounds + 2):
-        fetched: list[Batch] = []
-        waited.append(seconds(lambda: fetched.append(next(batches))))
-        worked.append(seconds(lambda: step(fetched[0])))
-    waiting, working = sum(waited[2:]), sum(worked[2:])
+        start = time.perf_counter()
+        batch = next(batches)
+        times.append((time.perf_counter() - start, seconds(functools.partial(step, batch))))
+    waiting, working = (sum(column) for column in zip(*times[2:], strict=True))
     per_image = working / options.rounds / options.batch * 1e3
     share = waiting / (waiting + working)
     print(f"waiting {share:.1%} of the time, {options.workers} workers; a step takes {per_image:.0f} ms an image")
