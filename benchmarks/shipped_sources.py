@@ -1,4 +1,4 @@
-"""Cut the clean clips that the shipped localizer is trained, validated and tested on: short parts of moderate size.
+r"""Cut the clean clips that the shipped localizer is trained, validated and tested on: short parts of moderate size.
 
 Each source gives up to `--parts` parts of `--frames` consecutive frames. Of frames larger than `LARGEST` on their short
 side, parts alternate between the whole frame at a smaller size, which leaves little of the camera's own compression,
@@ -9,7 +9,8 @@ and a crop at native size, which keeps all of it. Training takes permissively li
 
 The region detector is trained on single frames and on photos, forged while it trains:
 
-    python benchmarks/shipped_sources.py ../shared/data ../images --split train --frames 1 --parts 12 --photos
+    python benchmarks/shipped_sources.py ../shared/data ../images --split train --frames 1 --parts 12 --photos \
+        --short 144 288
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
         for number, start in enumerate(_starts(len(frames), options.frames, options.parts)):
             name = f"{row['clip']}-{number}"
             part = frames.read(range(start, start + min(options.frames, len(frames))))
-            for index, frame in enumerate(_sized(part, name, number)):
+            for index, frame in enumerate(_sized(part, name, number, options.short)):
                 file = options.out / options.split / name / f"{index:05d}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_image(file, frame)
@@ -68,6 +69,9 @@ def _options() -> Any:
     parser.add_argument("--parts", type=int, default=3, help="of a source")
     parser.add_argument("--frames", type=int, default=8, help="of a part")
     parser.add_argument("--photos", action="store_true", help="take the photos as well")
+    parser.add_argument(
+        "--short", type=int, nargs=2, metavar=("LOW", "HIGH"), help="pixels on the short side; then no part is a crop"
+    )
     parser.add_argument("--all", action="store_true", help="train on clips of any licence")
     return parser.parse_args()
 
@@ -97,16 +101,18 @@ def _starts(total: int, frames: int, parts: int) -> list[int]:
     return np.linspace(0, max(0, total - frames), count).round().astype(int).tolist()
 
 
-def _sized(frames: NDArray[np.uint8], name: str, number: int) -> Iterator[NDArray[np.uint8]]:
+def _sized(
+    frames: NDArray[np.uint8], name: str, number: int, wanted: tuple[int, int] | None
+) -> Iterator[NDArray[np.uint8]]:
     rng = rng_of("shipped sources", name)
     height, width = frames.shape[1:3]
     short = min(height, width)
-    if short > LARGEST and number % 2:
+    if short > LARGEST and number % 2 and not wanted:
         rows, columns = (min(side, whole) for side, whole in zip(CROP, (height, width), strict=True))
         top, left = (int(rng.integers(w - s + 1)) for s, w in ((rows, height), (columns, width)))
         yield from frames[:, top : top + rows, left : left + columns]
         return
-    scale = min(1.0, rng.uniform(SMALLEST, LARGEST) / short)
+    scale = min(1.0, rng.uniform(*(wanted or (SMALLEST, LARGEST))) / short)
     size = (round(width * scale), round(height * scale))
     for frame in frames:
         yield frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
