@@ -1,11 +1,11 @@
-"""How well a fill is found that the training never showed.
+"""How well a fill is found that was never shown in training.
 
     python benchmarks/leave_one_out.py CLIPS OUT [--manifest FILE] [--fills telea reflect ...] [options of fit]
 
-Forges CLIPS once with borders and boxes, each clip once with every fill. Then a net is trained, and its threshold
-chosen, on all fills but one and tested on that one alone, for each fill; and one net is trained on all of them, which
-has a forgery of each clip more to learn from. All runs are in OUT, where the same command goes on when it was broken
-off; the table goes to OUT/leave_one_out.csv too. Exit code 1: a run failed, and the table has gaps.
+Forges CLIPS once with borders and boxes, each clip once with every fill. Then, for each fill, a net is trained and its
+threshold chosen on all other fills, and it is tested on this fill alone. One more net is trained on all fills; it has
+one more forgery of each clip to learn from. All runs are in OUT; after an interruption, the same command continues. The
+table also goes to OUT/leave_one_out.csv. Exit code 1: a run failed, and the table has gaps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def fill_of(forger: str) -> str:
 
 
 def leaving_out(fill: str, entries: Sequence[ClipEntry]) -> list[ClipEntry]:
-    """Return the clips to train on without a fill and to test it on: authentic ones in every split."""
+    """Return the clips for training without a fill and testing on it. Authentic clips are in every split."""
     return [
         entry for entry in entries if not entry.forger or (fill_of(entry.forger) == fill) == (entry.split == "test")
     ]
@@ -37,12 +37,12 @@ def leaving_out(fill: str, entries: Sequence[ClipEntry]) -> list[ClipEntry]:
 def table(
     fills: Sequence[str], seen: Sequence[Mapping[str, str]] | None, left_out: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return a row for each fill, and one of the means over fills that have both scores.
+    """Return a row for each fill, and a row with the means over the fills that have both scores.
 
     Args:
-        fills: names.
-        seen: videos of the test of the run on all fills, as in `per_video.csv`; None while it is not done.
-        left_out: `summary.json` of the run without each fill, of those that are done.
+        fills: names of the fills.
+        seen: test videos of the run on all fills, as in `per_video.csv`; None if the run is not done.
+        left_out: `summary.json` of the run without each fill, for finished runs.
     """
     rows: list[dict[str, Any]] = []
     for fill in fills:
@@ -65,7 +65,7 @@ def table(
 
 
 def main() -> int:
-    """Forge, divide, carry the runs out, print the table; return the exit code."""
+    """Forge, split, execute the runs and print the table; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

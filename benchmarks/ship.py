@@ -1,8 +1,9 @@
-"""Make weights that ship of a checkpoint: choose its threshold on validation clips under codecs, and write its card.
+"""Make weights for distribution from a checkpoint: choose the threshold on validation clips, and write the card.
 
-The threshold is the one of the highest mean F1 over the validation videos at which at most `model.pixel_fpr_limit` of
-the pixels of authentic ones are marked. Of a region detector, it is that of the highest F1 over the validation images
-at which at most `FALSE_ALARMS` of the authentic ones are called forged. The codecs are those of the experiment's YAML.
+The threshold gives the highest mean F1 over the validation videos while at most `model.pixel_fpr_limit` of the pixels
+of authentic videos are marked. For a region detector, it gives the highest F1 over the validation images while at most
+`FALSE_ALARMS` of the authentic images are called forged. The clips or images are encoded with the codecs of the
+experiment's YAML.
 
     python benchmarks/ship.py CKPT localizer/shipped DATA localizer.safetensors --card CARD.yaml
     python benchmarks/ship.py CKPT regions/shipped IMAGES regions.safetensors --card CARD.yaml
@@ -29,7 +30,7 @@ FALSE_ALARMS = 0.1
 
 
 def main() -> None:
-    """Validate and write."""
+    """Validate, and write the weights and the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("config", help="the experiment, a file or the name of a shipped one")
@@ -77,7 +78,7 @@ def _images(options: Any) -> RegionDataModule:
 
 
 def _data(options: Any) -> ClipDataModule:
-    """Return the validation clips, under the codecs of the experiment."""
+    """Return the validation clips, encoded with the codecs of the experiment."""
     given = read_mapping(find_config(options.config), "an experiment")["data"]["init_args"]
     codec = RandomCodec(**given["codec"]["init_args"])
     window = {"frames": given["frames"], "stride": given["stride"]}

@@ -1,4 +1,4 @@
-"""`outpaint-lightning forge`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning forge`: its options; the work is behind an import so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS = {
     "seam": "how it meets the rest: hard feather poisson colour noise",
     "chain": "how a clip and its forgeries are stored: none resize jpeg h264 hevc vp9 av1 h264-twice",
 }
-"""The parts of a recipe, and what is known of each kind."""
+"""The parts of a recipe, and the known names of each kind."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What happens to a finished clip before it is stored: thinned in time, rescaled, encoded.
+"""Chains: how a finished clip is processed and stored. It may be thinned in time, rescaled and encoded.
 
 A chain is found by its `name` or its dotted path.
 """

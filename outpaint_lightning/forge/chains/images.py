@@ -17,13 +17,13 @@ CHROMA = {
     "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
     "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 }
-"""How many samples of colour a JPEG keeps: all, every second in a row, every second in a row and column."""
+"""Chroma samples that a JPEG keeps: all, every second in a row, or every second in each row and column."""
 BASE_60 = {sum(int(digit) * 60 ** (2 - at) for at, digit in enumerate(name.split(":"))): name for name in CHROMA}
-"""What YAML 1.1 reads without quotes: 4:2:0 is a number of base 60 to it."""
+"""The value that YAML 1.1 reads for an unquoted name: it takes 4:2:0 as a number in base 60."""
 
 
 class _PngFrames(Chain):
-    """A folder of PNGs: nothing is lost."""
+    """A folder of PNGs: lossless."""
 
     folder = "frames"
     suffix = ""
@@ -32,7 +32,7 @@ class _PngFrames(Chain):
         self,
         path: Path,
         frames: NDArray[np.uint8],
-        fps: float,  # noqa: ARG002 - a folder has none
+        fps: float,  # noqa: ARG002 - a folder has no frame rate
         params: Parameters,  # noqa: ARG002 - as above
     ) -> None:
         """Write `00000.png`, `00001.png`, ..."""
@@ -41,7 +41,7 @@ class _PngFrames(Chain):
     def decode(
         self,
         frames: NDArray[np.uint8],
-        fps: float,  # noqa: ARG002 - a folder has none
+        fps: float,  # noqa: ARG002 - a folder has no frame rate
         params: Parameters,  # noqa: ARG002 - as above
     ) -> NDArray[np.uint8]:
         """Return the frames themselves: PNG is lossless."""
@@ -50,7 +50,7 @@ class _PngFrames(Chain):
 
 @dataclass(frozen=True)
 class Untouched(_PngFrames):
-    """The frames as they are, as PNGs. It has no options; `resize` has."""
+    """The frames unchanged, as PNGs. It has no options; use `resize` for those."""
 
     name = "none"
 
@@ -70,11 +70,11 @@ class Resize(_PngFrames):
 
 @dataclass(frozen=True)
 class Jpeg(Chain):
-    """A folder of JPEGs of libjpeg's standard tables.
+    """A folder of JPEGs with libjpeg's standard tables.
 
     Attributes:
-        quality: Lowest and highest, 1 to 100.
-        chroma: Keys of `CHROMA` to choose from.
+        quality: lowest and highest quality, 1 to 100.
+        chroma: keys of `CHROMA` to choose from.
     """
 
     name = "jpeg"
@@ -102,7 +102,7 @@ class Jpeg(Chain):
         self,
         path: Path,
         frames: NDArray[np.uint8],
-        fps: float,  # noqa: ARG002 - a folder has none
+        fps: float,  # noqa: ARG002 - a folder has no frame rate
         params: Parameters,
     ) -> None:
         """Write `00000.jpg`, `00001.jpg`, ..."""
@@ -114,7 +114,7 @@ class Jpeg(Chain):
         fps: float,  # noqa: ARG002 - as above
         params: Parameters,
     ) -> NDArray[np.uint8]:
-        """Return what a reader of these JPEGs sees, `T H W 3`."""
+        """Return the frames `T H W 3` that a reader gets from these JPEGs."""
         options = self._options(params)
         files = (cv2.imencode(".jpg", frame[..., ::-1], options)[1] for frame in frames)
         return np.stack([np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8) for file in files])
@@ -126,11 +126,11 @@ class Jpeg(Chain):
 
 
 def write_png(folder: Path, images: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
-    """Write `00000.png`, `00001.png`, ... into a new folder, compressed lightly, since writing is most of the work.
+    """Write `00000.png`, `00001.png`, ... into a new folder, with fast compression, because writing takes most time.
 
     Args:
-        folder: Made with its parents; it must not be there.
-        images: Frames `T H W 3` uint8 RGB or masks `T H W` bool, which become grey of 0 and 255.
+        folder: folder to create with its parents; it must not exist.
+        images: frames `T H W 3` uint8 RGB, or masks `T H W` bool, which are written as grey 0 and 255.
     """
     grey_or_bgr = np.where(images, 255, 0) if images.dtype == np.bool_ else images[..., ::-1]
     _write_images(folder, ".png", grey_or_bgr.astype(np.uint8, copy=False), [cv2.IMWRITE_PNG_COMPRESSION, 1])

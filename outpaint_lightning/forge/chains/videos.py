@@ -18,13 +18,13 @@ from outpaint_lightning.types import InputError
 
 @dataclass(frozen=True)
 class _Codec:
-    """How FFmpeg is asked for a codec.
+    """FFmpeg's settings for a codec.
 
     Attributes:
         encoder: FFmpeg's name of the encoder.
-        worst: The highest CRF, of the lowest quality; the best is 0.
-        presets: What trades speed for quality, from fast to slow, with the options that ask for it.
-        options: Of the encoder, beside those that all codecs get.
+        worst: the highest CRF, which gives the lowest quality; 0 gives the best.
+        presets: presets from fast to slow, each with the encoder options that select it.
+        options: encoder options besides those of all codecs.
     """
 
     encoder: str
@@ -40,15 +40,15 @@ X26_PRESETS = {
 
 @dataclass(frozen=True)
 class _Video(Chain):
-    """An MP4 of 4:2:0 colour, whose sides are even: a last odd row or column is trimmed.
+    """An MP4 with 4:2:0 colour, whose sides are even: a last odd row or column is trimmed.
 
-    Encoded by one thread, so the bytes do not depend on the machine's cores. Keyframes come at fixed distances and not
-    where the encoder sees a cut: it would see others in a forgery than in its untouched twin.
+    One thread encodes, so the bytes do not depend on the machine's cores. Keyframes have fixed distances and do not
+    follow the encoder's scene cuts: it would find different cuts in a forgery and in its untouched twin.
 
     Attributes:
-        quality: Lowest and highest constant rate factor (CRF), in the codec's own scale; 0 is the best.
-        gop: Fewest and most frames from one keyframe to the next.
-        preset: The encoder's presets to choose from.
+        quality: lowest and highest constant rate factor (CRF), on the codec's own scale; 0 is the best.
+        gop: smallest and largest number of frames from one keyframe to the next.
+        preset: the encoder's presets to choose from.
     """
 
     folder = "videos"
@@ -75,7 +75,7 @@ class _Video(Chain):
             raise ValueError(f"preset {self.preset!r}: expected a list of some of {', '.join(known)}")
 
     def require_encoder(self) -> None:
-        """Raise `InputError` when the installed PyAV lacks the encoder."""
+        """Raise `InputError` if the installed PyAV lacks the encoder."""
         try:
             require_encoder(self.codec.encoder)
         except InputError as error:
@@ -95,24 +95,24 @@ class _Video(Chain):
                 writer.write(frame)
 
     def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
-        """Return what a reader of the file sees, `T H W 3`."""
+        """Return the frames `T H W 3` that a reader gets from the file."""
         return recode(frames, fps, **self._encoding(len(frames), params))
 
     def _encoding(self, frames: int, params: Parameters) -> dict[str, Any]:
-        """Return how FFmpeg is asked to encode so many frames."""
+        """Return FFmpeg's settings for encoding this number of frames."""
         gop, preset = str(params["gop"]), params.get("preset", self.preset[0])  # older records have none
         options = {"g": gop, "keyint_min": gop, "threads": "1", **self.codec.presets[preset], **self.codec.options}
         if frames < 3:
-            options["bf"] = "0"  # x265 that may use B-frames gives so few frames random times (its issue 781)
+            options["bf"] = "0"  # with B-frames, x265 gives so few frames random times (its issue 781)
         return {"codec": self.codec.encoder, "crf": params["quality"], "options": options}
 
 
 @dataclass(frozen=True)
 class H264(_Video):
-    """H.264 by x264."""
+    """H.264 from x264."""
 
     name = "h264"
-    # The bytes of x264's macroblock tree differ from run to run where it uses AVX-512 (measured, x264 of PyAV 18).
+    # The bytes of x264's macroblock tree differ between runs if it uses AVX-512 (measured, x264 of PyAV 18).
     codec = _Codec("libx264", 51, X26_PRESETS, {"sc_threshold": "0", "mbtree": "0"})
 
     quality: tuple[int, int] = (18, 32)
@@ -121,10 +121,10 @@ class H264(_Video):
 
 @dataclass(frozen=True)
 class H264Twice(H264):
-    """H.264 that was H.264 before: as a video that was uploaded, saved and uploaded again.
+    """H.264 encoded twice, like a video that was uploaded, saved and uploaded again.
 
     Attributes:
-        first: Lowest and highest CRF of the first encoding; `quality` is that of the second.
+        first: lowest and highest CRF of the first encoding; `quality` is for the second.
     """
 
     name = "h264-twice"
@@ -145,7 +145,7 @@ class H264Twice(H264):
         super().write(path, self._once(frames, fps, params), fps, params)
 
     def decode(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
-        """Return what a reader of the file sees, `T H W 3`."""
+        """Return the frames `T H W 3` that a reader gets from the file."""
         return super().decode(self._once(frames, fps, params), fps, params)
 
     def _once(self, frames: NDArray[np.uint8], fps: float, params: Parameters) -> NDArray[np.uint8]:
@@ -154,7 +154,7 @@ class H264Twice(H264):
 
 @dataclass(frozen=True)
 class Hevc(_Video):
-    """HEVC by x265, of 16x16 pixels or more."""
+    """HEVC from x265, for frames of at least 16x16 pixels."""
 
     name = "hevc"
     # cutree=0: in frames of up to 48 columns the tree writes beyond its memory (measured, x265 of PyAV 18).
@@ -172,10 +172,10 @@ class Hevc(_Video):
 
 @dataclass(frozen=True)
 class Vp9(_Video):
-    """VP9 by libvpx. Its presets are the values of `cpu-used`: from 6 on as in live video."""
+    """VP9 from libvpx. Its presets are the values of `cpu-used`; 6 and above use the real-time mode."""
 
     name = "vp9"
-    # b=0: with a bitrate, CRF would only be a limit of quality.
+    # b=0: with a bitrate, CRF would only limit the quality.
     codec = _Codec(
         "libvpx-vp9",
         63,
@@ -189,7 +189,7 @@ class Vp9(_Video):
 
 @dataclass(frozen=True)
 class Av1(_Video):
-    """AV1 by SVT-AV1, of 64x64 pixels or more: it hangs or crashes on some smaller clips (measured, SVT-AV1 4.1)."""
+    """AV1 from SVT-AV1, from 64x64 pixels on: it hangs or crashes on some smaller clips (measured, SVT-AV1 4.1)."""
 
     name = "av1"
     smallest = 64
