@@ -1,4 +1,4 @@
-"""A term of the loss that counts little at first."""
+"""Raise the weight of a loss term at the start of a training."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from outpaint_lightning.types import InputError
 
 
 class LossWarmup(Callback):
-    """Raise a weight of the criterion linearly from 0 to its own value over the first steps of a training.
+    """Raise a weight of the criterion linearly from 0 to its configured value over the first steps of a training.
 
-    The weight depends on the trainer's step alone, so a training that goes on from a checkpoint has the weight that it
-    would have had. Validation always sees the full weight: its losses can be compared.
+    The weight depends on the trainer's step only, so a training that continues from a checkpoint uses the same weights
+    as one without a break. Validation always uses the full weight, so its losses can be compared.
 
     Args:
         weight: attribute of `criterion`, a number; such as `beta` of `RegionCriterion`.
         steps: optimizer steps until the full weight.
 
     Raises:
-        InputError: fewer than one step; at the start of a training, the criterion has no such number.
+        InputError: `steps` is below 1; or, at the start of a training, the criterion has no such number.
     """
 
     def __init__(self, weight: str, steps: int) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.ops import nms
 
-LEVELS = (0.3, 0.5, 0.7)  # thresholds whose components are candidates
-OVERLAP = 0.5  # IoU from which on two candidates are one region
+LEVELS = (0.3, 0.5, 0.7)  # thresholds; the components of each are candidates
+OVERLAP = 0.5  # two candidates with a higher IoU are one region
 SMALLEST_SHARE = 1 / 1600  # of the image's pixels; smaller components are specks
 MOST = 100  # regions of an image, as COCO counts them
 
@@ -28,7 +28,7 @@ class Detections(NamedTuple):
 
 
 def component_boxes(mask: Tensor, values: Tensor | None = None) -> Detections:
-    """Return the box of each connected region of a mask, corners count as connected; specks are left out.
+    """Return the box of each connected region of a mask. Corners connect; specks are left out.
 
     Args:
         mask: bool `H W`.
@@ -54,8 +54,8 @@ def component_boxes(mask: Tensor, values: Tensor | None = None) -> Detections:
 def found_regions(probability: Tensor, score: float) -> Detections:
     """Return the regions of a mask of probabilities.
 
-    Candidates are the components at each of `LEVELS`; where they overlap, non-maximum suppression keeps the one of the
-    highest score: the mean probability of its pixels, times the score of the image.
+    Candidates are the components at each of `LEVELS`. The score of a candidate is the mean probability of its pixels
+    times the score of the image. If candidates overlap, non-maximum suppression keeps the one with the highest score.
 
     Args:
         probability: `H W` in [0, 1] of the pixels being forged.
@@ -68,7 +68,7 @@ def found_regions(probability: Tensor, score: float) -> Detections:
 
 
 class DetectionScores(nn.Module):
-    """COCO's mean average precision of regions, over all images of a split and processes.
+    """COCO's mean average precision of regions, over all images of a split and all processes.
 
     An image that a sampler repeats to fill the last batch of several processes counts twice.
     """
@@ -79,7 +79,7 @@ class DetectionScores(nn.Module):
         self.metric.warn_on_many_detections = False  # there are `MOST` at the most
 
     def update(self, found: Sequence[Detections], true: Sequence[Tensor]) -> None:
-        """Add images: what is found, and the true boxes `N 4` of each, none for an authentic image."""
+        """Add images: the found regions and the true boxes `N 4` of each; an authentic image has none."""
         device = self.metric.device
         self.metric.update(
             [

@@ -1,4 +1,4 @@
-"""Any image encoder of `timm` as a backbone, beside a pyramid that sees what codecs and generators leave behind."""
+"""Any image encoder of `timm` as a backbone, beside a pyramid that sees the traces of codecs and generators."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from outpaint_lightning.types import InputError
 class EncoderBackbone(nn.Module):
     """An encoder of `timm` and, with `residual`, a pyramid of traces: feature maps from fine to coarse.
 
-    The encoder sees the image and starts from weights that know pictures. The pyramid sees the colours and the
-    residuals at full resolution, which hold the traces of a forgery, and halves them with strided convolutions beside
-    their `log_energies`. At each stride the map is the encoder's and, behind it, the pyramid's.
+    The encoder sees the image and can start from ImageNet weights. The pyramid sees the colours and the residuals at
+    full resolution, which hold the traces of a forgery, and shrinks them with strided convolutions; their
+    `log_energies` are added at each stride. The map of a stride holds the channels of the encoder, then those of the
+    pyramid.
 
     Args:
         encoder: name of a feature extractor of `timm`.
         weights: of the encoder: None starts from scratch, `"imagenet"` takes the weights of an installed package or has
             `timm` download them, otherwise a file; see `Encoder`. From scratch, batch normalisation is trained; with
             weights it keeps their statistics.
-        residual: maps images `N 3 H W` in [0, 1] to `N C H W`; such as `SrmFilters`. None leaves the pyramid out.
+        residual: maps images `N 3 H W` in [0, 1] to `N C H W`, such as `SrmFilters`. Without it there is no pyramid.
         stem: channels of the pyramid at full resolution.
-        strides: the finest and the coarsest map, powers of two; what is coarser is not built.
+        strides: the finest and the coarsest map, powers of two. Coarser layers are not built.
 
     Attributes:
         channels: of each map, fine to coarse.
-        features: length of what `trunk` returns.
-        trunk: mean and maximum of the coarsest map, `N C h w` to `N features`; a small region shows in the maximum.
+        features: length of the output of `trunk`.
+        trunk: mean and maximum of the coarsest map, `N C h w` to `N features`; the maximum shows small regions.
 
     Raises:
         InputError: `Encoder` refuses the name or the weights, or the encoder has no maps at these strides.
@@ -67,7 +68,7 @@ class EncoderBackbone(nn.Module):
         self.channels = [self.encoder.channels[stride] + extra.get(stride, 0) for stride in self.strides]
         self.features = 2 * self.channels[-1]
         self.trunk = MeanAndMaximum()
-        # In the state dict, so that a checkpoint knows it on a machine that has no such weights.
+        # In the state dict, so that a checkpoint keeps the fact on a machine without these weights.
         self.register_buffer("started_pretrained", torch.tensor(weights is not None))
         self.to(memory_format=torch.channels_last)
         self.train()

@@ -15,7 +15,7 @@ from outpaint_lightning.types import InputError
 
 MINIMUM_SIDE = 64  # AlexNet's last pooling needs 63
 DECODER_CHANNELS = 64
-EVIDENCE = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # shares of a mask whose mean logits `mask_evidence` returns
+EVIDENCE = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # shares of a mask; see `mask_evidence`
 
 
 class RegionOutput(NamedTuple):
@@ -28,7 +28,7 @@ class RegionOutput(NamedTuple):
     mask: Tensor | None
     """`B 1 H W`: logits of the pixels being forged; None without a decoder."""
     quality: Tensor | None = None
-    """`B`: the logit of the IoU that the box has with the true one; None where the net does not predict it."""
+    """`B`: the logit of the IoU of the box with the true one; None if the net does not predict it."""
 
 
 class RegionDetector(nn.Module):
@@ -48,10 +48,10 @@ class RegionDetector(nn.Module):
         box_from_mask: the box is that of the mask, `soft_boxes`, in place of the four units.
         class_from_mask: the class unit also sees the strongest answers of the mask, `mask_evidence`.
         quality: add a unit for the IoU of the box, as Wu et al., *IoU-aware Single-stage Object Detector* (2020,
-            arXiv:1912.05992), section 3.2: how far to trust a box is not how likely there is one.
+            arXiv:1912.05992), section 3.2: a sure class does not mean an exact box.
 
     Raises:
-        InputError: see `Backbone` and `EncoderBackbone`; or the box or the class need a mask that there is not.
+        InputError: see `Backbone` and `EncoderBackbone`; or the box or the class needs a mask and there is none.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The box of a mask as a function with useful slopes."""
+"""The box of a mask as a differentiable function."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ LARGEST = 15.0  # of a sharpened logit: beyond it a sigmoid in float32 has hardl
 
 
 def soft_boxes(logits: Tensor, sharpness: float = SHARPNESS) -> Tensor:
-    """Return the expected smallest box around a mask that is known by its logits.
+    """Return the expected value of the smallest box around a mask, given the logits of the mask.
 
-    A column is forged with the probability `p(x) = sigmoid(sharpness * max over y of the logits)`, each by itself. Then
-    the first forged column is x with the probability `p(x) * product over x' < x of (1 - p(x'))`, and the expectations,
-    given that there is a forged column, are::
+    A column is forged with the probability `p(x) = sigmoid(sharpness * max over y of the logits)`, independently of the
+    others. Then the first forged column is x with the probability `p(x) * product over x' < x of (1 - p(x'))`, and the
+    expected values, given that some column is forged, are::
 
         xmin = sum over x of x P(first is x) / P(any)
         xmax = sum over x of (x + 1) P(last is x) / P(any)
 
-    and the same for rows. Since the first column is never behind the last, `xmax - xmin` is 1 at least, whatever the
-    logits are. Where they are sure, it is the box of `boxes_from_masks`. Every column has a slope, while the box of a
-    mask with a threshold has none.
+    and the same for rows. The first forged column is never behind the last, so `xmax - xmin` is at least 1 for any
+    logits. For large logits the result is the box of `boxes_from_masks`. A box from a thresholded mask has no gradient;
+    this one has a gradient in every column.
 
-    Without sharpness the many columns beside the region would move its sides: 100 columns of probability 0.02 are
-    forged at some place with a probability of 0.87.
+    Without the factor, the many columns beside the region would move its sides: of 100 columns with probability 0.02,
+    at least one is forged with the probability 0.87.
 
     Args:
-        logits: `B 1 H W`, of the pixels being forged.
+        logits: `B 1 H W`, logits of the pixels being forged.
         sharpness: factor of the logits, above 0.
 
     Returns:
