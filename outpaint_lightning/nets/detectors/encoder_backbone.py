@@ -72,6 +72,7 @@ class EncoderBackbone(nn.Module):
         self.register_buffer("started_pretrained", torch.tensor(weights is not None))
         self.to(memory_format=torch.channels_last)
         self.train()
+        self.register_load_state_dict_post_hook(_follow_state)
 
     @property
     def pretrained(self) -> bool:
@@ -103,6 +104,11 @@ class EncoderBackbone(nn.Module):
             torch.cat([seen[stride], traces[stride]], 1) if stride in traces else seen[stride]
             for stride in self.strides
         ]
+
+
+def _follow_state(backbone: EncoderBackbone, _incompatible: object) -> None:
+    """Set the mode again: a checkpoint may be of a net that started from other weights than this one."""
+    backbone.train(backbone.training)
 
 
 class TracePyramid(nn.Module):

@@ -1,6 +1,7 @@
 import pytest
 import timm
 import torch
+from torch import nn
 
 from outpaint_lightning.nets import Encoder, EncoderBackbone, RegionDetector, SrmFilters
 from outpaint_lightning.nets.detectors.region import mask_evidence
@@ -51,9 +52,13 @@ def test_normalisation_is_trained_from_scratch_alone(weights):
 
 
 def test_a_checkpoint_tells_what_training_started_from(weights):
-    rebuilt = EncoderBackbone(TINY)
-    rebuilt.load_state_dict(EncoderBackbone(TINY, str(weights)).state_dict())
-    assert rebuilt.pretrained
+    """A training that goes on is built without weights: its normalisation must stay frozen all the same."""
+    rebuilt = nn.Sequential(EncoderBackbone(TINY)).train()
+    normalisations = [part for part in rebuilt[0].encoder.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert all(part.training for part in normalisations)
+    rebuilt.load_state_dict(nn.Sequential(EncoderBackbone(TINY, str(weights))).state_dict())
+    assert rebuilt[0].pretrained
+    assert not any(part.training for part in normalisations)
 
 
 @pytest.mark.parametrize(
