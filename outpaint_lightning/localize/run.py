@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -125,10 +126,8 @@ def localize(
     checkpoints = {clip.name: _checkpoint(ckpt_path, clip) for clip in clips}
     with sole_writer(Path(out), *checkpoints):
         _require_free(clips, Path(out), overwrite, checkpoints.values())
-        analyses = {
-            path: _prepared(Options(path, read_card(path), batch_size, wanted, recheck), threshold, device)
-            for path in dict.fromkeys(checkpoints.values())
-        }
+        options = partial(Options, batch_size=batch_size, save=wanted, recheck=recheck)
+        analyses = {path: _prepared(path, options, threshold, device) for path in dict.fromkeys(checkpoints.values())}
         results, broken = _analysed(lambda clip: analyses[checkpoints[clip.name]](clip, Path(out) / clip.name), clips)
         if len(clips) > 1 and results:
             write_page(Path(out) / INDEX, render_index(results))
@@ -151,13 +150,16 @@ def _checkpoint(ckpt_path: str | Path, clip: Clip) -> Path:
     return find_checkpoint(REGIONS if not own and is_image(clip.path) and REGIONS in shipped() else ckpt_path)
 
 
-def _prepared(options: Options, threshold: float | None, device: str) -> Callable[[Clip, Path], Examined]:
-    """Load a checkpoint and print what its card says; return what analyses a clip into a folder."""
-    task: Any = load_task(options.checkpoint)
-    analyse = _analysis(task, options.checkpoint)
+def _prepared(
+    checkpoint: Path, options_of: Callable[..., Options], threshold: float | None, device: str
+) -> Callable[[Clip, Path], Examined]:
+    """Load a checkpoint and print the lines of its card; return a function that analyses a clip into a folder."""
+    task: Any = load_task(checkpoint)
+    analyse = _analysis(task, checkpoint)
     if threshold is not None:
         task.threshold = threshold
     task.to(choose_device(device))
+    options = options_of(checkpoint, read_card(checkpoint))
     print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
     return lambda clip, folder: analyse(task, clip, folder, options)
 
