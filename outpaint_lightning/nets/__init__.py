@@ -2,6 +2,7 @@
 
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.detectors.encoder_backbone import EncoderBackbone
+from outpaint_lightning.nets.detectors.mask_regions import MaskRegions
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
@@ -44,6 +45,7 @@ __all__ = [
     "FlowRefiner",
     "HarmonicFill",
     "InertiaFill",
+    "MaskRegions",
     "MaskRule",
     "MeanFill",
     "MeanRule",
