@@ -10,6 +10,7 @@ from outpaint_lightning.callbacks.protocols import ProtocolReport
 from outpaint_lightning.callbacks.regions import BoxExamples, BoxPictures, BoxWriter
 from outpaint_lightning.callbacks.report import TestReport
 from outpaint_lightning.callbacks.trial import TrialReporter
+from outpaint_lightning.callbacks.warmup import LossWarmup
 
 __all__ = [
     "BoxExamples",
@@ -18,6 +19,7 @@ __all__ = [
     "ClipWriter",
     "FlowPictures",
     "FlowWriter",
+    "LossWarmup",
     "MaskPictures",
     "MaskWriter",
     "PaintingPictures",

@@ -5,6 +5,7 @@ interior, and scores of whole frames and videos; the class and box of images; th
 clips.
 """
 
+from outpaint_lightning.metrics.detections import Detections, DetectionScores, component_boxes, found_regions
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.flow import (
@@ -72,6 +73,8 @@ __all__ = [
     "TOP_SHARE",
     "BoxPrior",
     "BoxScores",
+    "DetectionScores",
+    "Detections",
     "Evaluation",
     "FillErrors",
     "FrameCounts",
@@ -87,9 +90,11 @@ __all__ = [
     "auroc",
     "best",
     "bootstrap_interval",
+    "component_boxes",
     "confidence_curves",
     "end_point_error",
     "false_positive_curve",
+    "found_regions",
     "frame_scores",
     "frechet_summary",
     "in_pixels",

@@ -1,6 +1,8 @@
 """Plain torch networks: no Lightning, their own input scaling, any frame size in and the same size out."""
 
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
+from outpaint_lightning.nets.detectors.encoder_backbone import EncoderBackbone
+from outpaint_lightning.nets.detectors.mask_regions import MaskRegions
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
@@ -46,6 +48,7 @@ __all__ = [
     "DirectFlow",
     "EdgeCutFill",
     "Encoder",
+    "EncoderBackbone",
     "EncoderUNet",
     "Fill",
     "FlowCompletion",
@@ -53,6 +56,7 @@ __all__ = [
     "FlowRefiner",
     "HarmonicFill",
     "InertiaFill",
+    "MaskRegions",
     "MaskRule",
     "MeanFill",
     "MeanRule",
