@@ -7,6 +7,8 @@ from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.generators.bands import HarmonicFrameFill, LinearBandFill, MirrorBandFill
+from outpaint_lightning.nets.generators.blending import Blend, BlendingGenerator
 from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
 from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
 from outpaint_lightning.nets.layers.partial_conv import (
@@ -32,7 +34,9 @@ __all__ = [
     "BiharmonicFill",
     "BiharmonicFrameFill",
     "BinaryRule",
+    "Blend",
     "BlendFill",
+    "BlendingGenerator",
     "ClipFill",
     "CompressionNet",
     "CriticLocalizer",
@@ -41,10 +45,13 @@ __all__ = [
     "Fill",
     "FlowRefiner",
     "HarmonicFill",
+    "HarmonicFrameFill",
     "InertiaFill",
+    "LinearBandFill",
     "MaskRule",
     "MeanFill",
     "MeanRule",
+    "MirrorBandFill",
     "NearestFill",
     "NearestFrameFill",
     "PartialConv2d",
