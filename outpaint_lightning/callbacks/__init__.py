@@ -1,5 +1,6 @@
 """Callbacks that print and write files; training and metrics live in the tasks."""
 
+from outpaint_lightning.callbacks.blending import BlendingPictures, PanoramaWriter
 from outpaint_lightning.callbacks.examples import TestExamples
 from outpaint_lightning.callbacks.flow import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.masks import MaskPictures
@@ -12,6 +13,7 @@ from outpaint_lightning.callbacks.report import TestReport
 from outpaint_lightning.callbacks.trial import TrialReporter
 
 __all__ = [
+    "BlendingPictures",
     "BoxExamples",
     "BoxPictures",
     "BoxWriter",
@@ -21,6 +23,7 @@ __all__ = [
     "MaskPictures",
     "MaskWriter",
     "PaintingPictures",
+    "PanoramaWriter",
     "PlainProgress",
     "ProtocolReport",
     "TestExamples",

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask",
         nargs="+",
         metavar="NAME",
-        help="where: border box brush blob polygon object rain bar clouds remove-pixels",
+        help="where: border box band brush blob polygon object rain bar clouds remove-pixels",
     )
     parser.add_argument(
         "--fill",

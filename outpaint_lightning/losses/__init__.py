@@ -11,6 +11,7 @@ from outpaint_lightning.losses.adversarial import (
     masked_l1,
     r1_penalty,
 )
+from outpaint_lightning.losses.blending import middle_error, seam_weights, sides_error, transfer_consistency
 from outpaint_lightning.losses.box import (
     MSE,
     GIoU,
@@ -35,6 +36,7 @@ from outpaint_lightning.losses.flow import (
 )
 from outpaint_lightning.losses.focal import SequenceFocal, focal_loss
 from outpaint_lightning.losses.sequence import SequenceCriterion, SequenceCrossEntropy, cross_entropy, sequence_weights
+from outpaint_lightning.losses.texture import IdMrf, id_mrf
 from outpaint_lightning.processes.reduce import mean_over_processes
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ExponentialWeights",
     "GIoU",
     "Hinge",
+    "IdMrf",
     "LeastSquares",
     "MeanL1",
     "MeanL2",
@@ -67,12 +70,17 @@ __all__ = [
     "focal_loss",
     "gradient_penalty",
     "hole_l1",
+    "id_mrf",
     "known_l1",
     "lateral_dependency",
     "masked_l1",
     "mean_over_processes",
+    "middle_error",
     "min_forward_backward",
     "r1_penalty",
+    "seam_weights",
     "sequence_weights",
+    "sides_error",
     "total_variation",
+    "transfer_consistency",
 ]

@@ -4,6 +4,8 @@ Beside them: other code bases' protocols, the choice of a threshold, confidence 
 scores of whole frames and videos; the class and box of images; and the errors of completed flow and of filled clips.
 """
 
+from outpaint_lightning.metrics.blending import REAL, BlendTraces, energy_ratio, seam_jump, summarize_traces
+from outpaint_lightning.metrics.distances import KernelDistance, SetDistances
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.flow import (
@@ -62,6 +64,7 @@ __all__ = [
     "FILLED",
     "FLOORS",
     "PROTOCOLS",
+    "REAL",
     "RECTANGLES",
     "REFINED",
     "REGIONS",
@@ -69,6 +72,7 @@ __all__ = [
     "STRATA",
     "THRESHOLDS",
     "TOP_SHARE",
+    "BlendTraces",
     "BoxPrior",
     "BoxScores",
     "Evaluation",
@@ -78,16 +82,19 @@ __all__ = [
     "FrechetDistance",
     "FullEvaluation",
     "Interval",
+    "KernelDistance",
     "MaskPrior",
     "Protocol",
     "RefinementErrors",
     "RegionImage",
+    "SetDistances",
     "ThresholdCounts",
     "auroc",
     "best",
     "bootstrap_interval",
     "confidence_curves",
     "end_point_error",
+    "energy_ratio",
     "false_positive_curve",
     "frame_scores",
     "frechet_summary",
@@ -98,10 +105,12 @@ __all__ = [
     "robustness",
     "scores",
     "seam_and_interior",
+    "seam_jump",
     "strata",
     "summarize",
     "summarize_fills",
     "summarize_refinement",
     "summarize_regions",
+    "summarize_traces",
     "threshold_curve",
 ]

@@ -3,6 +3,7 @@
 from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
+from outpaint_lightning.nets.feature_maps import SeededMaps, VggMaps
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
@@ -11,6 +12,7 @@ from outpaint_lightning.nets.generators.bands import HarmonicFrameFill, LinearBa
 from outpaint_lightning.nets.generators.blending import Blend, BlendingGenerator
 from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
 from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
+from outpaint_lightning.nets.global_discriminator import GlobalDiscriminator
 from outpaint_lightning.nets.layers.partial_conv import (
     BinaryRule,
     MaskRule,
@@ -44,6 +46,7 @@ __all__ = [
     "EncoderUNet",
     "Fill",
     "FlowRefiner",
+    "GlobalDiscriminator",
     "HarmonicFill",
     "HarmonicFrameFill",
     "InertiaFill",
@@ -64,9 +67,11 @@ __all__ = [
     "RegionDetector",
     "RegionOutput",
     "SeededFeatures",
+    "SeededMaps",
     "SpatiotemporalGenerator",
     "SrmFilters",
     "TorchvisionFeatures",
     "UNet",
+    "VggMaps",
     "ZeroFill",
 ]

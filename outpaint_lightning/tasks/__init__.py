@@ -2,6 +2,7 @@
 
 from outpaint_lightning.tasks.adversarial import AdversarialTask
 from outpaint_lightning.tasks.base import BaseTask, TrainedTask
+from outpaint_lightning.tasks.blending import WideBlendingTask
 from outpaint_lightning.tasks.flow import FlowRefinementTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.painting import SpatiotemporalInpaintingTask
@@ -21,4 +22,5 @@ __all__ = [
     "SpatiotemporalInpaintingTask",
     "TrainedTask",
     "Turns",
+    "WideBlendingTask",
 ]
