@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor
@@ -64,16 +66,18 @@ class PanoramaWriter(Callback):
                 self._shown.append(_row(picture, mask, name))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the list and the contact sheet, in the first process."""
-        if not reports(pl_module, BLENDING) or is_dry(trainer) or not self._shown:
+        """Write the list of all processes and the contact sheet, in the first one."""
+        if not reports(pl_module, BLENDING) or is_dry(trainer) or not self._entries:
             return
-        root = Path(trainer.default_root_dir) / "predict"
+        everyones = [self._entries]
+        if trainer.world_size > 1:
+            everyones = everyones * trainer.world_size
+            torch.distributed.all_gather_object(everyones, self._entries)
         if trainer.is_global_zero:
-            write_manifest(root / "manifest.csv", self._entries)
-            width = max(row.shape[1] for row in self._shown)
-            padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
-                      for row in self._shown]  # fmt: skip
-            write_image(root / "contact_sheet.png", np.concatenate(padded))
+            root = Path(trainer.default_root_dir) / "predict"
+            written = {entry.clip: entry for entries in everyones for entry in entries}
+            write_manifest(root / "manifest.csv", [*written.values()])
+            write_image(root / "contact_sheet.png", _sheet(self._shown))
 
 
 def _cut(picture: NDArray[np.uint8], size: int, name: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -107,6 +111,14 @@ def _row(picture: NDArray[np.uint8], mask: NDArray[np.bool_], name: str) -> NDAr
     marked = overlay(enlarged, mask.repeat(times, 0).repeat(times, 1))
     row = strip([[enlarged, marked]], legend=FORGED)
     return np.concatenate([band(row.shape[1], [(0, name)]), row])
+
+
+def _sheet(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return rows of several widths below each other, white beside the narrower ones."""
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    )
 
 
 class BlendingPictures(ValidationPictures):

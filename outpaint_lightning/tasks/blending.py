@@ -134,6 +134,7 @@ class WideBlendingTask(AdversarialTask):
         )  # fmt: skip
         self.save_hyperparameters(ignore=unsaved(*OBJECTS), logger=False)
         self.stage, self.charged, self.adversarial = stage, charged, adversarial
+        self.feather, self.split = net.feather, net.transfer.split
         self.criterion, self.texture_loss = criterion or RelativisticLeastSquares(), texture_loss
         self.floors = {"linear": LinearBandFill(), "mirror": MirrorBandFill(), "harmonic": HarmonicFrameFill()}
         self._features, self._subset_size = (features,), subset_size  # in a tuple, no part of the checkpoint
@@ -146,7 +147,7 @@ class WideBlendingTask(AdversarialTask):
             steps: width of the new middle in slices, see `BlendingGenerator`.
         """
         left, right = _photos(image)
-        return paste_sides(self.net(left, right, steps).panorama, left, right, self.net.feather)[:, None]
+        return paste_sides(self.net(left, right, steps).panorama, left, right, self.feather)[:, None]
 
     def generate(self, batch: Batch) -> Blend:
         """Return what the net makes of the photos, and in `fine_tuning` of the pairs behind them."""
@@ -215,8 +216,8 @@ class WideBlendingTask(AdversarialTask):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return blended pairs whose middle has another width in each batch, from half a photo to two."""
-        split = self.net.transfer.split
-        steps = int(np.random.default_rng(batch_idx).integers(max(1, split // 2), 2 * split, endpoint=True))
+        narrowest, widest = max(1, self.split // 2), 2 * self.split
+        steps = int(np.random.default_rng(batch_idx).integers(narrowest, widest, endpoint=True))
         blended: Tensor = self(batch["pair"], steps)
         return blended
 
