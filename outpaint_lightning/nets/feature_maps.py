@@ -12,7 +12,10 @@ from torchvision.models.vgg import cfgs, make_layers
 from outpaint_lightning.nets.features import SeededFeatures
 from outpaint_lightning.types import InputError
 
-RELU3_2, RELU4_2 = 13, 22  # positions in torchvision's `vgg19().features`
+RELU3_2 = 13
+"""Its position in torchvision's `vgg19().features`."""
+UP_TO_4_2 = 13
+"""Entries of torchvision's list of layers up to the convolution 4_2; the 140 million weights behind are not built."""
 
 
 class SeededMaps(nn.Module):
@@ -57,16 +60,16 @@ class VggMaps(nn.Module):
 
     def __init__(self, weights: str | None = None, wrib_code: bool = False) -> None:
         super().__init__()
-        layers = make_layers(cfgs["E"]).requires_grad_(False)  # the 120 million weights behind them are never used
+        if weights is not None and not Path(weights).is_file():
+            raise InputError(f"{weights}: no such file; expected the weights of torchvision's vgg19")
+        layers = make_layers(cfgs["E"][:UP_TO_4_2]).requires_grad_(False)
         if weights is not None:
-            if not Path(weights).is_file():
-                raise InputError(f"{weights}: no such file; expected the weights of torchvision's vgg19")
             try:
                 saved = torch.load(weights, weights_only=True, map_location="cpu")
-                layers.load_state_dict({k.removeprefix("features."): v for k, v in saved.items() if "features" in k})
+                layers.load_state_dict({name: saved[f"features.{name}"] for name in layers.state_dict()})
             except Exception as error:  # torch raises half a dozen types for a broken file
                 raise InputError(f"{weights}: no weights of vgg19 ({str(error).splitlines()[0]})") from error
-        self.parts = nn.ModuleList([layers[: RELU3_2 + 1], layers[RELU3_2 + 1 : RELU4_2 + 1]])
+        self.parts = nn.ModuleList([layers[: RELU3_2 + 1], layers[RELU3_2 + 1 :]])
         self.wrib_code = wrib_code
         deviation = (1.0, 1.0, 1.0) if wrib_code else (0.229, 0.224, 0.225)
         self.register_buffer("mean", torch.tensor((0.485, 0.456, 0.406)).view(-1, 1, 1), persistent=False)

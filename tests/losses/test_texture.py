@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from outpaint_lightning.losses import (
     IdMrf,
@@ -90,7 +91,7 @@ def test_the_coarsest_map_counts_twice_and_the_extractor_learns_nothing():
     assert not any(parameter.requires_grad for parameter in loss.parameters())
 
 
-def test_vgg_maps(tmp_path, monkeypatch):
+def test_vgg_maps(tmp_path):
     """Widths and strides of relu3_2 and relu4_2; and both scalings of the input."""
     own, faithful = VggMaps(), VggMaps(wrib_code=True)
     image = torch.rand(1, 3, 32, 32)
@@ -100,11 +101,18 @@ def test_vgg_maps(tmp_path, monkeypatch):
     assert (fine.min(), coarse.min()) == (0, 0)
     seen = {}
     for name, maps in (("own", own), ("code", faithful)):
-        monkeypatch.setattr(maps, "parts", [lambda value, name=name: seen.update({name: value}) or value])
+        maps.parts[0].register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0]}))
         maps(image)
     red = image[:, 0]
     torch.testing.assert_close(seen["own"][:, 0], (red - 0.485) / 0.229)
     torch.testing.assert_close(seen["code"][:, 0], (red + 1) / 2 - 0.485)
+    saved = {
+        f"features.{name}": value + 1
+        for name, value in nn.Sequential(*own.parts[0], *own.parts[1]).state_dict().items()
+    }
+    torch.save({**saved, "classifier.0.bias": torch.zeros(1)}, tmp_path / "whole.pth")
+    loaded = VggMaps(str(tmp_path / "whole.pth"))
+    torch.testing.assert_close(loaded.parts[1][-2].bias, own.parts[1][-2].bias + 1)
     (tmp_path / "vgg.pth").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"vgg.pth: no weights of vgg19"):
         VggMaps(str(tmp_path / "vgg.pth"))

@@ -1,5 +1,6 @@
 """Wide-range image blending: what each stage reads and pays, with the traps of the public code as tests."""
 
+import inspect
 import json
 from functools import partial
 
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from support import REPOSITORY
 
 from outpaint_lightning.callbacks import BlendingPictures, PanoramaWriter, TestReport
 from outpaint_lightning.checkpoints.rebuild import load_net
 from outpaint_lightning.data import BlendingDataModule
+from outpaint_lightning.experiment.run import check, make_parser
 from outpaint_lightning.io import image_size, read_dataset, read_image, read_mask
 from outpaint_lightning.losses import IdMrf, middle_error, sides_error, transfer_consistency
 from outpaint_lightning.nets import BlendingGenerator, GlobalDiscriminator, SeededMaps
@@ -183,7 +186,7 @@ def test_predictions_are_a_dataset_whose_photos_are_untouched(first_stage):
         columns = mask.all(0)
         assert (columns == mask.any(0)).all()
         start, stop = int(columns.argmax()), int(len(columns) - columns[::-1].argmax())
-        left, right = ((crops[name] * 255).byte().permute(1, 2, 0).numpy() for name in entry.clip.split("__"))
+        left, right = ((crops[name] * 255).round().byte().permute(1, 2, 0).numpy() for name in entry.clip.split("__"))
         np.testing.assert_array_equal(picture[:, :start], left[:, SIZE - start : SIZE])
         np.testing.assert_array_equal(picture[:, stop:], right[:, 2 * SIZE : 2 * SIZE + picture.shape[1] - stop])
         middles.add((start, stop - start))
@@ -208,6 +211,19 @@ def test_the_second_stage_starts_from_the_first(first_stage):
         WideBlendingTask(BlendingGenerator(**{**NET, "content": 8}), GlobalDiscriminator((16, 48), 4, 2), weights=path)
     with pytest.raises(InputError, match="does not say how"):
         load_net(path)  # built in Python, without a config
+
+
+def test_the_full_configuration_is_the_paper_s():
+    """`wrib_small.yaml` and its second stage run in docs/how-to/train-a-generator.md."""
+    files = (REPOSITORY / "configs" / "generators" / f"wrib{part}.yaml" for part in ("", "_fine"))
+    given = check(make_parser(), ["fit", *(word for path in files for word in ("--config", str(path)))])["fit"]
+    options = given.model.init_args
+    assert (options.stage, options.optimizer.init_args.lr, options.clip) == ("fine_tuning", 2e-3, 5.0)
+    assert options.turns.init_args.order == "DGG"
+    assert given.data.init_args.size == options.net.init_args.size == 256
+    defaults = inspect.signature(BlendingGenerator).parameters
+    for name, value in options.net.init_args.as_dict().items():
+        assert tuple(np.atleast_1d(value)) == tuple(np.atleast_1d(defaults[name].default)), name
 
 
 @pytest.mark.parametrize(
