@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -170,7 +170,7 @@ class WideBlendingTask(AdversarialTask):
         true = _middle(batch["clean"][:, 0], left.shape[3])
         middle = _middle(made.panorama[:known], left.shape[3])
         with torch.no_grad():
-            expected = self.trained.contents(true)
+            expected = cast("BlendingGenerator", self.trained).contents(true)
         terms = {
             "pixel": sides_error(made.panorama, left, right) + middle_error(middle, true),
             "feature": F.mse_loss(made.middle[:known], expected),

@@ -152,7 +152,7 @@ class BlendingGenerator(nn.Module):
     def _joined(self, level: int, drawn: Tensor, sides: tuple[Tensor, ...]) -> Tensor:
         """Join the outer parts by the encoder's features, and the middle by patches of them."""
         width = sides[0].shape[3]
-        left, middle, right = drawn.split([width, drawn.shape[3] - 2 * width, width], 3)
+        left, middle, right = torch.split(drawn, [width, drawn.shape[3] - 2 * width, width], 3)
         join, norm = self.joins[level], self.join_norms[level]
         known = [norm(join(own, encoded, encoded)).relu() for own, encoded in zip((left, right), sides, strict=True)]
         if str(level) in self.middle_joins:
@@ -178,11 +178,13 @@ class BlendingGenerator(nn.Module):
         band = Band.of(hole[0], type(self).__name__)
         if band is None:
             return frame
-        photos = [F.interpolate(photo[None], [self.size] * 2, mode="bilinear", antialias=True)
-                  for photo in band.squares(frame)]  # fmt: skip
+        left, right = (
+            F.interpolate(photo[None], [self.size] * 2, mode="bilinear", antialias=True)
+            for photo in band.squares(frame)
+        )
         unit = self.size // self.transfer.split
         steps = max(1, -(-band.width * self.size // (frame.shape[1] * unit)))
-        pasted = paste_sides(self(*photos, steps).panorama, *photos, self.feather)
+        pasted = paste_sides(self(left, right, steps).panorama, left, right, self.feather)
         middle = pasted[..., self.size : -self.size]
         scaled = F.interpolate(middle, [frame.shape[1], band.width], mode="bilinear", antialias=True)
         return torch.cat([frame[..., : band.start], scaled[0], frame[..., band.stop :]], 2)

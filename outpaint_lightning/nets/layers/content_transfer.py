@@ -80,8 +80,8 @@ class ContentTransfer(nn.Module):
         walked = self._walk(left, right, count)
         mirrored = self._walk(right.flip(3), left.flip(3), count).flip(3)
         photo, between = self.side, count * self.width
-        middle, seen_right = walked.split([between, photo], 3)
-        seen_left, middle_back = mirrored.split([photo, between], 3)
+        middle, seen_right = torch.split(walked, [between, photo], 3)
+        seen_left, middle_back = torch.split(mirrored, [photo, between], 3)
         merged = F.leaky_relu(self.merge(torch.cat([middle, middle_back], 1)), 0.2)
         return merged, Triple(left, middle, seen_right), Triple(seen_left, middle_back, right)
 
