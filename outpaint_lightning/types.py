@@ -9,6 +9,7 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec or its occlusion |
 | `again` | `B T 1 H W` | float32 in {0, 1}: another mask of the process that made `mask` (`data.painting`) |
 | `other` | `B T 3 H W` | float32 RGB in [0, 1]: clean frames of another clip (`data.painting`) |
+| `pair` | `B 1 3 H W` | float32 RGB in [0, 1]: two photos with a hidden middle, 0 there (`data.blending`) |
 | `quality` | `B` | float32: PSNR in dB of `image` to what its codec was given, at most 60 (`data.codec`) |
 | `mask` | `B T 1 H W` | float32 in {0, 1} |
 | `flow_forward`, `flow_backward` | `B T 2 H W` | float32, pixels, `u` (x) first; frame t to t+1 and t to t-1 |
@@ -50,6 +51,8 @@ class WindowMeta(TypedDict):
     scene: str
     camera: str
     forger: str
+    partner: NotRequired[str]
+    """Clip whose photo stands on the right in `pair` (`data.blending`)."""
     codec: NotRequired[dict[str, Any]]
     """Name and parameters of the chain it went through when it was read (`data.codec`)."""
 
@@ -72,6 +75,7 @@ class Batch(TypedDict, total=False):
     clean: Tensor
     again: Tensor
     other: Tensor
+    pair: Tensor
     quality: Tensor
     mask: Tensor
     flow_forward: Tensor

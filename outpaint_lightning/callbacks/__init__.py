@@ -1,5 +1,6 @@
 """Callbacks that print and write files; training and metrics are in the tasks."""
 
+from outpaint_lightning.callbacks.blending import BlendingPictures, PanoramaWriter
 from outpaint_lightning.callbacks.examples import TestExamples
 from outpaint_lightning.callbacks.flow import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.masks import MaskPictures
@@ -13,6 +14,7 @@ from outpaint_lightning.callbacks.trial import TrialReporter
 from outpaint_lightning.callbacks.warmup import LossWarmup
 
 __all__ = [
+    "BlendingPictures",
     "BoxExamples",
     "BoxPictures",
     "BoxWriter",
@@ -23,6 +25,7 @@ __all__ = [
     "MaskPictures",
     "MaskWriter",
     "PaintingPictures",
+    "PanoramaWriter",
     "PlainProgress",
     "ProtocolReport",
     "TestExamples",

@@ -1,5 +1,6 @@
 """Datasets and DataModules for windows of clips, single images, and optical flow with holes."""
 
+from outpaint_lightning.data.blending.module import BlendingDataModule
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
@@ -11,6 +12,7 @@ from outpaint_lightning.data.samplers import EpochSampler, OrderedSampler
 from outpaint_lightning.data.windows import WindowDataset, window_indices
 
 __all__ = [
+    "BlendingDataModule",
     "ClipDataModule",
     "CorruptedDataset",
     "DisFlow",

@@ -12,6 +12,7 @@ from outpaint_lightning.losses.adversarial import (
     masked_l1,
     r1_penalty,
 )
+from outpaint_lightning.losses.blending import middle_error, seam_weights, sides_error, transfer_consistency
 from outpaint_lightning.losses.box import (
     MSE,
     GIoU,
@@ -44,6 +45,7 @@ from outpaint_lightning.losses.flow import (
 )
 from outpaint_lightning.losses.focal import SequenceFocal, focal_loss
 from outpaint_lightning.losses.sequence import SequenceCriterion, SequenceCrossEntropy, cross_entropy, sequence_weights
+from outpaint_lightning.losses.texture import IdMrf, id_mrf
 from outpaint_lightning.processes.reduce import mean_over_processes
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "ExponentialWeights",
     "GIoU",
     "Hinge",
+    "IdMrf",
     "LeastSquares",
     "MeanL1",
     "MeanL2",
@@ -82,13 +85,18 @@ __all__ = [
     "gradient_penalty",
     "hardest",
     "hole_l1",
+    "id_mrf",
     "known_l1",
     "laplace",
     "lateral_dependency",
     "masked_l1",
     "mean_over_processes",
+    "middle_error",
     "min_forward_backward",
     "r1_penalty",
+    "seam_weights",
     "sequence_weights",
+    "sides_error",
     "total_variation",
+    "transfer_consistency",
 ]

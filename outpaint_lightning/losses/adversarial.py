@@ -95,9 +95,18 @@ class Wasserstein(AdversarialLoss):
 
 
 class RelativisticLeastSquares(AdversarialLoss):
-    """Least squares of each score against the mean score of the other kind."""
+    """Least squares of each score against the mean score of the other kind.
+
+    Args:
+        wrib_code: let the generator pay `(fake - m(real))^2` alone, as the public code of wide-range image blending
+            does: its scores are to reach those of real samples, not to surpass them.
+    """
 
     relative = True
+
+    def __init__(self, wrib_code: bool = False) -> None:
+        super().__init__()
+        self.wrib_code = wrib_code
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """See `AdversarialLoss`."""
@@ -106,7 +115,7 @@ class RelativisticLeastSquares(AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """See `AdversarialLoss`; needs the real scores."""
         assert real is not None
-        return self.critic(fake, real)
+        return (fake - real.mean()).square().mean() if self.wrib_code else self.critic(fake, real)
 
 
 def r1_penalty(real: Tensor, scores: Tensor) -> Tensor:

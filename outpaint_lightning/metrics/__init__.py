@@ -6,6 +6,8 @@ clips.
 """
 
 from outpaint_lightning.metrics.detections import Detections, DetectionScores, component_boxes, found_regions
+from outpaint_lightning.metrics.blending import REAL, BlendTraces, energy_ratio, seam_jump, summarize_traces
+from outpaint_lightning.metrics.distances import KernelDistance, SetDistances
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.flow import (
@@ -64,6 +66,7 @@ __all__ = [
     "FILLED",
     "FLOORS",
     "PROTOCOLS",
+    "REAL",
     "RECTANGLES",
     "REFINED",
     "REGIONS",
@@ -71,6 +74,7 @@ __all__ = [
     "STRATA",
     "THRESHOLDS",
     "TOP_SHARE",
+    "BlendTraces",
     "BoxPrior",
     "BoxScores",
     "DetectionScores",
@@ -82,10 +86,12 @@ __all__ = [
     "FrechetDistance",
     "FullEvaluation",
     "Interval",
+    "KernelDistance",
     "MaskPrior",
     "Protocol",
     "RefinementErrors",
     "RegionImage",
+    "SetDistances",
     "ThresholdCounts",
     "auroc",
     "best",
@@ -93,6 +99,7 @@ __all__ = [
     "component_boxes",
     "confidence_curves",
     "end_point_error",
+    "energy_ratio",
     "false_positive_curve",
     "found_regions",
     "frame_scores",
@@ -104,10 +111,12 @@ __all__ = [
     "robustness",
     "scores",
     "seam_and_interior",
+    "seam_jump",
     "strata",
     "summarize",
     "summarize_fills",
     "summarize_refinement",
     "summarize_regions",
+    "summarize_traces",
     "threshold_curve",
 ]

@@ -5,6 +5,7 @@ from outpaint_lightning.nets.detectors.encoder_backbone import EncoderBackbone
 from outpaint_lightning.nets.detectors.mask_regions import MaskRegions
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
+from outpaint_lightning.nets.feature_maps import SeededMaps, VggMaps
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.completion import FlowCompletion
@@ -16,8 +17,12 @@ from outpaint_lightning.nets.flow.net_fill import NetFill
 from outpaint_lightning.nets.flow.rating import RatedFlow
 from outpaint_lightning.nets.flow.refiner import FlowRefiner
 from outpaint_lightning.nets.flow.trunks import ResNetTrunk, UNetTrunk, WarpingTrunk
+from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.generators.bands import HarmonicFrameFill, LinearBandFill, MirrorBandFill
+from outpaint_lightning.nets.generators.blending import Blend, BlendingGenerator
 from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
 from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
+from outpaint_lightning.nets.global_discriminator import GlobalDiscriminator
 from outpaint_lightning.nets.layers.partial_conv import (
     BinaryRule,
     MaskRule,
@@ -41,7 +46,9 @@ __all__ = [
     "BiharmonicFill",
     "BiharmonicFrameFill",
     "BinaryRule",
+    "Blend",
     "BlendFill",
+    "BlendingGenerator",
     "ClipFill",
     "CompressionNet",
     "CriticLocalizer",
@@ -54,12 +61,16 @@ __all__ = [
     "FlowCompletion",
     "FlowCritic",
     "FlowRefiner",
+    "GlobalDiscriminator",
     "HarmonicFill",
+    "HarmonicFrameFill",
     "InertiaFill",
     "MaskRegions",
+    "LinearBandFill",
     "MaskRule",
     "MeanFill",
     "MeanRule",
+    "MirrorBandFill",
     "NearestFill",
     "NearestFrameFill",
     "NetFill",
@@ -74,11 +85,13 @@ __all__ = [
     "RegionOutput",
     "ResNetTrunk",
     "SeededFeatures",
+    "SeededMaps",
     "SpatiotemporalGenerator",
     "SrmFilters",
     "TorchvisionFeatures",
     "UNet",
     "UNetTrunk",
     "WarpingTrunk",
+    "VggMaps",
     "ZeroFill",
 ]

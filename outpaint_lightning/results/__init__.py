@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from outpaint_lightning.results.blending import BLENDING
 from outpaint_lightning.results.flow import FLOW
 from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
 from outpaint_lightning.results.known import tested
@@ -13,6 +14,7 @@ from outpaint_lightning.results.painting import PAINTING
 from outpaint_lightning.results.regions import REGIONS
 
 __all__ = [
+    "BLENDING",
     "FLOW",
     "KINDS",
     "LOCALIZATION",
@@ -29,7 +31,7 @@ __all__ = [
     "tested",
 ]
 
-KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING)
+KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING, BLENDING)
 
 
 def kind_of(task: str, summary: Summary) -> Kind:

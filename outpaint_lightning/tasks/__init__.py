@@ -3,6 +3,8 @@
 from outpaint_lightning.tasks.adversarial import AdversarialTask
 from outpaint_lightning.tasks.base import BaseTask, TrainedTask
 from outpaint_lightning.tasks.flow import AdversarialFlowTask, FlowRefinementTask
+from outpaint_lightning.tasks.blending import WideBlendingTask
+from outpaint_lightning.tasks.flow import FlowRefinementTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.painting import SpatiotemporalInpaintingTask
 from outpaint_lightning.tasks.regions import RegionTask
@@ -22,4 +24,5 @@ __all__ = [
     "SpatiotemporalInpaintingTask",
     "TrainedTask",
     "Turns",
+    "WideBlendingTask",
 ]
