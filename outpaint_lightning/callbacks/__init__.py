@@ -1,5 +1,6 @@
 """Callbacks that print and write files; training and metrics live in the tasks."""
 
+from outpaint_lightning.callbacks.context import LayoutPictures, LayoutWriter, OutpaintingPictures
 from outpaint_lightning.callbacks.examples import TestExamples
 from outpaint_lightning.callbacks.flow import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.masks import MaskPictures
@@ -18,8 +19,11 @@ __all__ = [
     "ClipWriter",
     "FlowPictures",
     "FlowWriter",
+    "LayoutPictures",
+    "LayoutWriter",
     "MaskPictures",
     "MaskWriter",
+    "OutpaintingPictures",
     "PaintingPictures",
     "PlainProgress",
     "ProtocolReport",

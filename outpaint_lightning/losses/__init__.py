@@ -20,6 +20,14 @@ from outpaint_lightning.losses.box import (
     SmoothL1,
 )
 from outpaint_lightning.losses.compression import CompressionCriterion, consistency, feature_distance
+from outpaint_lightning.losses.contextual import ContextAwareBce, ContextAwareLoss, ContextAwareSquares
+from outpaint_lightning.losses.contrastive import (
+    alike_layouts,
+    class_histogram,
+    info_nce,
+    layout_cross_entropy,
+    normal_divergence,
+)
 from outpaint_lightning.losses.dice import SequenceCrossEntropyDice, dice_loss
 from outpaint_lightning.losses.flow import (
     ExponentialWeights,
@@ -42,6 +50,9 @@ __all__ = [
     "AdversarialLoss",
     "Bce",
     "CompressionCriterion",
+    "ContextAwareBce",
+    "ContextAwareLoss",
+    "ContextAwareSquares",
     "ExponentialWeights",
     "GIoU",
     "Hinge",
@@ -59,6 +70,8 @@ __all__ = [
     "SmoothL1",
     "SquaredWeights",
     "UpdateWeights",
+    "alike_layouts",
+    "class_histogram",
     "consistency",
     "cross_entropy",
     "dice_loss",
@@ -67,11 +80,14 @@ __all__ = [
     "focal_loss",
     "gradient_penalty",
     "hole_l1",
+    "info_nce",
     "known_l1",
     "lateral_dependency",
+    "layout_cross_entropy",
     "masked_l1",
     "mean_over_processes",
     "min_forward_backward",
+    "normal_divergence",
     "r1_penalty",
     "sequence_weights",
     "total_variation",

@@ -7,7 +7,9 @@ from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
 from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
+from outpaint_lightning.nets.generators.content import ContentGenerator, ContextualOutpainter
 from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
+from outpaint_lightning.nets.generators.layouts import LayoutGenerator
 from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
 from outpaint_lightning.nets.layers.partial_conv import (
     BinaryRule,
@@ -24,6 +26,7 @@ from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
 from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.raft import RaftLocalizer
 from outpaint_lightning.nets.localizers.unet import UNet
+from outpaint_lightning.nets.segmenter import Segmenter
 
 __all__ = [
     "BACKBONES",
@@ -35,6 +38,8 @@ __all__ = [
     "BlendFill",
     "ClipFill",
     "CompressionNet",
+    "ContentGenerator",
+    "ContextualOutpainter",
     "CriticLocalizer",
     "Encoder",
     "EncoderUNet",
@@ -42,6 +47,7 @@ __all__ = [
     "FlowRefiner",
     "HarmonicFill",
     "InertiaFill",
+    "LayoutGenerator",
     "MaskRule",
     "MeanFill",
     "MeanRule",
@@ -57,6 +63,7 @@ __all__ = [
     "RegionDetector",
     "RegionOutput",
     "SeededFeatures",
+    "Segmenter",
     "SpatiotemporalGenerator",
     "SrmFilters",
     "TorchvisionFeatures",

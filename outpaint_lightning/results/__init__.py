@@ -8,17 +8,22 @@ from typing import Any
 from outpaint_lightning.results.flow import FLOW
 from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
 from outpaint_lightning.results.known import tested
+from outpaint_lightning.results.layouts import LAYOUTS, SEGMENTATION
 from outpaint_lightning.results.localization import LOCALIZATION
+from outpaint_lightning.results.outpainting import OUTPAINTING
 from outpaint_lightning.results.painting import PAINTING
 from outpaint_lightning.results.regions import REGIONS
 
 __all__ = [
     "FLOW",
     "KINDS",
+    "LAYOUTS",
     "LOCALIZATION",
     "OTHER",
+    "OUTPAINTING",
     "PAINTING",
     "REGIONS",
+    "SEGMENTATION",
     "Column",
     "Kind",
     "Result",
@@ -29,7 +34,7 @@ __all__ = [
     "tested",
 ]
 
-KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING)
+KINDS = (LOCALIZATION, REGIONS, FLOW, OUTPAINTING, PAINTING, LAYOUTS, SEGMENTATION)
 
 
 def kind_of(task: str, summary: Summary) -> Kind:

@@ -2,11 +2,12 @@
 
 from outpaint_lightning.forge.masks.base import MaskSampler
 from outpaint_lightning.forge.masks.freeform import BlobMask, BrushMask, PolygonMask
-from outpaint_lightning.forge.masks.objects import ObjectMask
+from outpaint_lightning.forge.masks.objects import BackgroundMask, ObjectMask
 from outpaint_lightning.forge.masks.occlusions import BarMask, CloudMask, RainMask, RemovePixelsMask
 from outpaint_lightning.forge.masks.rectangles import BorderMask, BoxMask
 
 __all__ = [
+    "BackgroundMask",
     "BarMask",
     "BlobMask",
     "BorderMask",
