@@ -58,10 +58,10 @@ LAYOUTS = Layouts(
     value="iou",
     row_floor="iou_",
     groups=(("scene", "by_scene", "iou"),),
-    curves=("val/iou", "val/top1", "val/disagreement", "train/loss"),
-    monitored="val/iou",
+    curves=("val/layout_iou", "val/top1", "val/disagreement", "train/loss"),
+    monitored="val/layout_iou",
     undefined="no validation photo has a background whose classes are known",
-    progress=("train/loss", "val/iou", "val/top1"),
+    progress=("train/loss", "val/layout_iou", "val/top1"),
 )
 
 
@@ -98,8 +98,8 @@ SEGMENTATION = Segmentation(
     value="iou",
     row_floor="iou_",
     groups=(("scene", "by_scene", "iou"),),
-    curves=("val/iou", "train/loss"),
-    monitored="val/iou",
+    curves=("val/segment_iou", "train/loss"),
+    monitored="val/segment_iou",
     undefined="no validation photo has a class that is known",
-    progress=("train/loss", "val/iou"),
+    progress=("train/loss", "val/segment_iou"),
 )

@@ -49,8 +49,8 @@ OUTPAINTING = Outpainting(
     row_floor="iou_",
     groups=(("scene", "by_scene", "iou"),),
     curves=("val/content_iou", "val/mae_hole", "train/loss", "train/critic/loss"),
-    monitored="val/mae_hole",
-    undefined="no validation photo has a background",
+    monitored="val/content_iou",
+    undefined="there is no segmenter, or no class is known",
     progress=("train/loss", "train/critic/loss", "val/mae_hole", "val/content_iou"),
 )
 

@@ -47,7 +47,7 @@ class LayoutTask(TrainedTask):
     layouts adversarially: a critic would tell hard true ones from soft made ones by that alone.
 
     Metrics are those of `metrics.layouts`: of `samples` layouts for each photo, beside the most common layout of
-    training. `val/iou` is for checkpoints.
+    training. `val/layout_iou` is for checkpoints.
 
     Args:
         net: see `LayoutGenerator`.
@@ -210,7 +210,7 @@ class LayoutTask(TrainedTask):
         values = {"miou": summary["miou"], "accuracy": summary["accuracy"], "top1": found["top1"],
                   "alike": found["alike"], "disagreement": summary["disagreement"], "floor_common": floor}  # fmt: skip
         rows = photo_rows(drawn, {"common": common}, self._videos)
-        self.report(split, Result(self.kind, summary, rows), {"iou": iou["mean"]}, values)
+        self.report(split, Result(self.kind, summary, rows), {"layout_iou": iou["mean"]}, values)
 
 
 def parts_of(batch: Batch, granularity: Granularity) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:

@@ -255,8 +255,8 @@ class ContextualOutpaintingTask(AdversarialTask):
         summary, rows = self._judge.summarize()
         content, pixels = summary["content"], summary["methods"][FILLED]
         values = {
-            "content_iou": content["mean"], "content_miou": content["miou"], "content_accuracy": content["accuracy"],
+            "mae_hole": pixels["mae_hole"], "content_miou": content["miou"], "content_accuracy": content["accuracy"],
             "psnr": pixels["psnr"], "ssim": pixels["ssim"],
             **{f"floor_{name}": value for name, value in summary["floors"].items()},
         }  # fmt: skip
-        self.report(split, Result(self.kind, summary, rows), {"mae_hole": pixels["mae_hole"]}, values)
+        self.report(split, Result(self.kind, summary, rows), {"content_iou": content["mean"]}, values)

@@ -93,4 +93,4 @@ class SegmentationTask(TrainedTask):
             "floors": {"common": photo_scores(common, self._videos)["mean"]},
         }  # fmt: skip
         rows = photo_rows(own, {"common": common}, self._videos)
-        self.report(split, Result(self.kind, summary, rows), {"iou": iou["mean"]}, scores)
+        self.report(split, Result(self.kind, summary, rows), {"segment_iou": iou["mean"]}, scores)

@@ -100,14 +100,14 @@ def test_a_test_leaves_its_numbers():
     made = task(samples=3, granularity="object")
     trainer = pl.Trainer(max_epochs=1, **QUIET)
     trainer.fit(made, data())
-    assert trainer.callback_metrics["val/iou"] >= 0
+    assert trainer.callback_metrics["val/layout_iou"] >= 0
     (logged,) = trainer.test(made, data(), verbose=False)
     summary = made.result.summary
     assert summary["retrieval"]["chance"] == pytest.approx(1 / 5)
     assert summary["floors"]["common"] > 0
     assert summary["samples"] == 3
     assert 0 <= summary["disagreement"] <= 1
-    assert logged["test/iou"] == pytest.approx(summary["iou"]["mean"])
+    assert logged["test/layout_iou"] == pytest.approx(summary["iou"]["mean"])
     assert [row["clip"] for row in made.result.rows] == [f"test{i:04d}" for i in range(5)]
     assert made.kind.lines(summary, made.result.rows)
 
