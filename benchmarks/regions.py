@@ -1,12 +1,12 @@
-"""RegionDetector against a plain torchvision loop of the same backbone with the same loss: images per second.
+"""Compare RegionDetector with a plain torchvision loop, same backbone and loss: images per second.
 
     python benchmarks/regions.py [--backbone resnet18 resnet50] [--size 224] [--batch 16] [--precision 32] [--rounds 7]
 
-Both run in one process, alternately; a ratio above 1 means that the detector is faster. The peer is what one writes
-without this package: torchvision's classifier with its last layer replaced, colours normalised, binary cross-entropy
-and torchvision's GIoU. Both have the same weights; `outputs` and `gradients` tell how far they agree. `inference` runs
-without gradients, `training` is forward, loss, backward and a step of SGD. The images are in memory: waiting for data
-is not in it.
+Both run in one process, alternately; a ratio above 1 means that the detector is faster. The peer is ordinary code
+without this package: torchvision's classifier with its last layer replaced, normalised colours, binary cross-entropy
+and torchvision's GIoU. Both have the same weights; `outputs` and `gradients` show how well they agree. `inference` runs
+without gradients; `training` is forward, loss, backward and a step of SGD. The images are in memory, so waiting for
+data is not included.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ALPHA, BETA = 100.0, 0.8
 
 
 class Peer(nn.Module):
-    """torchvision's classifier with five outputs: the class and the box as `RegionDetector` decodes it."""
+    """torchvision's classifier with five outputs: the class, and the box, decoded as in `RegionDetector`."""
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Peer(nn.Module):
 
 
 def main() -> None:
-    """Print two lines a backbone."""
+    """Print two lines for each backbone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", nargs="+", default=list(BACKBONES), choices=list(BACKBONES))
     parser.add_argument("--size", type=int, default=224)
@@ -65,7 +65,7 @@ def main() -> None:
         torch.manual_seed(0)
         ours, theirs = RegionDetector(backbone).to(device), Peer(backbone).to(device)
         values = (value for key, value in ours.state_dict().items() if not key.endswith("started_pretrained"))
-        theirs.load_state_dict(dict(zip(theirs.state_dict(), values, strict=True)))  # both in the order they run in
+        theirs.load_state_dict(dict(zip(theirs.state_dict(), values, strict=True)))  # both in their order of execution
         image = torch.rand(options.batch, 3, options.size, options.size, device=device)
         label = torch.arange(options.batch, device=device) % 2
         corner = torch.rand(options.batch, 2, device=device) * options.size / 2
@@ -88,8 +88,8 @@ def _compare(
     def their_loss() -> Tensor:
         logit, found = theirs(image)
         region = label > 0
-        of_class = F.binary_cross_entropy_with_logits(logit, label.float())
-        return ALPHA * of_class + BETA * generalized_box_iou_loss(found[region], box[region], reduction="mean")
+        class_loss = F.binary_cross_entropy_with_logits(logit, label.float())
+        return ALPHA * class_loss + BETA * generalized_box_iou_loss(found[region], box[region], reduction="mean")
 
     def step(net: nn.Module, loss: Callable[[], Tensor], rate: float) -> Callable[[], None]:
         optimizer = torch.optim.SGD(net.parameters(), rate)
@@ -111,7 +111,7 @@ def _compare(
         compared = ratio(lambda: ours(image[:, None]), lambda: theirs(image), options.rounds, len(image))
     print(f"{name:8} inference {compared}, outputs equal to {error:.1e} pixels", flush=True)
     for net, loss in ((ours, our_loss), (theirs, their_loss)):
-        step(net, loss, rate=0.0)()  # without dropout and statistics of the batch, so that gradients can be compared
+        step(net, loss, rate=0.0)()  # without dropout and batch statistics, so that gradients can be compared
     mine, others = (torch.cat([p.grad.flatten() for p in net.parameters()]) for net in (ours, theirs))
     error = ((mine - others).norm() / others.norm()).item()
     for net in (ours, theirs):

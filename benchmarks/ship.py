@@ -1,7 +1,7 @@
-"""Make weights that ship of a checkpoint: choose its threshold on validation clips under codecs, and write its card.
+"""Make weights for distribution from a checkpoint: choose the threshold on validation clips, and write the card.
 
-The threshold is the one of the highest mean F1 over the validation videos at which at most `model.pixel_fpr_limit` of
-the pixels of authentic ones are marked. The codecs are those of the experiment's YAML.
+The threshold gives the highest mean F1 over the validation videos while at most `model.pixel_fpr_limit` of the pixels
+of authentic videos are marked. The clips are encoded with the codecs of the experiment's YAML.
 
     python benchmarks/ship.py CKPT localizer/shipped DATA localizer.safetensors --card CARD.yaml
 """
@@ -22,7 +22,7 @@ from outpaint_lightning.settings.read import read_mapping
 
 
 def main() -> None:
-    """Validate and write."""
+    """Validate, and write the weights and the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("config", help="the experiment, a file or the name of a shipped one")
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _data(options: Any) -> ClipDataModule:
-    """Return the validation clips, under the codecs of the experiment."""
+    """Return the validation clips, encoded with the codecs of the experiment."""
     given = read_mapping(find_config(options.config), "an experiment")["data"]["init_args"]
     codec = RandomCodec(**given["codec"]["init_args"])
     window = {"frames": given["frames"], "stride": given["stride"]}

@@ -1,8 +1,9 @@
-"""Cut the clean clips that the shipped localizer is trained, validated and tested on: short parts of moderate size.
+"""Cut the clean clips for training, validating and testing the shipped localizer: short parts of moderate size.
 
-Each source gives up to `--parts` parts of `--frames` consecutive frames. Of frames larger than `LARGEST` on their short
-side, parts alternate between the whole frame at a smaller size, which leaves little of the camera's own compression,
-and a crop at native size, which keeps all of it. Training takes permissively licensed clips alone, unless `--all`.
+Each source gives up to `--parts` parts of `--frames` consecutive frames. If the short side of a frame exceeds
+`LARGEST`, parts alternate between the whole frame at a smaller size, which removes most traces of the camera's
+compression, and a crop at native size, which keeps all of them. Training uses only permissively licensed clips, unless
+`--all` is given.
 
     python benchmarks/shipped_sources.py ../shared/data ../sources --split train
     outpaint-lightning forge ../sources/train ../forged/train --recipe shipped
@@ -26,10 +27,10 @@ from outpaint_lightning.io import open_clip
 from outpaint_lightning.io.images import write_image
 
 PERMISSIVE = re.compile(r"(MIT|Apache-2\.0|BSD-[23]-Clause|CC0-1\.0|CC-BY-4\.0|BSL-1\.0)")
-RESERVED = re.compile(r"footage|template")  # the repository's licence is not that of its footage
+RESERVED = re.compile(r"footage|template")  # the licence of the repository is not the licence of its footage
 DOUBTFUL = {"husky_board", "us_open", "golf_swing", "hover_drone", "city_topdown", "dusk_walker", "lab_mouse"}
 SMALLEST, LARGEST = 240, 432  # pixels on the short side of a part
-CROP = (384, 512)  # of parts at native size
+CROP = (384, 512)  # size of parts at native size
 
 
 def main() -> None:
@@ -78,13 +79,13 @@ def _rows(data: Path, split: str, any_licence: bool) -> Iterator[dict[str, Any]]
 
 
 def _path(folder: Path, clip: str) -> Path | None:
-    """Return the clip's frames or video file; None for what is neither, such as a photo."""
-    places = (folder / clip, folder / "frames" / clip, *sorted(folder.glob(f"videos/{clip}.*")))
-    return next((place for place in places if place.exists()), None)
+    """Return the clip's frames or video file; None for anything else, such as a photo."""
+    candidates = (folder / clip, folder / "frames" / clip, *sorted(folder.glob(f"videos/{clip}.*")))
+    return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
 def _starts(total: int, frames: int, parts: int) -> list[int]:
-    """Return where parts begin, spread over the clip and at least two lengths apart."""
+    """Return the first frames of the parts, spread over the clip and at least two lengths apart."""
     count = max(1, min(parts, total // (2 * frames)))
     return np.linspace(0, max(0, total - frames), count).round().astype(int).tolist()
 

@@ -1,4 +1,4 @@
-"""`outpaint-lightning benchmark`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning benchmark`: its options. The work is imported late, so that `--help` answers at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks that print and write files; training and metrics live in the tasks."""
+"""Callbacks that print and write files; training and metrics are in the tasks."""
 
 from outpaint_lightning.callbacks.context import LayoutPictures, LayoutWriter, OutpaintingPictures
 from outpaint_lightning.callbacks.examples import TestExamples

@@ -1,4 +1,4 @@
-"""Windows of clips, single images, flow with holes, and the DataModules that serve them."""
+"""Datasets and DataModules for windows of clips, single images, and optical flow with holes."""
 
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.codec import RandomCodec

@@ -1,7 +1,8 @@
-"""Localization metrics from pixel counts per frame, and the floors every result is read against.
+"""Localization metrics from pixel counts per frame, and the floors with which every result is compared.
 
-Beside them: other code bases' protocols, the choice of a threshold, confidence intervals, seam and interior apart, and
-scores of whole frames and videos; the class and box of images; and the errors of completed flow and of filled clips.
+Also: protocols of other code bases, the choice of a threshold, confidence intervals, separate scores of seam and
+interior, and scores of whole frames and videos; the class and box of images; the errors of completed flow and of filled
+clips.
 """
 
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness

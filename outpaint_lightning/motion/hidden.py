@@ -1,4 +1,4 @@
-"""Which vectors of optical flow a hole in the frames hides."""
+"""The vectors of optical flow that a hole in the frames hides."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PROTOCOLS: tuple[Protocol, ...] = ("source", "strict")
 
 
 def hidden_vectors(mask: Tensor, forward: Tensor, backward: Tensor, protocol: Protocol) -> Tensor:
-    """Return which vectors a hole hides.
+    """Return the vectors that a hole hides.
 
-    `source` hides those that begin in the hole of their frame, as most papers do. `strict` hides also those that end in
-    the hole of the other frame, by half a pixel or more: in a clip that is really corrupted nothing shows them. Holes
-    before and after the window are not known and hide nothing.
+    `source` hides vectors that start in the hole of their frame, as most papers do. `strict` also hides vectors that
+    end in the hole of the other frame, by half a pixel or more: in a truly damaged clip nothing shows them. Holes
+    before and after the window are unknown and hide nothing.
 
     Args:
         mask: `T 1 H W`, 1 in the hole.
@@ -26,7 +26,7 @@ def hidden_vectors(mask: Tensor, forward: Tensor, backward: Tensor, protocol: Pr
         protocol: `source` or `strict`.
 
     Returns:
-        bool `T 2 H W`; channel 0 is of `forward`, 1 of `backward`.
+        bool `T 2 H W`; channel 0 is for `forward`, channel 1 for `backward`.
     """
     hole = mask > 0.5
     hidden = hole.expand(-1, 2, -1, -1).clone()

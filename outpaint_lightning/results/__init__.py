@@ -1,4 +1,4 @@
-"""What each kind of task reports: one file a kind, without torch. A new kind joins `KINDS`."""
+"""The results of each kind of task: one file per kind, without torch. A new kind is added to `KINDS`."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def kind_of(task: str, summary: Summary) -> Kind:
     """Return the kind of a run.
 
     Args:
-        task: name of its task's class; empty if unknown.
-        summary: of its test. It tells the kind where the task does not.
+        task: name of the task's class; empty if unknown.
+        summary: summary of its test, which determines the kind if the task is unknown.
 
     Returns:
-        One of `KINDS`; for another task, a kind whose columns are all the numbers of the summary.
+        One of `KINDS`; for another task, a kind whose columns are all numbers of the summary.
     """
     for kind in KINDS:
         if task == kind.task or (not task and number_at(summary, kind.sign) is not None):
@@ -55,7 +55,7 @@ def kind_of(task: str, summary: Summary) -> Kind:
 
 
 def _leaves(summary: Summary, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted keys of a summary and what they hold."""
+    """Yield the dotted keys of a summary and their values."""
     for key, value in summary.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{key}.")

@@ -1,4 +1,4 @@
-"""The results of completing optical flow."""
+"""The results of optical flow completion."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Flow(Kind):
-    """End-point errors of the net beside those of fills that learned nothing."""
+    """End-point errors of the net, compared with fills without training."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
-        """Return a table of errors, a line for the net and each fill; then gain, bad videos and confidence."""
+        """Return a table of errors with one line for the net and each fill; then gain, bad videos and confidence."""
         return [*aligned([*_methods(summary)]), *aligned([*self._details(summary, rows)])]
 
     def _details(self, summary: Summary, rows: Rows) -> Iterator[Cells]:
@@ -58,7 +58,7 @@ FLOW = Flow(
 
 
 def _methods(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each method, of which the first is the net; the columns are the strata of its errors."""
+    """Yield one line per method, the net first; the columns are the strata of its errors."""
     net, *_ = summary["methods"]
     strata = summary["methods"][net]["epe"]
     yield "end-point error, pixels", *(name.replace("_", " ") for name in strata), "above 1 px", ""

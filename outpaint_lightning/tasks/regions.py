@@ -1,4 +1,4 @@
-"""The task of telling whether an image is forged, and where."""
+"""The task that decides whether an image is forged, and where."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RegionTask(TrainedTask):
-    """Train and judge a net that gives, for an image, the probability of being forged, the region's box and its mask.
+    """Train and test a net that predicts the probability that an image is forged, the region's box and its mask.
 
     Metrics are per image: `val/f1` of the class, `val/iou` of the box, and `val/f1_and_iou`, their mean. A test leaves
     its whole result in `result`, which the `TestReport` callback writes.
@@ -68,11 +68,11 @@ class RegionTask(TrainedTask):
         return self.answers(self.net(image))
 
     def answers(self, output: RegionOutput) -> dict[str, Tensor]:
-        """Return what a net's output says.
+        """Turn a net's output into a score, a box and a mask.
 
         Returns:
             `score`: float32 `B`, the probability of being forged. `box`: float32 `B 4`, `xmin ymin xmax ymax` in pixels
-            of the input, of every image: whether there is a region, the score says. Where the net makes masks, also
+            of the input, for every image; the score tells whether there is a region. Where the net makes masks, also
             `mask`: bool `B H W`, and `mask_box`, the smallest box around it, zeros where it is empty.
         """
         answers = {"score": output.logit.float().sigmoid(), "box": output.box.float()}
@@ -82,21 +82,21 @@ class RegionTask(TrainedTask):
         return answers
 
     def on_fit_start(self) -> None:
-        """Learn from the training boxes what the floors need."""
+        """Average the training boxes, for the floors."""
         data: RegionData = datamodule(self.trainer, RegionData)
         boxes, _ = data.training_boxes()
         self.prior.fit(boxes.to(self.device))
         self.size = list(data.size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the size of the images beside the weights, for `localize`."""
+        """Save the size of the images beside the weights, for `localize`."""
         checkpoint["size"] = self.size
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the size of the images from the checkpoint.
+        """Read the size of the images from the checkpoint.
 
         Raises:
-            InputError: it is no size.
+            InputError: it is not a size.
         """
         size = checkpoint.get("size", self.size)
         if size is not None and not (isinstance(size, list) and len(size) == 2 and all(map(is_count, size))):
@@ -112,33 +112,33 @@ class RegionTask(TrainedTask):
         return self.log_training(self._judge(self.net(batch["image"]), batch), batch_idx)
 
     def on_validation_epoch_start(self) -> None:
-        """Start a table."""
+        """Start a new table."""
         self._start("val")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Log the loss and enter the batch; returns `answers`, for callbacks."""
+        """Log the loss, add the batch to the table, and return `answers` for callbacks."""
         output = self.net(batch["image"])
         self.log_validation(self._judge(output, batch), batch)
         return self._enter(batch, self.answers(output))
 
     def on_validation_epoch_end(self) -> None:
-        """Log F1, IoU and their companions over the validation images."""
+        """Log F1, IoU and the other metrics over the validation images."""
         self._finish("val", prior=None)
 
     def on_test_epoch_start(self) -> None:
-        """Start a table."""
+        """Start a new table."""
         self._start("test")
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch; returns `answers`, for callbacks."""
+        """Add the batch to the table, and return `answers` for callbacks."""
         return self._enter(batch, self(batch["image"]))
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test", prior=self.prior)
 
     def on_predict_start(self) -> None:
-        """Refuse images of another size than those trained on."""
+        """Refuse images of another size than in training."""
         self._data()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
@@ -177,7 +177,7 @@ class RegionTask(TrainedTask):
         self._scores = BoxScores([video["frames"] for video in videos]).to(self.device)
 
     def _enter(self, batch: Batch, answers: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Enter what is said of a batch, and return it."""
+        """Add the answers for a batch to the table, and return them."""
         height, width = batch["image"].shape[-2:]
         scale = torch.tensor([width, height, width, height], device=self.device)
         self._scores.update(
@@ -193,13 +193,13 @@ class RegionTask(TrainedTask):
 
     @staticmethod
     def _of_masks(answers: dict[str, Tensor], truth: Tensor, scale: Tensor) -> dict[str, Tensor]:
-        """Return what the table keeps of masks, where there are any."""
+        """Return the columns that describe masks, if the net makes masks."""
         if "mask" not in answers:
             return {}
         return {"mask_box": answers["mask_box"] / scale, "counts": pixel_counts(answers["mask"], truth)}
 
     def _finish(self, split: str, prior: BoxPrior | None) -> None:
-        """Leave the result of a split and log its means."""
+        """Store the result of a split and log its means."""
         summary, rows = summarize_regions(self._scores.compute(), self._images, self.threshold, prior)
         about = {
             "threshold": self.threshold,

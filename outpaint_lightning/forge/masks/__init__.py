@@ -1,4 +1,4 @@
-"""Where a forgery lies. A sampler is found by its `name` or its dotted path."""
+"""Masks: the region of a forgery. A sampler is found by its `name` or its dotted path."""
 
 from outpaint_lightning.forge.masks.base import MaskSampler
 from outpaint_lightning.forge.masks.freeform import BlobMask, BrushMask, PolygonMask

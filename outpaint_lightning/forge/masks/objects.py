@@ -1,4 +1,4 @@
-"""Masks of objects that the user gives."""
+"""Masks of objects that the user provides."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from outpaint_lightning.types import InputError
 
 @dataclass(frozen=True)
 class ObjectMask(MaskSampler):
-    """An object, in every frame its own mask, dilated as methods that remove objects do before they fill.
+    """An object: its own mask in every frame, dilated as object removal methods do before filling.
 
-    How large it is and whether it is away from a frame is up to the masks given; the bounds of `AREA` do not hold.
+    The given masks decide the object's size and whether it is missing in a frame; the limits of `AREA` do not apply.
 
     Attributes:
-        radius: Smallest and largest radius of the ellipse that the masks are dilated by, in pixels.
+        radius: smallest and largest radius of the ellipse that dilates the masks, in pixels.
     """
 
     name = "object"
@@ -29,10 +29,10 @@ class ObjectMask(MaskSampler):
     radius: tuple[int, int] = (4, 8)
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw `radius`; smaller than drawn, down to 0, where it would leave nothing of a frame.
+        """Draw `radius`; it is reduced, down to 0, if it would cover a whole frame.
 
         Raises:
-            InputError: There are no objects, they are empty in every frame, or one is the whole frame.
+            InputError: there are no objects, they are empty in every frame, or one covers its whole frame.
         """
         if not _objects(footage).any():
             raise InputError("object: the object masks are empty in every frame; expected an object in one or more")
