@@ -266,13 +266,15 @@ def test_shipped_configs_run(name, tmp_path):
              "--data.root", "null", "--data.classes", "null", "--data.size", "[32, 32]", "--data.batch_size", "2",
              "--data.workers", "0", "--data.val_scenes", "2", "--data.scenes", "2",
              "--trainer.default_root_dir", str(tmp_path)]  # fmt: skip
+    alone = "model: {init_args: {net: {init_args: {weights: null}}, segmenter: null}}"
+    (tmp_path / "alone.yaml").write_text(alone)
     narrow = {
         "cto_segmenter_small": ["--model.net.width", "2"],
         "cto_layout": ["--model.net.width", "2", "--model.net.classes", "8"],
         "cto_layout_small": ["--model.net.width", "2"],
     }
     both = [
-        *("--model.net.weights", "null", "--model.segmenter", "null", "--model.net.layouts.width", "2"),
+        *("--config", str(tmp_path / "alone.yaml"), "--model.net.layouts.width", "2"),
         *("--model.net.content.width", "2", "--model.net.content.classes", "8", "--model.net.layouts.classes", "8"),
         *("--model.context_critic.width", "2", "--model.patch_critic.width", "2"),
     ]
