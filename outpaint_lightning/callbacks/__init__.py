@@ -1,6 +1,7 @@
 """Callbacks that print and write files; training and metrics are in the tasks."""
 
 from outpaint_lightning.callbacks.blending import BlendingPictures, PanoramaWriter
+from outpaint_lightning.callbacks.context import LayoutPictures, LayoutWriter, OutpaintingPictures
 from outpaint_lightning.callbacks.examples import TestExamples
 from outpaint_lightning.callbacks.flow import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.masks import MaskPictures
@@ -22,8 +23,11 @@ __all__ = [
     "FlowPictures",
     "FlowWriter",
     "LossWarmup",
+    "LayoutPictures",
+    "LayoutWriter",
     "MaskPictures",
     "MaskWriter",
+    "OutpaintingPictures",
     "PaintingPictures",
     "PanoramaWriter",
     "PlainProgress",

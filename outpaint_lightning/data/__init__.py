@@ -3,6 +3,7 @@
 from outpaint_lightning.data.blending.module import BlendingDataModule
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.codec import RandomCodec
+from outpaint_lightning.data.context.module import ContextDataModule
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
 from outpaint_lightning.data.estimators import DisFlow, FlowEstimator, RaftFlow
 from outpaint_lightning.data.flows import FlowDataModule
@@ -14,6 +15,7 @@ from outpaint_lightning.data.windows import WindowDataset, window_indices
 __all__ = [
     "BlendingDataModule",
     "ClipDataModule",
+    "ContextDataModule",
     "CorruptedDataset",
     "DisFlow",
     "EpochSampler",

@@ -30,6 +30,14 @@ from outpaint_lightning.losses.completion import (
     laplace,
 )
 from outpaint_lightning.losses.compression import CompressionCriterion, consistency, feature_distance
+from outpaint_lightning.losses.contextual import ContextAwareBce, ContextAwareLoss, ContextAwareSquares
+from outpaint_lightning.losses.contrastive import (
+    alike_layouts,
+    class_histogram,
+    info_nce,
+    layout_cross_entropy,
+    normal_divergence,
+)
 from outpaint_lightning.losses.dice import SequenceCrossEntropyDice, dice_loss
 from outpaint_lightning.losses.flow import (
     ExponentialWeights,
@@ -54,6 +62,9 @@ __all__ = [
     "Bce",
     "CompletionCriterion",
     "CompressionCriterion",
+    "ContextAwareBce",
+    "ContextAwareLoss",
+    "ContextAwareSquares",
     "ExponentialWeights",
     "GIoU",
     "Hinge",
@@ -74,6 +85,8 @@ __all__ = [
     "UpdateWeights",
     "Wasserstein",
     "balanced_edges",
+    "alike_layouts",
+    "class_histogram",
     "consistency",
     "cross_entropy",
     "dice_loss",
@@ -86,13 +99,16 @@ __all__ = [
     "hardest",
     "hole_l1",
     "id_mrf",
+    "info_nce",
     "known_l1",
     "laplace",
     "lateral_dependency",
+    "layout_cross_entropy",
     "masked_l1",
     "mean_over_processes",
     "middle_error",
     "min_forward_backward",
+    "normal_divergence",
     "r1_penalty",
     "seam_weights",
     "sequence_weights",

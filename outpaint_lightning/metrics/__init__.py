@@ -26,8 +26,21 @@ from outpaint_lightning.metrics.flow import (
     summarize_refinement,
 )
 from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
+from outpaint_lightning.metrics.layouts import (
+    ClassCounts,
+    Embeddings,
+    best_of,
+    by_scene,
+    disagreement,
+    mean_iou,
+    photo_rows,
+    photo_scores,
+    retrieval,
+    split_scores,
+)
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
 from outpaint_lightning.metrics.painting import FILLED, FillErrors, FrechetDistance, frechet_summary, summarize_fills
+from outpaint_lightning.metrics.perceptual import lpips
 from outpaint_lightning.metrics.protocols import PROTOCOLS, Protocol
 from outpaint_lightning.metrics.regions import (
     BOX_FLOORS,
@@ -79,6 +92,8 @@ __all__ = [
     "BoxScores",
     "DetectionScores",
     "Detections",
+    "ClassCounts",
+    "Embeddings",
     "Evaluation",
     "FillErrors",
     "FrameCounts",
@@ -95,9 +110,12 @@ __all__ = [
     "ThresholdCounts",
     "auroc",
     "best",
+    "best_of",
     "bootstrap_interval",
     "component_boxes",
+    "by_scene",
     "confidence_curves",
+    "disagreement",
     "end_point_error",
     "energy_ratio",
     "false_positive_curve",
@@ -106,12 +124,18 @@ __all__ = [
     "frechet_summary",
     "in_pixels",
     "intervals_by_group",
+    "lpips",
+    "mean_iou",
     "motion_edges",
+    "photo_rows",
+    "photo_scores",
     "pixel_counts",
+    "retrieval",
     "robustness",
     "scores",
     "seam_and_interior",
     "seam_jump",
+    "split_scores",
     "strata",
     "summarize",
     "summarize_fills",

@@ -20,7 +20,9 @@ from outpaint_lightning.nets.flow.trunks import ResNetTrunk, UNetTrunk, WarpingT
 from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
 from outpaint_lightning.nets.generators.bands import HarmonicFrameFill, LinearBandFill, MirrorBandFill
 from outpaint_lightning.nets.generators.blending import Blend, BlendingGenerator
+from outpaint_lightning.nets.generators.content import ContentGenerator, ContextualOutpainter
 from outpaint_lightning.nets.generators.fills import BiharmonicFrameFill, ClipFill, MeanFill, NearestFrameFill
+from outpaint_lightning.nets.generators.layouts import LayoutGenerator
 from outpaint_lightning.nets.generators.spatiotemporal import SpatiotemporalGenerator
 from outpaint_lightning.nets.global_discriminator import GlobalDiscriminator
 from outpaint_lightning.nets.layers.partial_conv import (
@@ -38,6 +40,7 @@ from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
 from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.raft import RaftLocalizer
 from outpaint_lightning.nets.localizers.unet import UNet
+from outpaint_lightning.nets.segmenter import Segmenter
 
 __all__ = [
     "BACKBONES",
@@ -51,6 +54,8 @@ __all__ = [
     "BlendingGenerator",
     "ClipFill",
     "CompressionNet",
+    "ContentGenerator",
+    "ContextualOutpainter",
     "CriticLocalizer",
     "DirectFlow",
     "EdgeCutFill",
@@ -67,6 +72,7 @@ __all__ = [
     "InertiaFill",
     "MaskRegions",
     "LinearBandFill",
+    "LayoutGenerator",
     "MaskRule",
     "MeanFill",
     "MeanRule",
@@ -86,6 +92,7 @@ __all__ = [
     "ResNetTrunk",
     "SeededFeatures",
     "SeededMaps",
+    "Segmenter",
     "SpatiotemporalGenerator",
     "SrmFilters",
     "TorchvisionFeatures",

@@ -9,7 +9,9 @@ from outpaint_lightning.results.blending import BLENDING
 from outpaint_lightning.results.flow import FLOW
 from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
 from outpaint_lightning.results.known import tested
+from outpaint_lightning.results.layouts import LAYOUTS, SEGMENTATION
 from outpaint_lightning.results.localization import LOCALIZATION
+from outpaint_lightning.results.outpainting import OUTPAINTING
 from outpaint_lightning.results.painting import PAINTING
 from outpaint_lightning.results.regions import REGIONS
 
@@ -17,10 +19,13 @@ __all__ = [
     "BLENDING",
     "FLOW",
     "KINDS",
+    "LAYOUTS",
     "LOCALIZATION",
     "OTHER",
+    "OUTPAINTING",
     "PAINTING",
     "REGIONS",
+    "SEGMENTATION",
     "Column",
     "Kind",
     "Result",
@@ -32,6 +37,7 @@ __all__ = [
 ]
 
 KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING, BLENDING)
+KINDS = (LOCALIZATION, REGIONS, FLOW, OUTPAINTING, PAINTING, LAYOUTS, SEGMENTATION)
 
 
 def kind_of(task: str, summary: Summary) -> Kind:
