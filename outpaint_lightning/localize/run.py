@@ -160,6 +160,8 @@ def _prepared(
     if threshold is not None:
         task.threshold = threshold
     task.to(choose_device(device))
+    if isinstance(task, LocalizationTask):
+        quicken(task)
     options = options_of(checkpoint, read_card(checkpoint))
     print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
     return lambda clip, folder: analyse(task, clip, folder, options)

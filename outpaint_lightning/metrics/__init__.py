@@ -5,8 +5,8 @@ interior, and scores of whole frames and videos; the class and box of images; th
 clips.
 """
 
-from outpaint_lightning.metrics.detections import Detections, DetectionScores, component_boxes, found_regions
 from outpaint_lightning.metrics.blending import REAL, BlendTraces, energy_ratio, seam_jump, summarize_traces
+from outpaint_lightning.metrics.detections import Detections, DetectionScores, component_boxes, found_regions
 from outpaint_lightning.metrics.distances import KernelDistance, SetDistances
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
@@ -90,9 +90,9 @@ __all__ = [
     "BlendTraces",
     "BoxPrior",
     "BoxScores",
+    "ClassCounts",
     "DetectionScores",
     "Detections",
-    "ClassCounts",
     "Embeddings",
     "Evaluation",
     "FillErrors",
@@ -112,8 +112,8 @@ __all__ = [
     "best",
     "best_of",
     "bootstrap_interval",
-    "component_boxes",
     "by_scene",
+    "component_boxes",
     "confidence_curves",
     "disagreement",
     "end_point_error",

@@ -17,7 +17,6 @@ from outpaint_lightning.nets.flow.net_fill import NetFill
 from outpaint_lightning.nets.flow.rating import RatedFlow
 from outpaint_lightning.nets.flow.refiner import FlowRefiner
 from outpaint_lightning.nets.flow.trunks import ResNetTrunk, UNetTrunk, WarpingTrunk
-from outpaint_lightning.nets.flow.refiner import FlowRefiner, Refinement
 from outpaint_lightning.nets.generators.bands import HarmonicFrameFill, LinearBandFill, MirrorBandFill
 from outpaint_lightning.nets.generators.blending import Blend, BlendingGenerator
 from outpaint_lightning.nets.generators.content import ContentGenerator, ContextualOutpainter
@@ -70,9 +69,9 @@ __all__ = [
     "HarmonicFill",
     "HarmonicFrameFill",
     "InertiaFill",
-    "MaskRegions",
-    "LinearBandFill",
     "LayoutGenerator",
+    "LinearBandFill",
+    "MaskRegions",
     "MaskRule",
     "MeanFill",
     "MeanRule",
@@ -98,7 +97,7 @@ __all__ = [
     "TorchvisionFeatures",
     "UNet",
     "UNetTrunk",
-    "WarpingTrunk",
     "VggMaps",
+    "WarpingTrunk",
     "ZeroFill",
 ]

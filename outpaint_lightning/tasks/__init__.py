@@ -2,9 +2,8 @@
 
 from outpaint_lightning.tasks.adversarial import AdversarialTask
 from outpaint_lightning.tasks.base import BaseTask, TrainedTask
-from outpaint_lightning.tasks.flow import AdversarialFlowTask, FlowRefinementTask
 from outpaint_lightning.tasks.blending import WideBlendingTask
-from outpaint_lightning.tasks.flow import FlowRefinementTask
+from outpaint_lightning.tasks.flow import AdversarialFlowTask, FlowRefinementTask
 from outpaint_lightning.tasks.layouts import LayoutTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.outpainting import ContextualOutpaintingTask

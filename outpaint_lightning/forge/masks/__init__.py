@@ -7,8 +7,8 @@ from outpaint_lightning.forge.masks.occlusions import BarMask, CloudMask, RainMa
 from outpaint_lightning.forge.masks.rectangles import BandMask, BorderMask, BoxMask
 
 __all__ = [
-    "BandMask",
     "BackgroundMask",
+    "BandMask",
     "BarMask",
     "BlobMask",
     "BorderMask",
