@@ -8,10 +8,10 @@ UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
-.PHONY: help setup lock demo test lint types unit docs bench soak fuzz ablation
+.PHONY: help setup lock demo test lint types unit docs bench bench-gpu soak fuzz ablation
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(BIN)/.ready ## make .venv with the pinned packages and this one
 
@@ -40,15 +40,18 @@ lint: setup ## style and docstrings
 types: setup ## mypy in strict mode
 	$(BIN)/mypy
 
-unit: setup ## the tests alone
-	$(BIN)/pytest
+unit: setup ## the tests alone, in as many processes as JOBS says: [JOBS=2]
+	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 docs: setup ## render docs/ to site/index.html
 	$(BIN)/sphinx-build -q -W --keep-going docs site
 	@echo site/index.html
 
-bench: setup ## speed against peers, as ratios
-	for script in raft forge audit; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+bench: setup ## speed against peers, as ratios, into docs/results/speed.md: [ROUNDS=5]
+	$(BIN)/python benchmarks/speed.py --rounds $(or $(ROUNDS),5) --out docs/results/speed.md
+
+bench-gpu: setup ## everything that needs a GPU, in 8 minutes, into OUT/gpu.json: [OUT=runs/gpu]
+	$(BIN)/python benchmarks/gpu.py $(or $(OUT),runs/gpu)
 
 soak: setup ## kill fit, forge, sweep and localize at random moments: [OUT=DIR KILLS=20]
 	$(BIN)/python benchmarks/soak.py $(or $(OUT),runs/soak) --kills $(or $(KILLS),20)

@@ -1,12 +1,12 @@
-"""The source's ablation: every row trained and tested with several seeds, and the table of it.
+"""The paper's ablation: train and test every row with several seeds, and write the table.
 
     python benchmarks/ablation.py CLIPS OUT [--manifest FILE] [--scale full] [--seeds 3] [--rows plain flip] [--jobs 2]
 
-Forges CLIPS into OUT/data, once; then, for one seed after the other, fits and tests each row in OUT/<row>/<seed>, with
-its output in log.txt there. A row is configs/localizer/<row>.yaml, or configs/localizer/rows/<row>.yaml laid over
-small.yaml. The same command goes on where it was broken off. The table goes to
-OUT/ablation.csv, one row a run, and between the comments `<!-- table -->` and `<!-- /table -->` of the page; what else
-is written there stays. Exit code 1: a run failed.
+Forges CLIPS into OUT/data once. Then, seed by seed, fits and tests each row in OUT/<row>/<seed>; the output goes to
+log.txt there. A row is configs/localizer/<row>.yaml, or configs/localizer/rows/<row>.yaml as an overlay of small.yaml.
+After an interruption, the same command continues. The table goes to OUT/ablation.csv, one row per run, and into the
+page, between the comments `<!-- table -->` and `<!-- /table -->`; other text on the page stays. Exit code 1: a run
+failed.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the experiment is: options as they are typed."""
+    """The size of the experiment, as command-line options."""
 
     forge: tuple[str, ...]
     run: tuple[str, ...]
-    """Of fit and test alike."""
+    """Options of both fit and test."""
 
 
 SCALES = {
@@ -75,7 +75,7 @@ COLUMNS = (
 
 
 def planned(out: Path, rows: Sequence[str], seeds: int, scale: Scale) -> list[Run]:
-    """Return the runs in the order they are carried out: all rows with seed 0, then all with seed 1, ..."""
+    """Return the runs in the order of execution: all rows with seed 0, then all rows with seed 1, ..."""
     return [
         Run(f"{row}, seed {seed}", configs_of(row), out / "data", out / row / str(seed), seed, scale.run)
         for seed in range(seeds)
@@ -84,17 +84,17 @@ def planned(out: Path, rows: Sequence[str], seeds: int, scale: Scale) -> list[Ru
 
 
 def configs_of(row: str) -> tuple[str, ...]:
-    """Return the experiment of a row: a complete file, or small.yaml and what is laid over it."""
+    """Return the configs of a row: one complete file, or small.yaml and its overlay."""
     laid_over = f"localizer/rows/{row}"
     return ("localizer/small", laid_over) if laid_over in shipped_configs() else (f"localizer/{row}",)
 
 
 def measured(row: str, seed: int, summary: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the table needs of one run, as a row of the CSV file.
+    """Return the numbers of one run for the table, as a row of the CSV file.
 
     Args:
         row: name of the row.
-        seed: of the run.
+        seed: seed of the run.
         summary: content of `test/summary.json`.
         record: content of `run.json`.
     """
@@ -118,18 +118,20 @@ def measured(row: str, seed: int, summary: Mapping[str, Any], record: Mapping[st
 
 
 def table(rows: Sequence[str], results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of the table: means over the seeds that are done, "-" where none is.
+    """Return the lines of the table: means over the finished seeds, "-" for a row without any.
 
     Args:
         rows: names, in the order of the table.
-        results: of `measured`, in any order.
+        results: results of `measured`, in any order.
     """
-    of_rows = {row: sorted((one for one in results if one["row"] == row), key=lambda one: one["seed"]) for row in rows}
-    return grid(COLUMNS, [[row, *cells(of_row)] for row, of_row in of_rows.items()])
+    results_by_row = {
+        row: sorted((one for one in results if one["row"] == row), key=lambda one: one["seed"]) for row in rows
+    }
+    return grid(COLUMNS, [[row, *cells(own)] for row, own in results_by_row.items()])
 
 
 def cells(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the cells of one row of the table, but for its name."""
+    """Return the cells of one row of the table, without its name."""
 
     def values(name: str) -> list[Any]:
         return [result[name] for result in results]
@@ -148,7 +150,7 @@ def cells(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def spread(values: Sequence[float | None]) -> str:
-    """Return the mean and, from two values on, the sample's standard deviation (n - 1): `0.500 ± 0.010`."""
+    """Return the mean and, with two or more values, the sample standard deviation (n - 1): `0.500 ± 0.010`."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"
@@ -157,7 +159,7 @@ def spread(values: Sequence[float | None]) -> str:
 
 
 def average(values: Sequence[float | None], form: str = "{:.3f}") -> str:
-    """Return the mean of what is known, "-" where nothing is."""
+    """Return the mean of the known values, "-" if there are none."""
     known = [value for value in values if value is not None]
     return form.format(statistics.mean(known)) if known else "-"
 
@@ -166,16 +168,16 @@ def report(
     command: str, scale: Scale, data: Sequence[str], floors: Mapping[str, float | None], runs: int,
     rows: Sequence[str], results: Sequence[Mapping[str, Any]],
 ) -> list[str]:  # fmt: skip
-    """Return the lines that go into the page.
+    """Return the lines for the page.
 
     Args:
-        command: as it was typed.
-        scale: of the experiment.
+        command: the command line.
+        scale: size of the experiment.
         data: lines that describe the dataset.
         floors: F1 of each floor on the test split.
-        runs: how many there are to be.
+        runs: planned number of runs.
         rows: names, in the order of the table.
-        results: of `measured`.
+        results: results of `measured`.
     """
     devices = Counter((result["device"], result["threads"]) for result in results)
     return [
@@ -204,7 +206,7 @@ def report(
 
 
 def counts(root: Path) -> list[str]:
-    """Return a line for each split of a dataset: how many videos it has."""
+    """Return a line for each split of a dataset, with its number of videos."""
     forged: Counter[str] = Counter()
     authentic: Counter[str] = Counter()
     for entry in read_dataset(root):
@@ -215,10 +217,10 @@ def counts(root: Path) -> list[str]:
 
 
 def replace_between(text: str, mark: str, lines: Sequence[str]) -> str:
-    """Return `text` with `lines` in place of what is between `<!-- mark -->` and `<!-- /mark -->`.
+    """Return `text` with `lines` in place of the text between `<!-- mark -->` and `<!-- /mark -->`.
 
     Raises:
-        InputError: the text has no such pair of comments.
+        InputError: the text does not contain both comments.
     """
     start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     before, found, rest = text.partition(start)
@@ -229,10 +231,10 @@ def replace_between(text: str, mark: str, lines: Sequence[str]) -> str:
 
 
 def filled(page: Path, lines: Sequence[str]) -> str:
-    """Return the text of the page, a new one where there is none, with the lines between its comments.
+    """Return the text of the page with the lines between its comments. A missing page is created.
 
     Raises:
-        InputError: the page lacks the comments.
+        InputError: the page does not contain the comments.
     """
     before = page.read_text(encoding="utf-8") if page.is_file() else HEADER
     try:
@@ -242,7 +244,7 @@ def filled(page: Path, lines: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Forge, carry the runs out, write the page; return the exit code."""
+    """Forge, execute the runs and write the page; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("out", type=Path)
@@ -259,24 +261,24 @@ def main() -> int:
     runs = planned(args.out, args.rows, args.seeds, scale)
     for run in runs:
         run.check()
-    filled(args.page, [])  # what is wrong with it is told now, not after hours
+    filled(args.page, [])  # reports a broken page now, not after hours
     forge_once(args.clips, args.out / "data", args.manifest, scale.forge)
     try:
         failed = carry_out(runs, args.jobs)
-    finally:  # also when it is broken off
+    finally:  # also after an interruption
         write_results(args, name, runs)
     return 1 if failed else 0
 
 
 def default_scale() -> str:
-    """Return the scale for this machine."""
+    """Return the default scale for this machine."""
     import torch
 
     return "full" if torch.cuda.is_available() else "two-cores"
 
 
 def write_results(args: argparse.Namespace, scale: str, runs: Sequence[Run]) -> None:
-    """Write the table and the page from the runs that are done."""
+    """Write the table and the page from the finished runs."""
     done = [run for run in runs if run.done]
     if not done:
         return

@@ -1,10 +1,10 @@
-"""Audit of a generated dataset: time and memory.
+"""Time and memory of the audit of a generated dataset.
 
     python benchmarks/audit.py [--clips 1000] [--frames 8] [--height 96] [--width 128] [--workers 2] [--keep DIR]
 
-Half of the clips are forged, each beside its authentic twin of the same source; generating them is not timed. The peak
-is that of the process which holds all results. A whole audit imports torch and torchmetrics for the floors: most of its
-memory, and seconds of its time.
+Half of the clips are forged, each with its authentic twin from the same source. Generating them is not timed. The peak
+is the peak of the process that holds all results. A whole audit imports torch and torchmetrics for the floors, which
+takes most of its memory and seconds of its time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPLITS = ("train", "train", "train", "val", "test")
 
 
 def main() -> None:
-    """Print one line for the whole audit and one for the quick one."""
+    """Print one line for the whole audit and one line for the quick audit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=1000)
     parser.add_argument("--frames", type=int, default=8)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _generate(root: Path, sources: int, frames: int, height: int, width: int) -> None:
-    """Write panning textures, each as it is and with a random box blurred."""
+    """Write panning textures, each one unchanged and with a random box blurred."""
     entries = []
     for source in range(sources):
         rng = np.random.default_rng(source)

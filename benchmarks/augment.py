@@ -1,11 +1,11 @@
-"""Elastic deformation against TorchIO's at equal output, and what augmentation costs of a training step.
+"""Compare the elastic deformation with TorchIO's at equal output, and measure the cost of augmentation in training.
 
     python benchmarks/augment.py [--batch 4] [--height 256] [--width 448] [--rounds 5] [--device cpu]
 
-All rounds alternate what they compare in one process; figures are medians over rounds, with least and most. TorchIO
-works on the CPU whatever the device. The training step is RAFT-small with 4 updates on 8 windows of 128x128, as in
-configs/localizer/small.yaml: forward, loss, backward and optimizer. Augmentation is the mean of 24 batches a round, as
-most of it happens to some samples only.
+Every round alternates both sides in one process. Figures are medians over rounds, with minimum and maximum. TorchIO
+always works on the CPU. The training step is RAFT-small with 4 updates on 8 windows of 128x128, as in
+configs/localizer/small.yaml: forward, loss, backward and optimizer. The cost of augmentation is the mean of 24 batches
+per round, because most augmentations change only some samples.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import kornia.augmentation as K
 import torch
-from timing import seconds
+from timing import Row, compared, seconds
 from torch import nn
 
 from outpaint_lightning.augment import (
@@ -36,7 +36,7 @@ BATCHES = 24
 
 
 def main() -> None:
-    """Print one line for the elastic deformation and one for each augmentation of the training."""
+    """Print one line for the elastic deformation, and one for each augmentation in training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--height", type=int, default=256)
@@ -44,11 +44,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    warnings.filterwarnings("ignore", ".*fold", RuntimeWarning)  # crops are small, and it is the time that counts here
+    warnings.filterwarnings("ignore", ".*fold", RuntimeWarning)  # the crops are small; only the time matters here
     device = torch.device(options.device)
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, {options}")
     torch.manual_seed(0)
-    _compare_elastic(_windows(options.batch, options.height, options.width, device), options.rounds)
+    print(elastic(options.rounds, device, (options.batch, options.height, options.width)), flush=True)
     _share_of_a_step(device, options.rounds)
 
 
@@ -59,23 +59,23 @@ def _windows(batch_size: int, height: int, width: int, device: torch.device) -> 
     return {"image": image, "mask": mask, "meta": [{"frames": [0, 1]}] * batch_size}  # type: ignore[typeddict-item]
 
 
-def _compare_elastic(batch: Batch, rounds: int) -> None:
+def elastic(rounds: int, device: torch.device, size: tuple[int, int, int] = (4, 256, 448)) -> Row:
+    """Compare the elastic deformation of windows with TorchIO's. `size` is batch, height and width."""
+    batch = _windows(*size, device)
     ours, theirs = RandomElasticDeformation(p=1), TorchioElastic(p=1)
     drawn = theirs.sample(len(batch["image"]))
-    planes = (drawn[:, :, :, 3] + 4 * drawn[:, :, :, 4] + drawn[:, :, :, 5]) / 6  # what the one slice gets of 9 planes
+    planes = (drawn[:, :, :, 3] + 4 * drawn[:, :, :, 4] + drawn[:, :, :, 5]) / 6  # the one slice gets this of 9 planes
     points = planes[..., :2].transpose(1, 2)
     mine, others = ours.apply_to(batch, points), theirs.apply_to(batch, drawn)
     difference = (mine["image"] - others["image"]).abs().max().item()
     labels = int((mine["mask"] != others["mask"]).sum())
-    times = [
-        (seconds(lambda: ours.apply_to(batch, points)), seconds(lambda: theirs.apply_to(batch, drawn)))
-        for _ in range(rounds)
-    ]
-    a, b = (statistics.median(column) for column in zip(*times, strict=True))
-    print(
-        f"elastic: {_spread([theirs / ours for ours, theirs in times], '.0f')}x TorchIO ({a * 1e3:.1f} against "
-        f"{b * 1e3:.0f} ms), images equal to {difference:.1e}, {labels} labels differ",
-        flush=True,
+    return compared(
+        f"elastic deformation, {size[0]} windows of {size[1]}x{size[2]}",
+        "TorchIO",
+        lambda: ours.apply_to(batch, points),
+        lambda: theirs.apply_to(batch, drawn),
+        rounds,
+        f"images equal to {difference:.1e}, {labels} labels differ",
     )
 
 

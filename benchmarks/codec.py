@@ -1,10 +1,10 @@
-"""What encoding windows on the fly costs a loader worker, in milliseconds a window, beside reading the window alone.
+"""The cost of encoding windows on the fly, in milliseconds per window of a loader worker, compared with plain reading.
 
     python benchmarks/codec.py [--size 256 448] [--crop 128] [--span 6] [--windows 24] [--rounds 3]
 
-A rendered clip with sensor noise, stored as JPEG frames and as H.264. For each choice of codec, windows of 2 frames are
-read with it and without it, alternately, in one process; figures are processor time, since others may share the cores,
-and medians over rounds. The last line is the default mixture of `RandomCodec`.
+The input is a rendered clip with sensor noise, stored as JPEG frames and as H.264. For each choice of codec, windows of
+2 frames are read with and without it, alternately, in one process. Figures are processor time, because others may share
+the cores; they are medians over rounds. The last line is the default mixture of `RandomCodec`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FRAMES = 24
 
 
 def main() -> None:
-    """Print a table of a line for each choice."""
+    """Print a table with one line for each choice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, default=(256, 448), metavar=("H", "W"))
     parser.add_argument("--crop", type=int, default=128)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _write(folder: Path, height: int, width: int) -> dict[str, Path]:
-    """Write the clip as JPEG frames and as a video; return the two datasets."""
+    """Write the clip as JPEG frames and as a video. Return the two dataset folders."""
     rng = np.random.default_rng(0)
     rendered = np.stack(list(render(sample_scene(1, height, width, FRAMES, "move"))))
     frames = np.clip(rendered + rng.normal(0, 2, rendered.shape), 0, 255).astype(np.uint8)
@@ -61,7 +61,7 @@ def _write(folder: Path, height: int, width: int) -> dict[str, Path]:
 
 
 def _choices() -> dict[str, list[Any]]:
-    """Return every codec and preset at a middling quality, and the default mixture."""
+    """Return every codec and preset at medium quality, and the default mixture."""
     presets = {
         "h264": ("ultrafast", "superfast", "veryfast", "medium"),
         "hevc": ("ultrafast", "veryfast", "fast"),
@@ -82,7 +82,7 @@ def _choices() -> dict[str, list[Any]]:
 
 
 def _cost(root: Path, choices: list[Any], options: argparse.Namespace) -> tuple[float, float]:
-    """Return milliseconds that the codec adds to a window, and how many times as long reading takes with it."""
+    """Return the milliseconds that the codec adds per window, and the reading time relative to plain reading."""
     entries, crop = read_dataset(root), (options.crop, options.crop)
     plain = WindowDataset(entries, crop=crop)
     coded = WindowDataset(entries, crop=crop, codec=RandomCodec(choices, span=options.span))

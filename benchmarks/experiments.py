@@ -1,6 +1,6 @@
-"""Many trainings and tests, each in a process of its own, resumable, several at a time; and tables of their numbers.
+"""Run many trainings and tests, each in its own process, resumable, some at a time; and make tables of their numbers.
 
-What ablation.py, leave_one_out.py and region_results.py share; no benchmark itself.
+ablation.py, leave_one_out.py, region_results.py and others share this module. It is not a benchmark itself.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from outpaint_lightning.processes.pool import cores
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.types import InputError
 
-PATIENCE = 10  # seconds that a child has to end by itself
-_HELD = ExitStack()  # what is let go when the script ends
+PATIENCE = 10  # seconds that a child gets to end by itself
+_HELD = ExitStack()  # released when the script ends
 
 
 class Children:
-    """Processes that end with this one: leaving the `with` block ends those that run and lets none begin."""
+    """Child processes that end with this process: leaving the `with` block ends them and prevents new ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class Children:
                 child.kill()
 
     def run(self, words: Sequence[str], log: TextIO, environment: Mapping[str, str]) -> bool:
-        """Run a command line, its output in `log`, and return whether it ended well."""
+        """Run a command line with its output in `log`. Return whether it succeeded."""
         with self._lock:
             if self._closed:
                 return False
@@ -72,8 +72,8 @@ class Children:
                 self._running.discard(child)
 
 
-def told_of_videos(summary: Mapping[str, Any]) -> str:
-    """Return the F1 of a localizer's test, beside its best floor."""
+def describe_videos(summary: Mapping[str, Any]) -> str:
+    """Return the F1 of a localizer's test and its best floor, as text."""
     return (
         f"F1 {score(summary['f1']['mean'])} at the threshold {score(summary['threshold'])} of "
         f"{summary['threshold_source']}, best floor {score(best_floor(summary))}"
@@ -84,45 +84,45 @@ def told_of_videos(summary: Mapping[str, Any]) -> str:
 class Run:
     """One training, and the test of its last checkpoint.
 
-    `run.json` in its folder records the options, the device and the minutes of each command that is done, so that the
-    same run goes on where it was broken off.
+    `run.json` in its folder records the options, the device and the minutes of each finished command, so that an
+    interrupted run can continue.
     """
 
     name: str
-    """As it is printed."""
+    """The name that is printed."""
     configs: tuple[str, ...]
-    """Experiment and what is laid over it: files, or names of shipped ones."""
+    """The experiment and its overlays: files, or names of shipped configs."""
     root: Path
-    """Of the dataset."""
+    """Folder of the dataset."""
     folder: Path
     seed: int
     options: tuple[str, ...]
-    """Of fit and test alike."""
+    """Options of both fit and test."""
     test_options: tuple[str, ...] = ()
-    """Of the test alone, after the others."""
-    tell: Callable[[Mapping[str, Any]], str] = told_of_videos
-    """What is printed of the summary of a run that is done."""
+    """Options of the test alone, placed after the others."""
+    describe: Callable[[Mapping[str, Any]], str] = describe_videos
+    """Describes the summary of a finished run in one line."""
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the test found."""
+        """The content of the test's summary.json."""
         content: dict[str, Any] = json.loads((self.folder / "test" / "summary.json").read_text(encoding="utf-8"))
         return content
 
     @property
     def record(self) -> dict[str, Any]:
-        """What `run.json` holds; of a run that was never begun, what it is to begin with."""
+        """The content of `run.json`, or its initial content if the run has not started."""
         path = self.folder / "run.json"
-        begun: dict[str, Any] = {"options": list(self.options), "minutes": {}}
-        return {**begun, **json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else begun
+        initial: dict[str, Any] = {"options": list(self.options), "minutes": {}}
+        return {**initial, **json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else initial
 
     @property
     def done(self) -> bool:
-        """Whether training and test have ended well."""
+        """Whether both training and test have succeeded."""
         return "test" in self.record["minutes"]
 
     def check(self) -> None:
-        """Raise InputError when a config is not there, or the folder holds a run with other options."""
+        """Raise InputError if a config is missing, or if the folder holds a run with other options."""
         for config in self.configs:
             find_config(config)
         before = tuple(self.record["options"])
@@ -133,9 +133,9 @@ class Run:
             )
 
     def carry_out(self, children: Children, threads: int) -> bool:
-        """Train and test, or what of it is not done; return whether it ended well.
+        """Train and test, without the commands that are done already. Return whether all succeeded.
 
-        The minutes of a training that was broken off are not known (None).
+        The minutes of a training that was interrupted are unknown (None).
         """
         record = {**self.record, "device": device(), "threads": threads}
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Run:
         return True
 
     def words(self) -> list[str]:
-        """Return the options of fit and test."""
+        """Return the options of both fit and test."""
         return [
             *(word for config in self.configs for word in ("--config", config)),
             *("--seed_everything", str(self.seed), "--data.seed", str(self.seed), "--data.root", str(self.root)),
@@ -169,24 +169,24 @@ class Run:
         ]
 
     def line(self) -> str:
-        """Return what is printed of a run that is done."""
+        """Return the line that is printed for a finished run."""
         fit, test = (score(self.record["minutes"][command], 1) for command in ("fit", "test"))
-        return f"{self.name}: {self.tell(self.summary)}; fit {fit} min, test {test} min"
+        return f"{self.name}: {self.describe(self.summary)}; fit {fit} min, test {test} min"
 
 
 def carry_out(runs: Sequence[Run], jobs: int) -> list[Run]:
-    """Carry out the runs that are not done, in their order, some at a time, and print a line when one is.
+    """Execute the unfinished runs in order, `jobs` at a time. Print a line for each one that ends.
 
     Args:
-        runs: with folders of their own.
-        jobs: how many at a time; they share the cores.
+        runs: runs with separate folders.
+        jobs: number of runs at a time. They share the cores.
 
     Returns:
-        Those that failed.
+        The failed runs.
 
     Raises:
         InputError: `jobs` is less than 1.
-        KeyboardInterrupt: of the user; the commands in work are ended.
+        KeyboardInterrupt: the user interrupted; the running commands are ended.
     """
     if jobs < 1:
         raise InputError(f"--jobs {jobs}: expected 1 or more")
@@ -207,11 +207,11 @@ def carry_out(runs: Sequence[Run], jobs: int) -> list[Run]:
 
 
 def forge_once(clips: Path, root: Path, manifest: Path | None, options: Sequence[str]) -> None:
-    """Forge a dataset, or go on with one that was broken off, unless it is there.
+    """Forge a dataset unless it exists. An interrupted one is continued.
 
     Raises:
-        InputError: there is one that was made of other clips or with other options.
-        SystemExit: forging failed, which has told why.
+        InputError: a dataset from other clips or with other options exists.
+        SystemExit: forging failed and has printed why.
     """
     words = [str(clips.resolve()), *(("--manifest", str(manifest.resolve())) if manifest else ()), *options]
     note = root.with_suffix(".json")
@@ -233,7 +233,7 @@ def forge_once(clips: Path, root: Path, manifest: Path | None, options: Sequence
 
 
 def link(entries: Sequence[ClipEntry], out: Path) -> None:
-    """Make a dataset of links to the frames and masks of some clips."""
+    """Make a dataset of links to the frames and masks of the given clips."""
     shutil.rmtree(out, ignore_errors=True)
     for entry in entries:
         for kind, path in (("frames", entry.frames), ("masks", entry.masks)):
@@ -244,18 +244,18 @@ def link(entries: Sequence[ClipEntry], out: Path) -> None:
 
 
 def keep(out: Path) -> None:
-    """Keep other runners out of a folder until the script ends.
+    """Prevent other runners from using a folder until the script ends.
 
     Raises:
-        InputError: another one is at work there.
+        InputError: another runner is using it.
     """
     _HELD.enter_context(sole_writer(out))
 
 
 def start(main: Callable[[], int]) -> NoReturn:
-    """Run a script: bad input is one line and exit code 2, as in the console script.
+    """Run a script. Bad input gives one line and exit code 2, as in the console script.
 
-    SIGTERM does what Ctrl-C does, so that `kill` and `timeout` leave no child behind either.
+    SIGTERM acts like Ctrl-C, so that `kill` and `timeout` leave no child process.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = Path(sys.argv[0]).stem
@@ -271,7 +271,7 @@ def start(main: Callable[[], int]) -> NoReturn:
 
 
 def device() -> str:
-    """Return the name of the GPU, or of the CPU where there is none."""
+    """Return the name of the GPU, or of the CPU if there is no GPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -287,7 +287,7 @@ def best_floor(summary: Mapping[str, Any]) -> float | None:
 
 
 def score(value: float | None, digits: int = 3) -> str:
-    """Return a number as text, "-" where there is none."""
+    """Return a number as text, "-" for None."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 

@@ -1,9 +1,10 @@
-"""Speed of every fill, in frames per second on one core, beside OpenCV's own Telea inpainting on the same holes.
+"""Speed of every fill, in frames per second on one core, and of OpenCV's Telea inpainting on the same holes.
 
     python benchmarks/forge.py [--frames 16] [--rounds 3] [--fill NAME ...]
 
-A rendered clip of 256 x 448 with sensor noise, a border and a free-form blob of about 30 % of the frame each. Beside
-the speed: how near the fill is to what was there in the blob (PSNR and SSIM; the mean over 5 draws).
+The input is a rendered clip of 256 x 448 with sensor noise. The holes are a border and a free-form blob, each about
+30 % of the frame. The table also shows how close the fill is to the original in the blob (PSNR and SSIM, mean of 5
+draws).
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ HEIGHT, WIDTH = 256, 448
 
 
 def seconds(work: Callable[..., object], *args: object) -> float:
-    """Return how long `work` takes."""
+    """Return how many seconds `work` takes."""
     start = time.perf_counter()
     work(*args)
     return time.perf_counter() - start
 
 
 def telea(frames: np.ndarray, mask: np.ndarray) -> None:
-    """Inpaint every frame as a plain loop over OpenCV would."""
+    """Inpaint every frame in a plain loop over OpenCV."""
     for frame, hole in zip(frames, mask, strict=True):
         cv2.inpaint(frame, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
 
 
 def nearness(fill: Fill, footage: Footage, mask: np.ndarray) -> tuple[float, float]:
-    """Return PSNR in dB and SSIM of the region beside what was there, in the middle frame of 5 draws."""
+    """Return PSNR in dB and SSIM between fill and original in the region: middle frame, mean of 5 draws."""
     at = len(mask) // 2
     before, region = footage.frames[at], mask[at]
     psnr, ssim = [], []
     for seed in range(5):
-        made = fill.apply(footage, mask, fill.sample(np.random.default_rng(seed)))[at]
-        error = ((made[region].astype(float) - before[region]) ** 2).mean()
+        filled = fill.apply(footage, mask, fill.sample(np.random.default_rng(seed)))[at]
+        error = ((filled[region].astype(float) - before[region]) ** 2).mean()
         psnr.append(10 * np.log10(255**2 / max(error, 1e-6)))
-        _, similar = structural_similarity(before, made, channel_axis=2, full=True)
+        _, similar = structural_similarity(before, filled, channel_axis=2, full=True)
         ssim.append(similar[region].mean())
     return float(np.mean(psnr)), float(np.mean(ssim))
 
@@ -80,7 +81,7 @@ def main() -> None:
         + f"{'PSNR':>8}{'SSIM':>7}"
     )
     for name, part in sorted(Fill.known().items()):
-        if name == "net" or (args.fill and name not in args.fill):  # a net is as fast as its checkpoint
+        if name == "net" or (args.fill and name not in args.fill):  # the speed of a net depends on its checkpoint
             continue
         fill = part()
         params = fill.sample(np.random.default_rng(0))

@@ -1,11 +1,12 @@
-"""How near `inpaint` comes to what a mask hides of real clips, against inpainting every frame by itself.
+"""How close `inpaint` comes to the hidden original of real clips, compared with inpainting each frame alone.
 
     python benchmarks/inpaint.py CLIPS OUT [--clips tennis bmx_trees] [--fill harmonic | --ckpt_path runs/refiner/small]
 
-CLIPS holds folders of frames and video files. Grey is pasted over a rectangle of 6 % of the frame, which stays where it
-is, in the first 16 frames of each clip; the rectangle is filled, and compared with what was there: PSNR of its pixels
-over all frames, beside Telea's frame by frame. The table is printed and goes to OUT/inpaint.csv; the filled clips stay
-in OUT. Where the camera stands still no frame shows what is behind, so a second mean is that of the clips that move.
+CLIPS holds folders of frames and video files. In the first 16 frames of each clip, a fixed rectangle of 6 % of the
+frame is painted grey. It is then filled and compared with the original: PSNR of its pixels over all frames, for
+`inpaint` and for Telea frame by frame. The table is printed and goes to OUT/inpaint.csv; the filled clips stay in OUT.
+If the camera stands still, no frame shows what is behind the rectangle, so a second mean covers only the clips that
+move.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from outpaint_lightning.types import InputError
 
 FRAMES = 16
 MOST_CLIPS = 6
-SHARE = 0.06  # of the frame that is hidden
-MARGIN = 1 / 8  # of a side: so far from the border the rectangle stays
-MOVES = 2.0  # pixels a frame, the median of the flow: in 16 frames, by a good part of the rectangle
+SHARE = 0.06  # share of the frame that is hidden
+MARGIN = 1 / 8  # distance from the rectangle to the border, as a share of a side
+MOVES = 2.0  # pixels per frame, median of the flow; in 16 frames this is a good part of the rectangle
 COLUMNS = ("clip", "motion [px]", "seen elsewhere", "Telea [dB]", "inpaint [dB]", "gain [dB]", "frames/s")
 
 
 def rectangle(height: int, width: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return a mask `H W` with a rectangle of the frame's shape and `SHARE` of its area."""
+    """Return a mask `H W` with a rectangle that has the frame's shape and `SHARE` of its area."""
     sides = [round(math.sqrt(SHARE) * side) for side in (height, width)]
     corner = [
         int(rng.integers(round(MARGIN * whole), round((1 - MARGIN) * whole) - part + 1))
@@ -49,13 +50,13 @@ def rectangle(height: int, width: int, rng: np.random.Generator) -> NDArray[np.b
 
 
 def psnr(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
-    """Return the peak signal-to-noise ratio of pixels in dB; infinite where they are equal."""
+    """Return the peak signal-to-noise ratio in dB; infinite if the pixels are equal."""
     error = np.square(found.astype(np.float64) - true).mean()
     return float(10 * np.log10(255**2 / error)) if error else math.inf
 
 
 def measured(path: Path, out: Path, seed: int, completion: dict[str, Any]) -> dict[str, Any]:
-    """Hide a rectangle of a clip, fill it into `out`, and return its row of the CSV file."""
+    """Hide a rectangle of a clip, fill it into `out`, and return the row of the CSV file."""
     clip = open_clip(path)
     frames = np.stack(list(islice(clip, FRAMES)))
     hole = rectangle(clip.height, clip.width, np.random.default_rng(seed))
@@ -82,15 +83,15 @@ def measured(path: Path, out: Path, seed: int, completion: dict[str, Any]) -> di
 
 
 def means(rows: list[dict[str, Any]]) -> str:
-    """Return the mean gain of all clips, and of those that move."""
+    """Return the mean gain over all clips, and over the clips that move."""
     moving = [row["gain"] for row in rows if row["motion"] >= MOVES]
-    told = f"mean gain {np.mean([row['gain'] for row in rows]):+.2f} dB of {len(rows)} clips"
+    overall = f"mean gain {np.mean([row['gain'] for row in rows]):+.2f} dB of {len(rows)} clips"
     of_moving = f"{np.mean(moving):+.2f} dB of {len(moving)}" if moving else "none"
-    return f"{told}; of those that move {MOVES:g} px a frame or more: {of_moving}"
+    return f"{overall}; of those that move {MOVES:g} px a frame or more: {of_moving}"
 
 
 def main() -> int:
-    """Measure, print the table; return the exit code."""
+    """Measure and print the table; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

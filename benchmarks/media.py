@@ -1,12 +1,12 @@
-"""What pictures in a dashboard cost: the validation's frames and masks of MaskPictures in W&B, as a share of training.
+"""The cost of dashboard pictures: frames and masks of MaskPictures in W&B at validation, as a share of training.
 
     python benchmarks/media.py [--steps 24] [--frames 4] [--height 480] [--width 854] [--rounds 5] [--device cpu]
 
-An epoch is `--steps` steps of training as configs/localizer/small.yaml does them (RAFT-small, 4 updates, 8 windows
-of 128x128), then one validation's pictures: drawn, written to the run folder and given to loggers. Two figures, medians
-over rounds with least and most: the time inside the callback as a share of the epoch's steps, and whole epochs with
-W&B's pictures against epochs without any, alternating in one process, which also counts what W&B's own process takes
-from the training. W&B is offline; TensorBoard is told where it is installed.
+An epoch is `--steps` training steps as in configs/localizer/small.yaml (RAFT-small, 4 updates, 8 windows of 128x128),
+followed by the pictures of one validation: drawn, written to the run folder and passed to loggers. There are two
+figures, medians over rounds with minimum and maximum. The first is the time inside the callback as a share of the
+epoch's steps. The second compares whole epochs with W&B's pictures and without, alternating in one process; it includes
+what W&B's own process takes from the training. W&B is offline; TensorBoard is measured if it is installed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
         loggers: dict[str, list[Any]] = {"files alone": [], "W&B": [wandb], **_tensorboard(root)}
         batch = _frames(options.frames, options.height, options.width, device)
         shows = {name: _showing(root / name, batch, into) for name, into in loggers.items()}
-        for show in (epoch, *shows.values()):  # the first of each warms up, and begins W&B's run
+        for show in (epoch, *shows.values()):  # the first call of each warms up and starts W&B's run
             show()
         times: dict[str, list[float]] = {name: [] for name in shows}
         plain, logged = [], []
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _training(steps: int, device: torch.device) -> Callable[[], None]:
-    """Return what does so many steps of training."""
+    """Return a function that runs this number of training steps."""
     image = torch.rand(8, 2, 3, 128, 128, device=device)
     mask = torch.zeros(8, 1, 128, 128, device=device)
     mask[..., :40] = 1
@@ -87,7 +87,7 @@ def _training(steps: int, device: torch.device) -> Callable[[], None]:
 
 
 def _frames(count: int, height: int, width: int, device: torch.device) -> Batch:
-    """Return forged frames of a source each, smooth with noise, as photographs are: noise alone is not compressible."""
+    """Return forged frames, each from its own source: smooth plus noise, like photos; pure noise is incompressible."""
     coarse = torch.rand(count, 3, height // 16, width // 16, device=device)
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
     image = (smooth + 0.02 * torch.randn_like(smooth)).clamp(0, 1)[:, None].expand(-1, 2, -1, -1, -1)
@@ -98,7 +98,7 @@ def _frames(count: int, height: int, width: int, device: torch.device) -> Batch:
 
 
 def _showing(run: Path, batch: Batch, loggers: list[Any]) -> Callable[[], None]:
-    """Return what shows the frames of one validation."""
+    """Return a function that shows the frames of one validation."""
     outputs = {"probability": 0.8 * batch["mask"][:, 0, 0].roll(20, -1)}
     callback, task = MaskPictures(len(batch["meta"])), SimpleNamespace(kind=LOCALIZATION, threshold=0.5)
     trainer: Any = SimpleNamespace(

@@ -1,10 +1,10 @@
-"""How often a sealed checkpoint calls authentic footage forged, under each of several codecs.
+"""How often a sealed checkpoint calls authentic footage forged, for each of several codecs.
 
     python benchmarks/promise.py CKPT --data ROOT [--split test] [--levels verdict] [--frames 48] [--device auto]
 
-The footage must be none that the checkpoint was trained or calibrated on. One clip of each source is judged. The
-promise is kept where the share of *traces found* is at most 5 % up to the spread of so few clips: the last column is
-the probability of so many, or more, if each clip had 5 %.
+The checkpoint must not have been trained or calibrated on this footage. One clip of each source is judged. The promise
+is kept if the share of *traces found* is at most 5 %, within the spread of so few clips: the last column is the
+probability of this many or more, if each clip had a probability of 5 %.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
-"""RaftLocalizer against torchvision's RAFT of the same variant and the same weights: time and equality.
+"""Compare RaftLocalizer with torchvision's RAFT of the same variant and weights: time and equality.
 
     python benchmarks/raft.py [--variant small large] [--height 256] [--width 448] [--batch 1] [--rounds 7]
 
 Both run in one process, alternately; a ratio above 1 means that the localizer is faster. The peer is torchvision's own
-`RAFT.forward` on the very modules of the localizer (with the convex upsampling in the small variant, which torchvision
-leaves out there). `inference` is what `localize` runs: no gradient, only the last update upsampled.
+`RAFT.forward` on the same modules as the localizer (including the convex upsampling in the small variant, which
+torchvision omits there). `inference` is what `localize` runs: no gradient, and only the last update is upsampled.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
-from timing import ratio
+from timing import Row, compared
 from torch import Tensor
 
 from outpaint_lightning.losses import SequenceCrossEntropy
@@ -21,7 +21,7 @@ from outpaint_lightning.nets import RaftLocalizer
 
 
 def main() -> None:
-    """Print one line a variant and mode."""
+    """Print one line for each variant and mode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", nargs="+", default=["small", "large"])
     parser.add_argument("--height", type=int, default=256)
@@ -33,15 +33,27 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device(options.device)
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, {options}")
+    size = options.batch, options.height, options.width
     for variant in options.variant:
-        torch.manual_seed(0)
-        net = RaftLocalizer(variant, options.updates).to(device)
-        image = torch.rand(options.batch, 2, 3, options.height, options.width, device=device)
-        mask = (torch.rand(options.batch, 1, options.height, options.width, device=device) > 0.7).float()
-        _compare(net, image, mask, variant, options.rounds)
+        for row in rows(variant, options.rounds, device, size, options.updates):
+            print(row, flush=True)
 
 
-def _compare(net: RaftLocalizer, image: Tensor, mask: Tensor, variant: str, rounds: int) -> None:
+def rows(
+    variant: str,
+    rounds: int,
+    device: torch.device,
+    size: tuple[int, int, int] = (1, 256, 448),
+    updates: int = 12,
+) -> Iterator[Row]:
+    """Yield inference, forward and training step of a variant. `size` is batch, height and width."""
+    torch.manual_seed(0)
+    batch, height, width = size
+    net = RaftLocalizer(variant, updates).to(device)
+    image = torch.rand(batch, 2, 3, height, width, device=device)
+    mask = (torch.rand(batch, 1, height, width, device=device) > 0.7).float()
+    title, peer_name = f"RAFT-{variant} {height}x{width}", "torchvision"
+
     def peer(images: Tensor) -> list[Tensor]:
         first, second = images[:, 0] * 2 - 1, images[:, 1] * 2 - 1
         return net.raft(first, second, num_flow_updates=net.updates)
@@ -59,14 +71,15 @@ def _compare(net: RaftLocalizer, image: Tensor, mask: Tensor, variant: str, roun
         ours, theirs = net(image), peer(image)
         error = max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True))
         scale = theirs[-1].abs().mean().item()
-        compared = ratio(lambda: net(image, last_only=True), lambda: peer(image), rounds)
-        print(f"{variant:6} inference {compared}, outputs equal to {error:.1e} (mean |score| {scale:.2f})", flush=True)
-        compared = ratio(lambda: net(image), lambda: peer(image), rounds)
-        print(f"{variant:6} forward   {compared}, every update upsampled", flush=True)
+        equality = f"outputs equal to {error:.1e} (mean |score| {scale:.2f})"
+        last = lambda: net(image, last_only=True)  # noqa: E731
+        yield compared(f"{title}, inference", peer_name, last, lambda: peer(image), rounds, equality)
+        equality = "the same, every update upsampled"
+        yield compared(f"{title}, forward", peer_name, lambda: net(image), lambda: peer(image), rounds, equality)
     mine, others = step(net)(), step(peer)()
     error = ((mine - others).norm() / others.norm()).item()
-    compared = ratio(step(net), step(peer), rounds)
-    print(f"{variant:6} training  {compared}, gradients equal to {error:.1e} relative", flush=True)
+    equality = f"gradients equal to {error:.1e} relative"
+    yield compared(f"{title}, training step", peer_name, step(net), step(peer), rounds, equality)
 
 
 if __name__ == "__main__":

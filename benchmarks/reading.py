@@ -1,23 +1,23 @@
-"""Speed of reading windows of a video file, beside PyAV opened anew for every window. Both give the same pixels.
+"""Speed of reading windows of a video file, compared with opening it in PyAV for every window; the pixels are equal.
 
     python benchmarks/reading.py [--frames 300] [--window 5] [--windows 60] [--gop 250] [--rounds 5]
 
-A rendered clip of 360 x 640 is encoded with x264 and its usual B-frames; `--gop 250` is x264's default, one keyframe in
-ten seconds. Windows begin at random frames. A dataset's sampler may sort them by clip and frame; unsorted ones cost a
-seek each. PyAV seeks to the keyframe before a window and decodes from there. One decoder thread each.
+A rendered clip of 360 x 640 is encoded with x264 and its usual B-frames. `--gop 250` is x264's default: one keyframe in
+ten seconds. Windows begin at random frames. A dataset's sampler may sort them by clip and frame; each unsorted window
+costs a seek. PyAV seeks to the keyframe before a window and decodes from there. Both use one decoder thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
-from timing import ratio
+from timing import Row, compared
 
 from outpaint_lightning.data.synthetic import render, sample_scene
 from outpaint_lightning.io import VideoFile, VideoWriter
@@ -35,20 +35,31 @@ def main() -> None:
     parser.add_argument("--gop", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    print(f"{options}, PyAV {av.__version__}", flush=True)
+    for row in rows(options.rounds, options.frames, options.window, options.windows, options.gop):
+        print(row, flush=True)
+
+
+def rows(rounds: int, frames: int = 300, length: int = 5, count: int = 60, gop: int = 250) -> Iterator[Row]:
+    """Yield the rows of sorted windows, of unsorted windows, and of opening the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
-        write(path, options.frames, options.gop)
-        starts = np.random.default_rng(0).integers(0, options.frames - options.window + 1, options.windows)
-        orders = {"sorted": np.sort(starts), "in no order": starts}
-        print(f"{options}, PyAV {av.__version__}", flush=True)
-        for name, order in orders.items():
-            windows = [range(start, start + options.window) for start in order.tolist()]
+        write(path, frames, gop)
+        starts = np.random.default_rng(0).integers(0, frames - length + 1, count)
+        for name, order in {"sorted": np.sort(starts), "in no order": starts}.items():
+            windows = [range(start, start + length) for start in order.tolist()]
             require_equal(path, windows)
-            told = ratio(lambda windows=windows: ours(path, windows), lambda windows=windows: theirs(path, windows),
-                         options.rounds, len(windows))  # fmt: skip
-            print(f"{len(windows)} windows of {options.window} frames, {name}: {told.replace('images', 'windows')}")
-        opening = ratio(lambda: VideoFile(path), lambda: theirs(path, [range(1)]), options.rounds)
-        print(f"opening, beside PyAV's first frame: {opening}")
+            yield compared(
+                f"{count} windows of {length} frames, {name}, a keyframe every {gop}",
+                "PyAV a window",
+                lambda windows=windows: ours(path, windows),
+                lambda windows=windows: theirs(path, windows),
+                rounds,
+                "frames identical",
+            )
+        yield compared(
+            "opening a video", "PyAV's first frame", lambda: VideoFile(path), lambda: theirs(path, [range(1)]), rounds
+        )
 
 
 def write(path: Path, frames: int, gop: int) -> None:
@@ -59,18 +70,18 @@ def write(path: Path, frames: int, gop: int) -> None:
 
 
 def ours(path: Path, windows: Sequence[range]) -> list[NDArray[np.uint8]]:
-    """Read windows from one open clip, opening included."""
+    """Read windows from one open clip. Opening it is included."""
     clip = VideoFile(path)
     return [clip.read(window) for window in windows]
 
 
 def theirs(path: Path, windows: Sequence[range]) -> list[NDArray[np.uint8]]:
-    """Read each window as a plain use of PyAV does."""
+    """Read each window with plain PyAV."""
     return [pyav_window(path, window) for window in windows]
 
 
 def pyav_window(path: Path, window: range) -> NDArray[np.uint8]:
-    """Open the file, seek and decode up to the window's end."""
+    """Open the file, seek, and decode up to the window's end."""
     found = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -86,7 +97,7 @@ def pyav_window(path: Path, window: range) -> NDArray[np.uint8]:
 
 
 def require_equal(path: Path, windows: Sequence[range]) -> None:
-    """Stop where the two give different pixels."""
+    """Exit if the two give different pixels."""
     for window, mine, peer in zip(windows, ours(path, windows), theirs(path, windows), strict=True):
         if not np.array_equal(mine, peer):
             raise SystemExit(f"frames {window.start} to {window.stop - 1} differ from PyAV's")

@@ -1,11 +1,11 @@
-"""The flow refiner's parts against what one would write without them: time, work and equality.
+"""Compare the flow refiner's parts with the obvious alternatives: time, work and equality.
 
     python benchmarks/refiner.py [--height 240] [--width 432] [--rounds 5] [--threads 1] [--device cpu]
 
-Both sides run in one process, alternately; a ratio above 1 means that ours is faster. In this order: the harmonic fill
+Both sides run in one process, alternately; a ratio above 1 means that ours is faster. The order is: the harmonic fill
 of a rectangle against scipy's direct solver; `PartialConv2d` against a plain convolution, and against a partial one
-whose mask is repeated for every channel; an inference step and a training step with windows around the holes against
-whole frames; multiplications of the convolutions of a whole refinement, counted; and the time of each fill.
+that repeats the mask for every channel; an inference step and a training step with windows around the holes against
+whole frames; the number of multiplications in the convolutions of a whole refinement; and the time of each fill.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from outpaint_lightning.nets import BlendFill, FlowRefiner
-from outpaint_lightning.nets.flow.fills import harmonic_with_edges
+from outpaint_lightning.nets.flow.edge_fills import harmonic_with_edges
 from outpaint_lightning.nets.flow.solvers import harmonic
 from outpaint_lightning.nets.layers.partial_conv import BinaryRule, PartialConv2d
 from outpaint_lightning.tasks.flow import default_baselines
 
-SMALL = 96, 128  # height and width of a step that is timed: those of configs/refiner/small.yaml
-FRAMES = 3  # of a window
-STEPS = 12  # updates whose work is counted
-SHARE = 0.1  # of the frame, hidden while it is counted
-GROUPS, CHANNELS, OUT_CHANNELS = 3, 96, 64  # of an update's first layer
+SMALL = 96, 128  # height and width for timed steps, as in configs/refiner/small.yaml
+FRAMES = 3  # number of frames in a window
+STEPS = 12  # number of updates for counting work
+SHARE = 0.1  # hidden share of the frame for counting work
+GROUPS, CHANNELS, OUT_CHANNELS = 3, 96, 64  # sizes of an update's first layer
 
 
 class ChannelwisePartialConv2d(nn.Module):
-    """Equation 1 of Liu et al. (2018) for masks of 0 and 1 with a channel of its own for every feature.
+    """Equation 1 of Liu et al. (2018) for masks of 0 and 1, with a separate mask channel for every feature.
 
-    Each output channel sums the mask over the window and all channels, though all these sums are equal.
+    Each output channel sums the mask over the window and all channels, although all these sums are equal.
 
     Args:
-        convolution: of the features.
+        convolution: convolution of the features.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -52,7 +52,7 @@ class ChannelwisePartialConv2d(nn.Module):
         self.register_buffer("ones", torch.ones_like(convolution.weight))
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features and mask `N out_channels H W` of features and mask `N C H W`."""
+        """Return features and mask `N out_channels H W` from features and mask `N C H W`."""
         convolution, window = self.convolution, self.ones[0].numel()
         mass = F.conv2d(mask, self.ones, padding=1)
         seen = mass.clamp(0, 1)
@@ -61,7 +61,7 @@ class ChannelwisePartialConv2d(nn.Module):
 
 
 def main() -> None:
-    """Print one line a comparison."""
+    """Print one line for each comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--height", type=int, default=240)
     parser.add_argument("--width", type=int, default=432)
@@ -81,14 +81,14 @@ def main() -> None:
 
 
 def flows(frames: int, size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return smooth flows forward and backward, `1 T 2 H W`, of about 5 pixels."""
+    """Return smooth flows, forward and backward, `1 T 2 H W`, of about 5 pixels."""
     coarse = 5 * torch.randn(2 * frames, 2, 6, 8)
     fine = F.interpolate(coarse, size, mode="bicubic").to(device).view(2, 1, frames, 2, *size)
     return fine[0], fine[1]
 
 
 def rectangle(frames: int, size: tuple[int, int], sides: tuple[int, int], device: torch.device) -> Tensor:
-    """Return `hidden`, `1 T 2 H W`: both vectors in a rectangle in the middle of every frame."""
+    """Return `hidden`, `1 T 2 H W`: a rectangle in the middle of every frame hides both vectors."""
     hidden = torch.zeros(1, frames, 2, *size, device=device)
     top, left = ((whole - side) // 2 for whole, side in zip(size, sides, strict=True))
     hidden[..., top : top + sides[0], left : left + sides[1]] = 1
@@ -104,13 +104,13 @@ def solved_directly(field: Tensor, hole: Tensor) -> Tensor:
     right, degree, links = np.zeros((unknown.sum(), len(field[0]))), np.zeros(unknown.sum()), []
     y, x = np.nonzero(unknown)
     for step_y, step_x in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        there = (
+        inside = (
             (y + step_y >= 0) & (y + step_y < unknown.shape[0]) & (x + step_x >= 0) & (x + step_x < unknown.shape[1])
         )
-        beside = y[there] + step_y, x[there] + step_x
-        own, other = number[y[there], x[there]], number[beside]
+        neighbour = y[inside] + step_y, x[inside] + step_x
+        own, other = number[y[inside], x[inside]], number[neighbour]
         degree[own] += 1
-        right[own] += np.where(other[:, None] < 0, values[beside], 0)
+        right[own] += np.where(other[:, None] < 0, values[neighbour], 0)
         links.append(
             sparse.coo_array((-np.ones((other >= 0).sum()), (own[other >= 0], other[other >= 0])), 2 * [len(y)])
         )
@@ -136,7 +136,7 @@ def _compare_convolution(rounds: int, device: torch.device) -> None:
     channelwise = ChannelwisePartialConv2d(ours.convolution)
     mask = confidence.repeat_interleave(CHANNELS // GROUPS, 1)
     answer, theirs = ours(features, confidence, exists)[0], channelwise(features, mask)[0]
-    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))  # what is outside the frame: missing, or not there
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))  # outside, pixels are missing or not there
     error = (answer - theirs)[inside].abs().max().item()
     whole = (ours(features, exists, exists)[0] - ours.convolution(features)).abs().max().item()
     for name, other, equal in (
@@ -150,7 +150,7 @@ def _compare_convolution(rounds: int, device: torch.device) -> None:
 def _compare_crop(rounds: int, device: torch.device) -> None:
     window = *flows(FRAMES, SMALL, device), rectangle(FRAMES, SMALL, (SMALL[0] // 4, SMALL[1] // 4), device)
     cropped, whole = FlowRefiner(crop=True).to(device), FlowRefiner(crop=False).to(device)
-    nn.init.normal_(cropped.decoder.last.weight, std=0.01)  # it starts from zeros, which make any two nets equal
+    nn.init.normal_(cropped.decoder.last.weight, std=0.01)  # it starts from zeros, with which any two nets are equal
     whole.load_state_dict(cropped.state_dict())
 
     def step(net: FlowRefiner) -> Tensor:
@@ -171,7 +171,7 @@ def _compare_crop(rounds: int, device: torch.device) -> None:
 
 @torch.no_grad()
 def _count_work(size: tuple[int, int], device: torch.device) -> None:
-    """Print the multiplications of one frame, whose neighbours make no difference to their number."""
+    """Print the multiplications for one frame. Neighbouring frames do not change this number."""
     sides = (round(size[0] * SHARE**0.5), round(size[1] * SHARE**0.5))
     window = *flows(1, size, device), rectangle(1, size, sides, device)
     for crop in (True, False):
@@ -186,7 +186,7 @@ def _count_work(size: tuple[int, int], device: torch.device) -> None:
 
 @torch.no_grad()
 def _time_fills(size: tuple[int, int], rounds: int, device: torch.device) -> None:
-    """Print milliseconds a frame, forward and backward flow together."""
+    """Print milliseconds per frame, forward and backward flow together."""
     sides = size[0] // 2, size[1] * 35 // 72
     window = *flows(FRAMES, size, device), rectangle(FRAMES, size, sides, device)
     fills: dict[str, Callable[..., object]] = {

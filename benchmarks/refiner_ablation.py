@@ -1,19 +1,19 @@
-"""What each choice of the flow refiner is worth, the source's misprints and bugs among them.
+"""The effect of each choice in the flow refiner, including the misprints and bugs of the paper and its code.
 
     python benchmarks/refiner_ablation.py OUT [--scale full] [--rows power_1 half_pixel] [--seeds 3] [--jobs 2]
 
-Each row is configs/refiner/small.yaml with one thing exchanged, trained and tested on synthetic scenes in
-OUT/<row>/<seed>, with its output in log.txt there; the same command goes on where it was broken off. A seed is that of
-the scenes, too. The table is printed and goes to OUT/refiner.csv, one row a run. Exit code 1: a run failed.
+Each row is configs/refiner/small.yaml with one change, trained and tested on synthetic scenes in OUT/<row>/<seed>; the
+output goes to log.txt there. After an interruption, the same command continues. The seed also selects the scenes. The
+table is printed and goes to OUT/refiner.csv, one row per run. Exit code 1: a run failed.
 
-    <rule>_<architecture>   the rule for confidences and how new features meet old ones, with the L1 loss
+    <rule>_<architecture>   the rule for confidences and how new features combine with old ones, with the L1 loss
     total_variation         polynomial_replace, its loss plus the total variation of the flow
     forward_backward        polynomial_replace, its loss plus the shorter of the two cycles
-    half_pixel              polynomial_replace, neighbours sampled half a pixel off, as the source's code does
-    steep                   polynomial_replace, its cubic started from where the source's ended (its figure 18)
-    epsilon_floor           steep, every confidence at least 1e-5, as the source's code has it
+    half_pixel              polynomial_replace, neighbours sampled half a pixel off, as in the paper's code
+    steep                   polynomial_replace, with the cubic starting where the paper's ended (its figure 18)
+    epsilon_floor           steep, every confidence at least 1e-5, as in the paper's code
     moving                  polynomial_replace, the loss moves from the first update to the last (equation 3)
-    sigma_500               moving, the width of 500 that is printed: all updates weigh the same
+    sigma_500               moving, with the printed width of 500: all updates have the same weight
     trust                   polynomial_add, updates see the fill in the hole
     blend                   trust, and the fill learns to weigh four others
 """
@@ -40,18 +40,18 @@ from outpaint_lightning.types import InputError
 
 FLOOR = 1e-5
 NETS = "outpaint_lightning.nets"
-SCENES = Path("null")  # data.root: no folder
+SCENES = Path("null")  # data.root is null: no folder
 
 
 @dataclass(frozen=True)
 class _HalfPixelOff(_Fixed):
     def bring(self, stack: Tensor, neighbour: int, flow: Tensor) -> Tensor:
-        """Sample half a pixel to the left and above: x / width * 2 - 1 is no pixel's centre but its corner."""
+        """Sample half a pixel to the left and above: x / width * 2 - 1 is a corner of a pixel, not its centre."""
         return super().bring(stack, neighbour, flow - 0.5)
 
 
 class HalfPixel(FlowRefiner):
-    """The refiner with the source's warp, which moves everything by half a pixel and blurs it, step by step."""
+    """The refiner with the paper's warp, which shifts everything by half a pixel and blurs it in every step."""
 
     def _step(
         self, features: Tensor, confidence: Tensor, own: Tensor, own_sure: Tensor, flow: Tensor, fixed: _Fixed
@@ -60,7 +60,7 @@ class HalfPixel(FlowRefiner):
 
 
 class EpsilonFloor(FlowRefiner):
-    """The refiner with the source's floor under every confidence that a partial convolution sees."""
+    """The refiner with the paper's minimum for every confidence that a partial convolution sees."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -75,14 +75,14 @@ def _floor(layer: nn.Module, given: tuple[Tensor, Tensor, Tensor]) -> tuple[Tens
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the experiment is."""
+    """The size of the experiment."""
 
     net: Mapping[str, Any]
     """Options of every net."""
     every: float
-    """Training steps from one update's turn to the next in `moving`: a 25th of them all, as 1000 of 25 thousand."""
+    """Training steps from one update's turn to the next in `moving`: 1/25 of all steps, as 1000 of 25 thousand."""
     options: tuple[str, ...]
-    """Of fit and test alike, as they are typed."""
+    """Options of both fit and test, as on the command line."""
 
 
 SCALES = {
@@ -101,22 +101,22 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Row:
-    """What differs from small.yaml."""
+    """The changes to small.yaml."""
 
     rule: str | Mapping[str, Any] = f"{NETS}.PolynomialRule"
     architecture: str = "add"
     net: str = f"{NETS}.FlowRefiner"
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Further ones of the net."""
+    """Further options of the net."""
     criterion: Mapping[str, Any] = field(default_factory=dict)
     width: float | None = None
-    """Of the bell of `MovingWeights`, in updates; None keeps small.yaml's weights."""
+    """Width of the bell of `MovingWeights`, in updates; None keeps the weights of small.yaml."""
 
 
 RULES = {name: f"{NETS}.{name.capitalize()}Rule" for name in ("binary", "mean", "power", "polynomial")}
 STEEP = {"class_path": RULES["polynomial"], "init_args": {"first": 0.77, "second": 0.9}}
 BLEND = {"class_path": f"{NETS}.BlendFill", "init_args": {"width": 8}}
-SWITCHED = "replace"  # the updates of `add` change so little in a short training that a switch could not show
+SWITCHED = "replace"  # in a short training, the updates of `add` change too little to show an effect
 AS_SOURCE = {"variation_of": "flow", "region": "frame"}
 ROWS = {
     **{f"{name}_{how}": Row(rule, how) for name, rule in RULES.items() for how in ARCHITECTURES},
@@ -138,7 +138,7 @@ COLUMNS = (
 
 
 def planned(out: Path, names: Sequence[str], scale: Scale, seeds: int) -> list[Run]:
-    """Write what differs between the rows into OUT, and return the runs: all rows with seed 0, then with seed 1, ..."""
+    """Write the overlays of the rows into OUT. Return the runs: all rows with seed 0, then with seed 1, ..."""
     for name in names:
         with atomic(out / f"{name}.yaml") as partial:
             partial.write_text(yaml.safe_dump({"model": {"init_args": overlay(ROWS[name], scale)}}), encoding="utf-8")
@@ -150,7 +150,7 @@ def planned(out: Path, names: Sequence[str], scale: Scale, seeds: int) -> list[R
             folder=out / name / str(seed),
             seed=seed,
             options=("--config", str(out / f"{name}.yaml"), *scale.options),
-            tell=told_of_flow,
+            describe=describe_flow,
         )
         for seed in range(seeds)
         for name in names
@@ -158,7 +158,7 @@ def planned(out: Path, names: Sequence[str], scale: Scale, seeds: int) -> list[R
 
 
 def overlay(row: Row, scale: Scale) -> dict[str, Any]:
-    """Return a row's options of the task, to be laid over those of small.yaml."""
+    """Return a row's task options, an overlay of small.yaml."""
     net = {"rule": row.rule, "architecture": row.architecture, **row.options, **scale.net}
     criterion = dict(row.criterion)
     if row.width is not None:
@@ -167,8 +167,8 @@ def overlay(row: Row, scale: Scale) -> dict[str, Any]:
     return {"net": {"class_path": row.net, "init_args": net}, "criterion": {"init_args": criterion}}
 
 
-def told_of_flow(summary: Mapping[str, Any]) -> str:
-    """Return the errors of a refiner's test in the hole and near edges, beside those of its fill."""
+def describe_flow(summary: Mapping[str, Any]) -> str:
+    """Return the errors of a refiner's test in the hole and near edges, with the errors of its fill, as text."""
     own, fill = summary["epe"], summary["methods"]["fill"]["epe"]
     return (
         f"{score(own['hole'])} px in the hole (its fill {score(fill['hole'])}), {score(own['near_edges'])} near edges "
@@ -177,13 +177,13 @@ def told_of_flow(summary: Mapping[str, Any]) -> str:
 
 
 def measured(row: str, seed: int, summary: Mapping[str, Any], minutes: float | None) -> dict[str, Any]:
-    """Return what the table needs of one run, as a row of the CSV file.
+    """Return the numbers of one run for the table, as a row of the CSV file.
 
     Args:
         row: name of the row.
-        seed: of the run.
+        seed: seed of the run.
         summary: content of `test/summary.json`.
-        minutes: of training, None where they are not known.
+        minutes: minutes of training; None if unknown.
     """
     own, fill, worse = summary["epe"], summary["methods"]["fill"]["epe"], summary["worse_than_fill"]
     return {
@@ -202,19 +202,19 @@ def measured(row: str, seed: int, summary: Mapping[str, Any], minutes: float | N
 
 
 def table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the table: means over seeds ± the standard deviation of the sample, and sums of videos."""
+    """Return the table: means over seeds ± the sample standard deviation, and sums of videos."""
     rows = []
     for name in names:
-        of_row = [result for result in results if result["row"] == name]
-        means = [spread([result[key] for result in of_row]) for key in (*ERRORS, "ause_ratio")]
-        worse = f"{sum(result['worse'] for result in of_row)} of {sum(result['videos'] for result in of_row)}"
-        minutes = spread([result["minutes_fit"] for result in of_row])
-        rows.append([name, *means, worse, minutes, str(len(of_row))])
+        own = [result for result in results if result["row"] == name]
+        means = [spread([result[key] for result in own]) for key in (*ERRORS, "ause_ratio")]
+        worse = f"{sum(result['worse'] for result in own)} of {sum(result['videos'] for result in own)}"
+        minutes = spread([result["minutes_fit"] for result in own])
+        rows.append([name, *means, worse, minutes, str(len(own))])
     return grid(COLUMNS, rows)
 
 
 def main() -> int:
-    """Carry the runs out, print the table; return the exit code."""
+    """Execute the runs and print the table; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -237,7 +237,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     try:
         failed = carry_out(runs, args.jobs)
-    finally:  # also when it is broken off
+    finally:  # also after an interruption
         done = [run for run in runs if run.done]
         if done:
             results = [

@@ -1,11 +1,11 @@
-"""One flow refiner under both protocols and all setups, beside the fills that learned nothing.
+"""One flow refiner under both protocols and all setups, compared with the fills without learning.
 
     python benchmarks/refiner_results.py CKPT OUT [--config FILE] [--protocols strict] [--setups all] [--options ...]
 
-Tests the checkpoint in OUT/<protocol>_<setup> on the same 72 synthetic scenes, with its output in log.txt there; the
-same command goes on where it was broken off. Prints one table a protocol: a hole of `strict` hides more than one of
-`source`, and the harder vectors, so that errors of the two are never compared. They go to OUT/<protocol>.csv. What
-follows `--options` goes to the test, e.g. `--options --data.test_scenes 8`. Exit code 1: a test failed.
+Tests the checkpoint in OUT/<protocol>_<setup> on the same 72 synthetic scenes; the output goes to log.txt there. After
+an interruption, the same command continues. Prints one table per protocol and writes OUT/<protocol>.csv. A hole of
+`strict` hides more than a hole of `source`, and harder vectors, so errors of the two are never compared. Options after
+`--options` go to the test, e.g. `--options --data.test_scenes 8`. Exit code 1: a test failed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ JUDGED = {
     "occluded, px": ("epe", "occluded"),
     "above 1 px": ("above_1px", "hole"),
 }
-"""The rows of a setup: where a test's summary has them of each method."""
+"""The rows of a setup, and the keys of each in a method's part of the test summary."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Test:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the test found."""
+        """The content of the test's summary.json."""
         content: dict[str, Any] = json.loads((self.folder / "test" / "summary.json").read_text(encoding="utf-8"))
         return content
 
     @property
     def done(self) -> bool:
-        """Whether the test has ended well."""
+        """Whether the test has succeeded."""
         return (self.folder / "run.json").is_file()
 
     def words(self) -> list[str]:
@@ -69,11 +69,11 @@ class Test:
         ]
 
     def record(self) -> dict[str, Any]:
-        """Return what tells this test from others; a checkpoint that was trained further is another one."""
+        """Return the data that identify this test. A checkpoint that was trained further is a different one."""
         return {"command": self.words(), "checkpoint_changed": self.checkpoint.stat().st_mtime}
 
     def check(self) -> None:
-        """Raise InputError when the folder holds another test."""
+        """Raise InputError if the folder holds another test."""
         if self.done and json.loads((self.folder / "run.json").read_text(encoding="utf-8")) != self.record():
             raise InputError(
                 f"{self.folder}: holds the test of another checkpoint, of one trained further since, or with other "
@@ -81,7 +81,7 @@ class Test:
             )
 
     def carry_out(self, children: Children) -> bool:
-        """Test, and return whether it ended well."""
+        """Run the test. Return whether it succeeded."""
         self.folder.mkdir(parents=True, exist_ok=True)
         record = self.record()
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
@@ -93,10 +93,10 @@ class Test:
 
 
 def measured(setup: str, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a setup's rows of its protocol's table: each method's errors, the net's last.
+    """Return the rows of a setup for the table of its protocol: the errors of each method, the net last.
 
     Args:
-        setup: of the test.
+        setup: setup of the test.
         summary: content of `test/summary.json`.
     """
     methods = [name for name in summary["methods"] if name not in (REFINED, FILL)]
@@ -120,7 +120,7 @@ def measured(setup: str, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the table of one protocol: what its first row has are the columns."""
+    """Return the table of one protocol. Its columns are the keys of the first row."""
     lines = []
     for row in rows:
         cells = [row.get(column, "") for column in rows[0]]
@@ -129,7 +129,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def main() -> int:
-    """Carry the tests out, print the tables; return the exit code."""
+    """Execute the tests and print the tables; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

@@ -1,10 +1,10 @@
-"""The region detector's results: backbones, box losses, masks, and how much of it is seeing rectangles.
+"""The region detector's results: backbones, box losses, masks, and how much it depends on rectangles.
 
     python benchmarks/region_results.py IMAGES OUT [--scale full] [--rows resnet18 mse] [--jobs 2]
 
 IMAGES is a dataset of authentic photos (docs/reference/dataset.md) with a split. Each row fits and tests
-configs/regions/<config>.yaml with online forging in OUT/<row>, its output in log.txt there; the same command goes on
-where it was broken off. The table is printed and goes to OUT/regions.csv. Exit code 1: a run failed.
+configs/regions/<config>.yaml with online forging in OUT/<row>; the output goes to log.txt there. After an interruption,
+the same command continues. The table is printed and goes to OUT/regions.csv. Exit code 1: a run failed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from outpaint_lightning.types import InputError
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the experiment is."""
+    """The size of the experiment."""
 
     config: str
-    """In configs/regions."""
+    """Name of a config in configs/regions."""
     recipe: Mapping[str, Any]
-    """Of all forgeries."""
+    """Recipe options of all forgeries."""
     options: tuple[str, ...]
-    """Of fit and test alike, as they are typed."""
+    """Options of both fit and test, as on the command line."""
 
 
 SMOOTH = {"fills": ["telea", "harmonic", "push-pull"]}
@@ -50,25 +50,25 @@ RECTANGLES, FREE_FORMS = ["box"], ["brush", "blob", "polygon"]
 
 @dataclass(frozen=True)
 class Row:
-    """What differs from the config with ResNet18 and GIoU, trained and tested on boxes and free forms."""
+    """The changes to the config with ResNet18 and GIoU, trained and tested on boxes and free forms."""
 
     backbone: str = "resnet18"
     net: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the net."""
     criterion: Mapping[str, Any] = field(default_factory=dict)
     masks: tuple[str, ...] = (*RECTANGLES, *FREE_FORMS)
-    """Trained on."""
+    """Masks in training."""
     rate: float = 1.0e-3
     """The learning rate."""
 
 
 def of_box(loss: str, beta: float) -> dict[str, Any]:
-    """Return the criterion with a box loss, weighted so that an untrained net's comes to about 50, as that of GIoU."""
+    """Return the criterion with a box loss. beta makes an untrained net's loss about 50, as with GIoU."""
     return {"localization": {"class_path": f"outpaint_lightning.losses.{loss}"}, "beta": beta}
 
 
 ROWS = {
-    "alexnet": Row("alexnet", rate=1.0e-4),  # without normalisation, 1.0e-3 teaches it nothing
+    "alexnet": Row("alexnet", rate=1.0e-4),  # without normalisation, it learns nothing at 1.0e-3
     "vgg11": Row("vgg11", rate=1.0e-4),
     "resnet18": Row(),
     "resnet50": Row("resnet50"),
@@ -88,7 +88,7 @@ COLUMNS = (
 
 
 def planned(images: Path, out: Path, names: list[str], scale: Scale, weights: str | None) -> list[Run]:
-    """Write what differs between the rows into OUT, and return the runs, in their order."""
+    """Write the changes of the rows into OUT. Return the runs, in their order."""
     runs = []
     for name in names:
         row = ROWS[name]
@@ -105,12 +105,12 @@ def planned(images: Path, out: Path, names: list[str], scale: Scale, weights: st
         options = ("--config", str(out / f"{name}.yaml"), *scale.options, "--data.online", "true")
         options += ("--data.recipe", str(recipes[row.masks]), "--model.optimizer.lr", str(row.rate))
         tested = ("--data.recipe", str(recipes[ROWS["resnet18"].masks]))
-        runs.append(Run(name, (f"regions/{scale.config}",), images, out / name, 0, options, tested, told_of_images))
+        runs.append(Run(name, (f"regions/{scale.config}",), images, out / name, 0, options, tested, describe_images))
     return runs
 
 
-def told_of_images(summary: Mapping[str, Any]) -> str:
-    """Return F1 and IoU of a region detector's test, beside their floors."""
+def describe_images(summary: Mapping[str, Any]) -> str:
+    """Return F1 and IoU of a region detector's test, with their floors, as text."""
     floors = summary["floors"]
     return (
         f"F1 {score(summary['f1'])} (floor {score(floors['all_forged'])}), IoU {score(summary['iou']['mean'])} (best "
@@ -119,7 +119,7 @@ def told_of_images(summary: Mapping[str, Any]) -> str:
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """Return what the table needs of a run that is done, as a row of the CSV file."""
+    """Return the numbers of a finished run for the table, as a row of the CSV file."""
     summary, iou, gap = run.summary, run.summary["iou"], run.summary["rectangle_gap"]
     mask = summary.get("mask", {})
     return {
@@ -134,7 +134,7 @@ def measured(run: Run) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Carry the runs out, print the table; return the exit code."""
+    """Execute the runs and print the table; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

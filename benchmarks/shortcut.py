@@ -1,12 +1,11 @@
-"""Why twins matter: a localizer trained where the file format gives the answer away, and one trained on twins.
+"""Why twins matter: compare a localizer trained where the file format reveals the answer with one trained on twins.
 
     python benchmarks/shortcut.py CLIPS OUT [--manifest FILE] [--quality 60] [options of fit]
 
-The same forgeries are stored as PNG and as JPEG. `confounded` has forged PNG clips and authentic JPEG clips, `swapped`
-the other way round; in `twins` each clip and its forgeries are all PNG or all JPEG. One net is trained on `confounded`,
-one on `twins`, with everything else equal; both are tested on all three. Beside it, one number of a frame, its
-blockiness, is made to tell forged from authentic clips. Forging, training and testing the localizer are the commands
-that a user would type.
+The same forgeries are stored as PNG and as JPEG. `confounded` has forged PNG clips and authentic JPEG clips; `swapped`
+is the reverse. In `twins`, a clip and its forgeries are all PNG or all JPEG. One net is trained on `confounded` and one
+on `twins`, with all else equal; both are tested on all three. In addition, a single number of a frame, its blockiness,
+is used to classify clips. Clips are forged, and the localizer is trained and tested, with a user's commands.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CONFIG = "localizer/small"
 
 
 def put_together(forged: Path, authentic: Path, out: Path) -> None:
-    """Make a dataset of links: the forged clips of one, the authentic clips of another."""
+    """Make a dataset of links: the forged clips of one dataset and the authentic clips of another."""
     shutil.rmtree(out, ignore_errors=True)
     chosen = [entry for entry in read_dataset(forged) if entry.forger]
     chosen += [entry for entry in read_dataset(authentic) if not entry.forger]
@@ -41,10 +40,10 @@ def put_together(forged: Path, authentic: Path, out: Path) -> None:
 
 
 def classify(out: Path, trained: str) -> dict[str, float]:
-    """Tell forged from authentic clips by blockiness alone: above or below a threshold fitted to the training split.
+    """Classify clips as forged or authentic by blockiness alone, with a threshold fitted to the training split.
 
     Returns:
-        For each of the datasets, the mean of the accuracies on forged and on authentic clips of the test split.
+        For each dataset, the mean of the accuracies on forged and authentic clips of the test split.
     """
     value, forged = measure(out / trained, "train")
     rules = [(sign, at) for sign in (1, -1) for at in value]
@@ -70,7 +69,7 @@ def measure(root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blockiness(path: Path) -> float:
-    """Return how much larger steps between columns are at the edges of JPEG's blocks of 8 pixels than elsewhere."""
+    """Return how much larger the steps between columns are at the edges of JPEG's 8-pixel blocks than elsewhere."""
     clip = open_clip(path)
     grey = clip.read([len(clip) // 2])[0].mean(axis=2)
     steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
@@ -86,7 +85,7 @@ def run(*words: str) -> None:
 
 
 def main() -> None:
-    """Forge, put together, train, test and print the table."""
+    """Forge, build the datasets, train, test and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("out", type=Path)

@@ -1,11 +1,11 @@
-"""Kill commands at random moments, let them go on, and compare what they leave with an uninterrupted run.
+"""Kill commands at random moments, continue them, and compare their results with an uninterrupted run.
 
     python benchmarks/soak.py OUT [--kills 20] [--commands fit forge sweep localize] [--seed 0]
 
-Each kill is SIGKILL at a moment drawn evenly from the time that the uninterrupted command took: of the first process
-alone, as by its number, or of all of its session, as by a container that is stopped. After it the folder is looked at,
-then the same command goes on, at once, and its result is compared. `OUT/soak.csv` has a line for each kill; with the
-same OUT the script goes on where it was broken off. Needs Linux or macOS.
+Each kill is SIGKILL at a moment drawn uniformly from the duration of the uninterrupted command. It hits only the first
+process (as `kill` with a process id does) or its whole session (as a stopped container does). Then the folder is
+checked, the same command continues, and its result is compared. `OUT/soak.csv` has a line for each kill. With the same
+OUT, the script continues after an interruption. Needs Linux or macOS.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ SCALE = Scale(height=64, width=80, frames=8, scenes=(4, 2, 2))
 CONFIG = str(find_config("localizer/small").resolve())
 EPOCHS, TRIALS = 4, 3
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-CLOCK = ("seconds", "frames_per_second", "metrics.csv", "checkpoint")  # what differs between runs that are the same
+CLOCK = ("seconds", "frames_per_second", "metrics.csv", "checkpoint")  # keys that differ between equal runs
 
 
 class Case(ABC):
     """A command under test.
 
     Args:
-        material: folder of what all cases read: `clips`, `forged`, and the run folder `fit` of a checkpoint.
+        material: folder with the input of all cases: `clips`, `forged`, and the run folder `fit` with a checkpoint.
     """
 
     name: str
@@ -56,24 +56,24 @@ class Case(ABC):
 
     @abstractmethod
     def words(self, out: Path) -> list[str]:
-        """Return the command line that begins, or goes on with what was killed."""
+        """Return the command line that starts the work, or continues it after a kill."""
 
-    def is_done(self, out: Path) -> bool:  # noqa: ARG002 - most commands go on from their end, too
-        """Return whether the command was killed after its work, so that nothing is left to go on with."""
+    def is_done(self, out: Path) -> bool:  # noqa: ARG002 - most commands also continue from their end
+        """Return whether the command had finished when it was killed, so that nothing is left to do."""
         return False
 
-    def killed(self, out: Path) -> list[str]:  # noqa: ARG002 - most leave nothing to look at
-        """Return what is wrong with what the killed command left."""
+    def killed(self, out: Path) -> list[str]:  # noqa: ARG002 - most commands leave nothing to check
+        """Return what is wrong with the files that the killed command left."""
         return []
 
     def differences(self, out: Path, reference: Path) -> list[str]:
-        """Return what differs from the uninterrupted result: by default, the files that are not the same."""
+        """Return the differences from the uninterrupted result; by default, the files that differ."""
         found, expected = digests(out), digests(reference)
         return [f"{name} differs" for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
 
 
 class Forge(Case):
-    """A dataset; what was written is kept."""
+    """A dataset; files that were written are kept."""
 
     name = "forge"
 
@@ -88,14 +88,14 @@ class Forge(Case):
         return (out / "manifest.csv").is_file()
 
     def killed(self, out: Path) -> list[str]:
-        """A manifest is there only with all that it lists."""
+        """Check that a manifest exists only if all clips that it lists are complete."""
         if not self.is_done(out):
             return []
         return [f"{e.clip} is listed but has no masks" for e in read_dataset(out) if e.forger and e.masks is None]
 
 
 class Localize(Case):
-    """The masks of a clip; a folder is there whole or not at all."""
+    """The masks of a clip. A folder exists either complete or not at all."""
 
     name = "localize"
 
@@ -112,7 +112,7 @@ class Localize(Case):
 
 
 class Fit(Case):
-    """A training; its checkpoints load at any moment, and no epoch is lost or counted twice."""
+    """A training. Its checkpoints always load, and no epoch is lost or counted twice."""
 
     name = "fit"
 
@@ -131,7 +131,7 @@ class Fit(Case):
         for path in out.glob("checkpoints/*.ckpt"):
             try:
                 torch.load(path, weights_only=True)
-            except Exception as error:  # whatever torch makes of half a file
+            except Exception as error:  # any error of torch for a partial file
                 problems.append(f"{path.name} is half: {type(error).__name__}")
         return problems
 
@@ -148,7 +148,7 @@ class Fit(Case):
 
 
 class Sweep(Case):
-    """A study; each trial is there once."""
+    """A study. Each trial exists once."""
 
     name = "sweep"
 
@@ -157,7 +157,7 @@ class Sweep(Case):
         return ["sweep", str(self.material / "sweep.yaml"), "--out", str(out)]
 
     def differences(self, out: Path, reference: Path) -> list[str]:
-        """See `Case`. A trial that was killed is listed as failed, and another has its values."""
+        """See `Case`. A killed trial is listed as failed, and another trial has its values."""
         tables = (read_table(folder / "trials.csv") for folder in (out, reference))
         found, expected = (
             sorted(row["model.criterion.gamma"] for row in rows if row["state"] == "COMPLETE") for rows in tables
@@ -170,7 +170,7 @@ CASES: dict[str, type[Case]] = {case.name: case for case in (Fit, Forge, Sweep, 
 
 
 def settings(material: Path, epochs: int) -> dict[str, Any]:
-    """Return the options of a training of some seconds."""
+    """Return the options of a training that takes seconds."""
     return {
         **{"data.root": str(material / "forged"), "data.batch_size": 2, "data.workers": 1, "data.crop": None},
         **{"model.net.updates": 1, "trainer.max_epochs": epochs, "trainer.limit_train_batches": 4},
@@ -180,7 +180,7 @@ def settings(material: Path, epochs: int) -> dict[str, Any]:
 
 
 def prepare(material: Path) -> None:
-    """Make what all cases read, as far as it is not there."""
+    """Make the input of all cases, unless it exists."""
     if not (material / "clips" / "manifest.csv").is_file():
         render_clips(material / "clips", SCALE)
     sweep = {
@@ -205,7 +205,7 @@ def prepare(material: Path) -> None:
 
 
 def finish(words: Sequence[str], log: Path) -> float:
-    """Run a command to its end; return the seconds that it took.
+    """Run a command to its end. Return its duration in seconds.
 
     Raises:
         SystemExit: it failed.
@@ -218,7 +218,7 @@ def finish(words: Sequence[str], log: Path) -> float:
 
 
 def begin(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own."""
+    """Start a command in its own session."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         file.write(f"$ outpaint-lightning {' '.join(words)}\n".encode())
@@ -234,7 +234,7 @@ def begin(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def kill_once(case: Case, out: Path, reference: Path, moment: float, whole_session: bool) -> dict[str, Any]:
-    """Kill a command, let it go on, compare; return the line of `soak.csv`."""
+    """Kill a command, continue it and compare; return the line of `soak.csv`."""
     log = out.with_suffix(".log")
     process = begin(case.words(out), log)
     try:
@@ -257,7 +257,7 @@ def kill_once(case: Case, out: Path, reference: Path, moment: float, whole_sessi
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Return a digest of every file below a folder; of JSON, of what does not tell the time."""
+    """Return a digest of every file below a folder. For JSON, timing keys are left out."""
     return {
         str(path.relative_to(root)): _digest(path)
         for path in root.rglob("*")
@@ -274,7 +274,7 @@ def _digest(path: Path) -> str:
 
 
 def soak(case: Case, out: Path, kills: int, rng: random.Random, rows: list[dict[str, Any]], file: Path) -> None:
-    """Carry out the kills of a command that `rows` does not have yet."""
+    """Run the kills of a command that are not in `rows` yet."""
     reference = out / case.name / "reference"
     took = out / case.name / "seconds.txt"
     if not took.is_file():
@@ -298,7 +298,7 @@ def soak(case: Case, out: Path, kills: int, rng: random.Random, rows: list[dict[
 
 
 def main() -> int:
-    """Kill, go on, compare, print the figures; return 1 where a kill lost something."""
+    """Kill, continue, compare and print the figures; return 1 if a kill lost something."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--kills", type=int, default=20, help="of each command (default: %(default)s)")
@@ -317,13 +317,13 @@ def main() -> int:
         soak(CASES[name](out / "material"), out, args.kills, random.Random(f"{args.seed} {name}"), rows, file)
     figures = []
     for name in args.commands:
-        of_command = [row for row in rows if row["command"] == name]
+        own_rows = [row for row in rows if row["command"] == name]
         counts = (
-            sum(row["reached"] == "killed" for row in of_command),
-            sum(bool(row["broken"]) for row in of_command),
-            sum(bool(row["different"]) for row in of_command),
+            sum(row["reached"] == "killed" for row in own_rows),
+            sum(bool(row["broken"]) for row in own_rows),
+            sum(bool(row["different"]) for row in own_rows),
         )
-        figures.append([name, str(len(of_command)), *map(str, counts)])
+        figures.append([name, str(len(own_rows)), *map(str, counts)])
     print("\n".join(grid(("command", "runs", "killed before their end", "broken files", "other results"), figures)))
     return 1 if any(row["broken"] or row["different"] for row in rows) else 0
 

@@ -1,7 +1,7 @@
-"""What a sweep costs beside its trials: seconds added to each, and seconds to list 200.
+"""The overhead of a sweep: seconds added to each trial, and seconds to list 200 trials.
 
-`python benchmarks/sweep.py [--trials 10]`. A trial here is a process that reports three validations and sleeps in
-between; what is over is the machinery's. Each listing is a process of its own, imports included.
+`python benchmarks/sweep.py [--trials 10]`. Here, a trial is a process that reports three validations and sleeps in
+between. The remaining time is the overhead. Each listing is a separate process, imports included.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import optuna
 
-PAUSE = 0.2  # seconds a validation of a trial takes
+PAUSE = 0.2  # seconds per validation of a trial
 TESTS = Path(__file__).parents[1] / "tests" / "sweep"
 DRIVER = (sys.executable, str(TESTS / "driver.py"))
 SWEEP = {

@@ -1,6 +1,7 @@
 """Small datasets and runs that the tests share."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,11 @@ from outpaint_lightning.io import write_manifest
 
 os.environ["WANDB_MODE"] = "offline"  # no test uploads, whatever key the machine has
 torch.set_num_threads(1)  # tiny nets; threads that wait for one another are slower wherever a core is shared
+
+
+def pytest_collection_modifyitems(items):
+    """The files of whole commands first: they take longest, and two processes should end together."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ SHORTER = {  # what is added to a command, by the first of these that it holds
     "--model.net my_net": {"fit": ("--data.workers=0", "--data.batch_size=2", *TINY)},
     "configs/regions/": {"fit": (*REGIONS, "--data.batch_size=2", *TINY[:2]), "test": REGIONS, "predict": REGIONS},
     "configs/refiner/": {"fit": (*REFINER, "--model.net.channels=4", TINY[0]), "test": REFINER, "predict": REFINER},
+    "configs/flow/": {"fit": (*REFINER, "--model.net.frames=4", "--model.net.trunk.init_args.width=8", *TINY)},
     "configs/generators/wrib": {"fit": BLENDING},
     "configs/generators/": {"fit": GENERATOR},
     "--config my_": {"fit": TINY},

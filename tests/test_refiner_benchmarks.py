@@ -159,7 +159,7 @@ def test_the_ablations_table_has_means_over_seeds_and_sums_of_videos():
         "| 4 of 48 | 2.000 | 2 |"
     )
     assert half == "| half_pixel | - | - | - | - | - | - | 0 of 0 | - | 0 |"
-    assert refiner_ablation.told_of_flow(summary(0.5)) == (
+    assert refiner_ablation.describe_flow(summary(0.5)) == (
         "0.500 px in the hole (its fill 1.000), 1.000 near edges (2.000)"
     )
 

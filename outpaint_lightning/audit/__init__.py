@@ -1,9 +1,9 @@
-"""Audit of a dataset: does it leak, does it lie, can it be read, and which shortcuts does it offer.
+"""Audit of a dataset: leaks between splits, contradictions, unreadable files, and shortcuts that a net could use.
 
 >>> report = outpaint_lightning.audit("data/forged")  # doctest: +SKIP
 >>> [finding.message for finding in report.findings]  # doctest: +SKIP
 
-Nothing is imported here but what makes the package callable: `audit --help` must answer at once.
+This module imports only what makes the package callable, so that `audit --help` answers at once.
 """
 
 from outpaint_lightning.verbs import make_callable

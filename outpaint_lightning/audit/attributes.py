@@ -1,4 +1,4 @@
-"""What tells files apart before anybody looks at a pixel: the format, sizes and tables that their headers tell."""
+"""Attributes that distinguish files without looking at a pixel: format, sizes and tables from their headers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ FORMAT, SIZE, FRAMES = "file format", "frame size", "number of frames"
 TABLES, PIXELS, RATE = "JPEG quantisation", "pixel format", "frame rate"
 ATTRIBUTES = (FORMAT, SIZE, FRAMES, TABLES, PIXELS, RATE)
 WITHIN_FORMAT = (TABLES, PIXELS, RATE)
-"""These follow from the file format, so they are compared only between files of the same one."""
+"""These depend on the file format, so they are compared only between files of one format."""
 
-_STANDARD_LUMA = 57.625  # mean of table K.1 of ITU-T T.81, from which libjpeg scales that of every quality
-_NAMED = 3  # different values of one clip
+_STANDARD_LUMA = 57.625  # mean of table K.1 of ITU-T T.81; libjpeg scales this table for every quality
+_NAMED = 3  # number of different values shown per clip
 _SAMPLINGS = {0: " 4:4:4", 1: " 4:2:2", 2: " 4:2:0"}
 
 
 def frames_attributes(files: Sequence[Path]) -> dict[str, str]:
-    """Return the attributes of some frames of a clip, different values joined; unreadable headers are left out."""
+    """Return the attributes of some frames of a clip; different values are joined, unreadable headers are skipped."""
     values: dict[str, set[str]] = {}
     for file in files:
         with suppress(InputError):
@@ -40,7 +40,7 @@ def image_attributes(path: Path) -> dict[str, str]:
     """Return the attributes of an image, from its header.
 
     Raises:
-        InputError: the file is missing or is no image.
+        InputError: the file is missing or is not an image.
     """
     with opened_image(path) as image:
         found = {
@@ -50,7 +50,7 @@ def image_attributes(path: Path) -> dict[str, str]:
         }
         if image.format == "PNG":
             with path.open("rb") as file:
-                found[PIXELS] += f" {file.read(25)[24]}-bit"  # Pillow's mode hides the 16 bits of colour
+                found[PIXELS] += f" {file.read(25)[24]}-bit"  # Pillow's mode does not show 16-bit colour
         if tables := getattr(image, "quantization", None):
             found[TABLES] = _quality(tables)
             found[PIXELS] += _SAMPLINGS.get(get_sampling(image), "")
@@ -76,7 +76,7 @@ def video_attributes(path: Path) -> dict[str, str]:
 
 
 def _quality(tables: dict[int, list[int]]) -> str:
-    """Return libjpeg's quality of these tables, and a number that tells tables of like strength apart."""
+    """Return libjpeg's quality for these tables, and a number that distinguishes different tables of one quality."""
     scale = 100 * float(np.mean(tables[0])) / _STANDARD_LUMA
     quality = 100 - scale / 2 if scale <= 100 else 5000 / scale
     code = zlib.crc32(repr([list(table) for _, table in sorted(tables.items())]).encode())

@@ -1,4 +1,4 @@
-"""`outpaint-lightning audit`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning audit`: its options; the work is behind an import so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Audit and print the report; return 1 when there are findings, else 0."""
+    """Run the audit and print its report; return 1 if there are findings, else 0."""
     from outpaint_lightning.audit.report import as_json, as_text
     from outpaint_lightning.audit.run import audit
     from outpaint_lightning.processes.pool import cores
 
     report = audit(args.root, quick=args.quick, workers=cores() if args.workers is None else args.workers)
     text = as_json(report) if args.json else as_text(report)
-    print(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))  # names of files are bytes of any kind
+    print(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))  # file names are arbitrary bytes
     return 1 if report.findings else 0

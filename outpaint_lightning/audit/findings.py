@@ -1,4 +1,4 @@
-"""What an audit finds."""
+"""The findings of an audit."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a dataset, or that makes results on it mean less than they seem to."""
+    """One problem of a dataset: something is wrong, or results on it are less meaningful than they seem."""
 
     severity: str
-    """`ERROR`: it cannot be read, contradicts itself, or its results are wrong. `WARNING`: look at it."""
+    """`ERROR`: it cannot be read, contradicts itself, or gives wrong results. `WARNING`: it needs a look."""
     kind: str
     """One word, the same for all findings of one check."""
     path: Path
-    """What to look at."""
+    """The file or folder concerned."""
     message: str
-    """One line, that starts with neither the path nor a capital."""
+    """One line that starts neither with the path nor with a capital letter."""
     advice: str
-    """One line: what to do."""
+    """What to do, in one line."""
 
 
 def of_error(kind: str, error: InputError, advice: str) -> Finding:
-    """Return an error of the package as a finding; its message begins with the path that it is about.
+    """Return an error of the package as a finding; its message begins with the path concerned.
 
-    Names may hold ": " too, so the path ends at the first one after all that exists of it.
+    Names may contain ": " too, so the path ends at the first ": " after its longest existing part.
     """
     line = str(error)
     known = max((at.start() for at in re.finditer("/|: ", line) if os.path.exists(line[: at.start()])), default=0)
@@ -42,7 +42,7 @@ def of_error(kind: str, error: InputError, advice: str) -> Finding:
 
 
 def first_of_each_kind(findings: Iterable[Finding], count: int) -> Iterator[tuple[list[Finding], int]]:
-    """Yield, kind by kind, up to `count` findings and the number of the others."""
+    """Yield for each kind up to `count` findings and the number of the others."""
     kinds: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         kinds[finding.kind].append(finding)
@@ -51,6 +51,6 @@ def first_of_each_kind(findings: Iterable[Finding], count: int) -> Iterator[tupl
 
 
 def listed(names: Sequence[str], count: int = 5, separator: str = ", ") -> str:
-    """Return the first of some names and the number of the others."""
+    """Return the first `count` names and the number of the others."""
     more = [f"{len(names) - count} more"] if len(names) > count else []
     return separator.join([*names[:count], *more])

@@ -1,4 +1,4 @@
-"""Does the dataset contradict itself? What `read_dataset` finds, what each scan found, and what only all clips tell."""
+"""Contradictions in a dataset: from `read_dataset`, from the scan of each clip, and from all clips together."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ADVICE: dict[ProblemKind, str] = {
 
 
 def problem(kind: ProblemKind, error: InputError) -> Finding:
-    """Return the finding of a problem that `read_dataset` tells of."""
+    """Return the finding for a problem that `read_dataset` reports."""
     return of_error(kind, error, _ADVICE[kind])
 
 
 def problems(survey: Survey) -> Iterator[Finding]:
-    """Yield what reading the lists and the clips brought up."""
+    """Yield the problems found while reading the lists and the clips."""
     yield from survey.problems
     for clip in survey.clips:
         yield from clip.findings
@@ -48,7 +48,7 @@ def contradicting_masks(survey: Survey) -> Iterator[Finding]:
                 f"masks of clip {clip.entry.clip!r}, which has no forger in the manifest, as an authentic clip",
                 "remove the masks if the clip is authentic, else name its forger",
             )
-        elif clip.area == 0 and not clip.findings:  # of files that cannot be read, who knows what they mark
+        elif clip.area == 0 and not clip.findings:  # the masks of unreadable files are unknown
             forger = f", with the forger {clip.entry.forger!r} in the manifest" if clip.entry.forger else ""
             yield Finding(
                 ERROR,

@@ -1,4 +1,4 @@
-"""Does a split show what another one shows? Sources are compared by `read_dataset`, here files and pictures."""
+"""Leaks between splits. `read_dataset` compares sources; this module compares files and pictures."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ADVICE = "keep one of the two, or give both the same source and split"
 
 
 def duplicates(survey: Survey) -> Iterator[Finding]:
-    """Find files of the same bytes in two splits; then, among the other clips, pictures of the same footage.
+    """Find identical files in two splits; then, among the other clips, pictures of the same footage.
 
-    Clips of one source are left out: that these are in two splits is a finding already. Two sources that share
-    something come once, however many clips were made of them.
+    Clips of one source are skipped, because a source in two splits is a finding already. Each pair of sources is
+    reported once, regardless of how many clips were made from them.
     """
     clips, found = survey.clips, set()
     for (a, b), count in sorted(_same_files(clips).items(), key=lambda item: -item[1]):
@@ -42,15 +42,15 @@ def _sources(a: ClipFacts, b: ClipFacts) -> frozenset[str]:
 
 
 def _finding(a: ClipFacts, b: ClipFacts, kind: str, relation: str, how: str) -> Finding:
-    """Return the finding that clip `a` has a `relation` with clip `b`."""
-    here, there = (f"{clip.entry.split or 'no split'}, source {clip.entry.source!r}" for clip in (a, b))
-    return Finding(ERROR, kind, a.entry.frames, f"({here}) {relation} {b.entry.clip!r} ({there}), {how}", _ADVICE)
+    """Return the finding that clip `a` has a `relation` to clip `b`."""
+    first, second = (f"{clip.entry.split or 'no split'}, source {clip.entry.source!r}" for clip in (a, b))
+    return Finding(ERROR, kind, a.entry.frames, f"({first}) {relation} {b.entry.clip!r} ({second}), {how}", _ADVICE)
 
 
 def _same_files(clips: Sequence[ClipFacts]) -> dict[tuple[int, int], int]:
-    """Return how many files two clips share that are of different splits and sources.
+    """Return how many files two clips of different splits and sources share.
 
-    A file of many clips counts once for each: with the first before it that is of another split and source.
+    A file of many clips counts once for each of them: with the first earlier clip of another split and source.
     """
     owners: dict[int, list[int]] = defaultdict(list)
     shared: dict[tuple[int, int], int] = defaultdict(int)
@@ -62,7 +62,7 @@ def _same_files(clips: Sequence[ClipFacts]) -> dict[tuple[int, int], int]:
             if apart:
                 shared[apart[0], number] += 1
             sources = {entry.source for _, entry in known if entry.split == split}
-            if source not in sources and len(sources) < 2:  # of any two, one is of another source than the next clip
+            if source not in sources and len(sources) < 2:  # one of any two differs in source from the next clip
                 owners[file].append(number)
     return shared
 

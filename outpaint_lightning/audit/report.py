@@ -1,4 +1,4 @@
-"""The report of an audit: a page to read, and JSON."""
+"""The report of an audit: one page of text, and JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from outpaint_lightning.audit.findings import ERROR, Finding, first_of_each_kind
 from outpaint_lightning.audit.run import Report
 
 SHOWN, SHOWN_OF_MANY, MANY = 5, 2, 4
-"""Findings of a kind that the page shows: of up to `MANY` kinds, and of more."""
+"""Findings shown per kind: with up to `MANY` kinds, and with more kinds."""
 
 
 def as_json(report: Report) -> str:
-    """Return `root`, `findings` and `statistics` as JSON; paths are relative to the root where they are inside."""
+    """Return `root`, `findings` and `statistics` as JSON; paths inside the root are relative to it."""
     findings = [asdict(finding) | {"path": _path(report, finding)} for finding in report.findings]
     content = {"root": str(report.root), "findings": findings, "statistics": report.statistics}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Audit a dataset: look at every clip, then let every check look at all of them."""
+"""Audits a dataset: scans every clip, then runs every check on all of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHECKS: tuple[Callable[[Survey], Iterable[Finding]], ...] = (
 
 
 WARNED = 3
-"""Findings of a kind that are printed before training."""
+"""Number of findings per kind that are printed before training."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Report:
 
     root: Path
     findings: list[Finding]
-    """Errors first; within a severity in the order of the checks."""
+    """Errors first; within a severity, in the order of the checks."""
     statistics: dict[str, Any]
     """JSON-able; see `statistics.statistics`."""
 
@@ -58,12 +58,11 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
 
     Args:
         root: the dataset, in any layout that `read_dataset` knows.
-        quick: only what names, lists and headers tell, and the bytes of one frame of each clip: neither frames nor
-            masks are decoded.
-        workers: processes; more than 1 need a main module that can be imported. A quick audit takes one at most.
+        quick: use only names, lists and headers, and the bytes of one frame of each clip; no frame or mask is decoded.
+        workers: processes; more than 1 need a main module that can be imported. A quick audit uses at most one.
 
     Raises:
-        InputError: there is no dataset, no clip in it can be used, or `workers` is no number of processes.
+        InputError: there is no dataset, none of its clips can be used, or `workers` is not a number of processes.
     """
     root = Path(root)
     raised: list[tuple[ProblemKind, InputError]] = []
@@ -75,7 +74,7 @@ def audit(root: str | Path, *, quick: bool = False, workers: int = 1) -> Report:
 
 def _report(root: Path, entries: Sequence[ClipEntry], raised: Iterable[Finding], quick: bool, workers: int) -> Report:
     look = partial(scan, quick=quick)
-    # Headers are read before processes would have started; less than one is refused all the same.
+    # Headers are read before processes could start; a number below 1 is still refused.
     clips = each_clip(look, entries, min(workers, 1), "") if quick else each_clip(look, entries, workers, "audit")
     survey = Survey(root, tuple(clips), tuple(raised))
     findings = [finding for check in CHECKS for finding in check(survey)]
@@ -84,9 +83,9 @@ def _report(root: Path, entries: Sequence[ClipEntry], raised: Iterable[Finding],
 
 
 def print_warnings(root: str | Path) -> None:
-    """Print what a quick audit finds, a line each and some of each kind, to stderr.
+    """Print the findings of a quick audit to stderr, one per line and some of each kind.
 
-    A dataset that `read_dataset` refuses is passed over: whoever goes on to read it says why.
+    A dataset that `read_dataset` refuses is skipped; reading it later raises the error.
     """
     try:
         entries = read_dataset(root)

@@ -1,4 +1,4 @@
-"""Everything an audit learns of one clip, small enough to keep for every clip of a large dataset."""
+"""Scans one clip; the result is small enough to keep it for every clip of a large dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from outpaint_lightning.io import ClipEntry, frame_files, has_name_of_video, ope
 from outpaint_lightning.types import InputError
 
 GRID = 64
-"""Cells on each side of the coverage: as many as `metrics.MaskPrior` has."""
+"""Cells per side of the coverage, the same as in `metrics.MaskPrior`."""
 
 MAKE_AGAIN = "make the file again from its source, or remove the clip"
 _ONE_SIZE = "resize the frames to one size, or split the clip where the size changes"
@@ -27,30 +27,30 @@ _MASK_VALUES = "write 8-bit grey PNG masks of 0 and 255 only: no blending, no JP
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What was learnt of one clip."""
+    """The facts about one clip."""
 
     entry: ClipEntry
     frames: int = 0
     findings: tuple[Finding, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
-    """See `attributes.ATTRIBUTES`; what does not apply is absent."""
+    """See `attributes.ATTRIBUTES`; attributes that do not apply are absent."""
     files: tuple[int, ...] = ()
-    """`file_hash` of each frame that shows more than a flat colour, or of the video; in a quick scan, of the frame
-    whose file is largest: what many clips begin and end with, such as black, compresses to little."""
+    """`file_hash` of the video, or of each frame that is not flat. A quick scan hashes only the frame with the largest
+    file, because black frames, with which many clips begin and end, have small files."""
     pictures: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
-    """`picture_hash` of some frames, flat ones left out; none in a quick scan."""
+    """`picture_hash` of some frames without flat ones; empty in a quick scan."""
     coverage: NDArray[np.float16] | None = None
-    """`GRID GRID`: the share of the clip's frames in which each cell is forged; None where no mask was read."""
+    """`GRID GRID`: the share of the clip's frames in which each cell is forged; None if no mask was read."""
     area: float | None = None
-    """Forged share of the clip's pixels; 0 where its masks mark none, None where no mask was read."""
+    """Forged share of the clip's pixels; 0 if its masks are empty, None if no mask was read."""
 
 
 def scan(entry: ClipEntry, *, quick: bool = False) -> ClipFacts:
-    """Look at one clip.
+    """Scan one clip.
 
     Args:
         entry: the clip.
-        quick: read headers, and the bytes of one frame, only.
+        quick: read only headers and the bytes of one frame.
     """
     try:
         if has_name_of_video(entry.frames) and entry.frames.is_file():
@@ -118,7 +118,7 @@ def _scan_images(entry: ClipEntry, quick: bool) -> ClipFacts:
 def _scan_masks(
     entry: ClipEntry, size: tuple[int, ...] | None
 ) -> tuple[list[Finding], NDArray[np.float16] | None, float | None]:
-    """Read the masks of a clip one by one; return what is wrong with them, their coverage and their area.
+    """Read the masks of a clip one by one; return their findings, their coverage and their area.
 
     Args:
         entry: the clip.
@@ -153,9 +153,9 @@ def _scan_masks(
 
 
 def _cells(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the share of each of `GRID GRID` cells that a mask marks."""
+    """Return the forged share of each of `GRID GRID` cells of a mask."""
     height, width = mask.shape
-    enlarged = width * -(-GRID // width), height * -(-GRID // height)  # OpenCV averages only where both sides shrink
+    enlarged = width * -(-GRID // width), height * -(-GRID // height)  # OpenCV averages only if both sides shrink
     whole = cv2.resize(mask.astype(np.float32), enlarged, interpolation=cv2.INTER_NEAREST)
     return np.asarray(cv2.resize(whole, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
 
@@ -169,7 +169,7 @@ def _decodes(file: Path) -> bool:
 
 
 def _once(kind: str, errors: Sequence[InputError], among: str, advice: str) -> list[Finding]:
-    """Return the first of some errors as a finding that counts the others `among` all files; none of no errors."""
+    """Return the first of some errors as a finding that also counts the others `among` all files; empty if none."""
     findings = [of_error(kind, error, advice) for error in errors[:1]]
     if len(errors) > 1:
         more = f" (and {len(errors) - 1} more of {among})"
@@ -182,7 +182,7 @@ def _shown(size: tuple[int, ...]) -> str:
 
 
 def _spread(pictures: list[int | None]) -> NDArray[np.uint64]:
-    """Return the hashes of up to `HASHED_FRAMES` frames at equal distances, of those that have one."""
+    """Return the hashes of up to `HASHED_FRAMES` evenly spaced frames, from those that have one."""
     known = [picture for picture in pictures if picture is not None]
     chosen = np.unique(np.linspace(0, len(known) - 1, min(len(known), HASHED_FRAMES)).round().astype(int))
     return np.array([known[index] for index in chosen], np.uint64)

@@ -1,4 +1,4 @@
-"""Could a net tell forged clips, or forged places, without looking for a forgery?"""
+"""Shortcuts: attributes by which a net could tell forged clips or pixels without looking for a forgery."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from outpaint_lightning.audit.scan import ClipFacts
 from outpaint_lightning.audit.survey import Survey
 
 LEVEL = 0.01
-"""Chance that a dataset whose classes are dealt out by lot has an attribute that counts, or one that separates them."""
+"""Probability that a dataset with randomly assigned classes has an attribute that counts, or one that separates."""
 EXCESS = 0.2
-"""Total variation distance beyond chance from which on an attribute counts."""
+"""Total variation distance above chance from which an attribute counts."""
 SHUFFLES = 9999
 CERTAIN = (FORMAT, TABLES)
-"""Attributes that footage does not bring along: they tell how files were written, however few."""
+"""Attributes that the footage does not determine: they show how files were written, even for few files."""
 
 KNOWN_PLACES, GAIN = 0.6, 0.1
-"""Floor, and its lead over marking everything, from which on places alone explain a result."""
+"""Floor, and its lead over marking everything, from which positions alone explain a result."""
 
 LARGE, SMALL, SPREAD = 0.6, 0.005, 0.05
-"""Median forged area, and its standard deviation relative to the mean, that are too much or too little."""
+"""Limits for the median forged area (too large, too small) and for its standard deviation relative to the mean."""
 FEW = 5
-"""Clips below which a spread means nothing."""
+"""Minimum number of clips for a meaningful spread."""
 
 UNSEEN = 0.1
-"""Share of the test clips that a category of which none is in train must have to count."""
+"""Share of the test clips from which a category that is missing in train is reported."""
 
 IMBALANCE = 10
 _PARTS = ("mask", "fill", "seam")
 
 
 Table = tuple[Counter[str], Counter[str]]
-"""How often each value of an attribute occurs, in authentic and in forged clips."""
+"""Counts of each value of an attribute, in authentic and in forged clips."""
 
 
 def confounded(survey: Survey) -> Iterator[Finding]:
-    """Find attributes of files that tell forged clips from authentic ones.
+    """Find attributes of files that separate forged clips from authentic ones.
 
-    An attribute counts when it is distributed differently over the two classes: by a permutation test at `LEVEL`
-    shared among the attributes, and by more than `EXCESS`. One that separates the classes altogether, by values that
-    repeat, counts at `LEVEL`: 5 clips against 5 are found. Of `CERTAIN` attributes, 2 against 2.
+    An attribute counts if its distribution differs between the two classes: by a permutation test at `LEVEL` divided by
+    the number of attributes, and by more than `EXCESS`. An attribute that separates the classes completely, by repeated
+    values, counts at `LEVEL`, so 5 clips against 5 are found. For the attributes in `CERTAIN`, 2 against 2 are enough.
     """
     for attribute in ATTRIBUTES:
         tables = _tables(survey, attribute)
@@ -66,9 +66,9 @@ def confounded(survey: Survey) -> Iterator[Finding]:
 
 
 def _tables(survey: Survey, attribute: str) -> list[Table]:
-    """Count an attribute's values, within each file format where it follows from that.
+    """Count an attribute's values, per file format if the attribute depends on it.
 
-    Formats without two clips of either class are left out: one file against another differs in something always.
+    Formats with fewer than two clips of a class are skipped, because one file always differs from another in something.
     """
     tables: dict[str, Table] = defaultdict(lambda: (Counter(), Counter()))
     for clip in survey.clips:
@@ -79,18 +79,18 @@ def _tables(survey: Survey, attribute: str) -> list[Table]:
 
 
 def dependence(tables: Sequence[Table], seed: int = 0) -> tuple[float, float, float]:
-    """Compare how an attribute is distributed over two classes.
+    """Compare the distributions of an attribute over two classes.
 
-    The total variation distance (half the sum of the differences of the shares) is taken in each table, and averaged
-    with the tables' sizes as weights. Chance is what it would be if the classes were dealt out anew within each table:
-    tables of the same margins, from a multivariate hypergeometric distribution.
+    The total variation distance (half the sum of the differences of the shares) is computed in each table and averaged
+    with the tables' sizes as weights. Chance is the distance after random assignment of the classes within each table:
+    tables with the same margins, from a multivariate hypergeometric distribution.
 
     Args:
-        tables: counts of values, none empty.
-        seed: of chance.
+        tables: counts of values, none of them empty.
+        seed: seed of the random assignment.
 
     Returns:
-        The distance in [0, 1], its mean by chance, and the probability that chance reaches it. 0, 0, 1 of no table.
+        The distance in [0, 1], its mean by chance, and the probability that chance reaches it; 0, 0, 1 without tables.
     """
     if not tables:
         return 0.0, 0.0, 1.0
@@ -100,9 +100,9 @@ def dependence(tables: Sequence[Table], seed: int = 0) -> tuple[float, float, fl
         known = list(first | second)
         counts = np.array([[of[value] for value in known] for of in (first, second)])
         size = int(counts.sum())
-        dealt = rng.multivariate_hypergeometric(counts.sum(0), int(counts[1].sum()), SHUFFLES, method="marginals")
+        assigned = rng.multivariate_hypergeometric(counts.sum(0), int(counts[1].sum()), SHUFFLES, method="marginals")
         observed += size * float(_distance(counts[0], counts[1]))
-        chance += size * _distance(counts.sum(0) - dealt, dealt)
+        chance += size * _distance(counts.sum(0) - assigned, assigned)
         total += size
     reached = int((chance >= observed - 1e-9).sum())
     return observed / total, float(chance.mean()) / total, (1 + reached) / (1 + SHUFFLES)
@@ -119,9 +119,9 @@ def _most_common(counts: Counter[str]) -> str:
 
 
 def position(survey: Survey) -> Iterator[Finding]:
-    """Find splits in which a mask that never looks at the frame does well, and surely better than marking everything.
+    """Find splits in which a mask that never looks at the frame scores well, and clearly above marking everything.
 
-    Surely: its mean lead over the clips is beyond `GAIN` by two standard errors.
+    Clearly means that its mean lead over the clips exceeds `GAIN` by two standard errors.
     """
     for split, clips in survey.splits.items():
         floors = [survey.floors[clip.entry.clip] for clip in clips if clip.entry.clip in survey.floors]
@@ -143,7 +143,7 @@ def position(survey: Survey) -> Iterator[Finding]:
 
 
 def area(survey: Survey) -> Iterator[Finding]:
-    """Find forged areas that are all alike, mostly very large or mostly very small."""
+    """Find forged areas that are all similar, mostly very large or mostly very small."""
     areas = np.array([clip.area for clip in survey.forged if clip.area])
     if not len(areas):
         return
@@ -161,9 +161,9 @@ def area(survey: Survey) -> Iterator[Finding]:
 
 
 def categories(survey: Survey) -> Iterator[Finding]:
-    """Find categories of many test clips, `FEW` and a share of `UNSEEN`, that no training clip has.
+    """Find categories that many test clips have (`FEW`, and a share of `UNSEEN`) but no training clip.
 
-    That a rare one is missing from train happens by chance, as forgers deal their parts by lot.
+    A rare category may be missing from train by chance, because forgers draw their parts at random.
     """
     if not survey.splits.keys() >= {"train", "test"}:
         return
@@ -182,7 +182,7 @@ def categories(survey: Survey) -> Iterator[Finding]:
 
 
 def _categories(clips: Iterable[ClipFacts]) -> dict[str, Counter[str]]:
-    """Count the categories of clips: scene/camera, and the forger, in its parts where it is `mask/fill/seam`."""
+    """Count the categories of clips: scene/camera, and the forger, split into its parts if it is `mask/fill/seam`."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
         found["scene/camera"][f"{clip.entry.scene}/{clip.entry.camera}"] += 1

@@ -1,4 +1,4 @@
-"""What a dataset holds, in numbers."""
+"""The content of a dataset in numbers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from outpaint_lightning.audit.scan import ClipFacts
 from outpaint_lightning.audit.survey import Survey
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
-_MOST_VALUES = 5  # of an attribute; the rest are counted together
+_MOST_VALUES = 5  # values shown per attribute; the rest are counted together
 
 
 def statistics(survey: Survey) -> dict[str, Any]:
-    """Return what a dataset holds, JSON-able.
+    """Return the statistics of a dataset, JSON-able.
 
     Returns:
-        `clips`, `sources`, `frames`: numbers.
+        `clips`, `sources`, `frames`: their numbers.
         `splits`: for each split `sources`, and for `authentic` and `forged` the numbers of `clips` and `frames`.
         `area`: for each split with masks, `QUANTILES` of the forged share of a forged clip's pixels.
         `floors`: for `val` and `test`, the number of `clips` with a floor and the mean F1 per video of each floor.
-        `floors_by_forger`: the same for each kind of forgery in `val` and `test` together, with its `mask` and `fill`
-            where the forger is called `mask/fill/seam`.
-        `attributes`: for each attribute of files, the numbers of authentic and forged clips of its commonest values.
+        `floors_by_forger`: the same for each kind of forgery in `val` and `test` together, with its `mask` and `fill`,
+            for forgers called `mask/fill/seam`.
+        `attributes`: for each attribute of files, the numbers of authentic and forged clips for its most common values.
     """
     splits = survey.splits
     return {
@@ -63,8 +63,8 @@ def _areas(survey: Survey, clips: Sequence[ClipFacts]) -> list[float]:
 
 
 def _floor(survey: Survey, clips: Sequence[ClipFacts]) -> dict[str, Any]:
-    judged = [clip for clip in clips if clip.entry.clip in survey.floors]
-    return {"clips": len(judged), **survey.floor(judged)} if judged else {}
+    scored = [clip for clip in clips if clip.entry.clip in survey.floors]
+    return {"clips": len(scored), **survey.floor(scored)} if scored else {}
 
 
 def _floors_by_forger(survey: Survey) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Batched augmentation on the device."""
+"""Augmentation of whole batches on the device."""
 
 from outpaint_lightning.augment.degradations import RandomDownscale, RandomSensorNoise
 from outpaint_lightning.augment.device import DeviceAugmentation

@@ -1,4 +1,4 @@
-"""What augmentations of whole batches share."""
+"""The base of augmentations of whole batches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FLOWS = ("flow_forward", "flow_backward")
 
 
 class RandomAugmentation(nn.Module, ABC):
-    """An augmentation of whole batches: what happens to which sample is drawn first and applied afterwards.
+    """An augmentation of whole batches: the parameters of each sample are drawn first, then applied.
 
-    Draws come from torch's global random state, which `DeviceAugmentation` seeds, and are made on the CPU: the same on
-    every device.
+    Parameters are drawn on the CPU from torch's global random state, which `DeviceAugmentation` seeds, so they are the
+    same on every device.
 
     Args:
-        p: probability with which a sample is augmented, in [0, 1].
+        p: probability that a sample is augmented, in [0, 1].
 
     Raises:
         InputError: `p` is not a probability.
@@ -38,18 +38,18 @@ class RandomAugmentation(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, batch_size: int) -> Tensor:
-        """Draw what to do: a tensor on the CPU, a row a sample, all zero for samples that stay as they are."""
+        """Draw the parameters: a tensor on the CPU with one row per sample, all zero for samples that do not change."""
 
     @abstractmethod
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
-        """Return the batch augmented as drawn; samples whose row of `drawn` is all zero are returned bit for bit."""
+        """Return the augmented batch; samples whose row of `drawn` is all zero are returned bit for bit."""
 
     def _chosen(self, batch_size: int) -> Tensor:
         return torch.rand(batch_size) < self.p
 
 
 def with_labels(batch: Batch) -> Batch:
-    """Return the batch with `label` and `box`, where it has them, derived anew from the first frame's masks."""
+    """Return the batch; its `label` and `box`, if present, are recomputed from the masks of the first frame."""
     mask = batch["mask"][:, 0]
     if "label" in batch:
         batch = {**batch, "label": mask.flatten(1).any(1).long()}

@@ -13,16 +13,16 @@ from outpaint_lightning.types import Batch, InputError, views
 
 
 class RandomDownscale(RandomAugmentation):
-    """Scale the frames of a window down, with antialiasing, and up to their size again, both bilinearly.
+    """Scale the frames of a window down with antialiasing, and up to their size again, both bilinearly.
 
-    Masks stay as they are: no pixel is moved.
+    Masks do not change, because no pixel moves.
 
     Args:
-        scale: range of the factor by which both sides shrink, in (0, 1]; one draw for all frames of a window.
-        p: probability with which a window is scaled.
+        scale: range of the factor by which both sides shrink, in (0, 1]; all frames of a window share one draw.
+        p: probability that a window is scaled.
 
     Raises:
-        InputError: the range is none, or not within (0, 1].
+        InputError: the range is invalid, or not within (0, 1].
 
     Example:
         >>> import torch
@@ -39,7 +39,7 @@ class RandomDownscale(RandomAugmentation):
             raise InputError(f"RandomDownscale: scale is {scale}: expected [least, most] within (0, 1]")
 
     def sample(self, batch_size: int) -> Tensor:
-        """Draw the factors: `B`; 0 for a window that stays as it is."""
+        """Draw the factors: `B`; 0 for a window that does not change."""
         return torch.empty(batch_size).uniform_(*self.scale) * self._chosen(batch_size)
 
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
@@ -57,16 +57,16 @@ class RandomDownscale(RandomAugmentation):
 
 
 class RandomSensorNoise(RandomAugmentation):
-    """Add Gaussian noise, fresh in every frame, as a camera's sensor does.
+    """Add Gaussian noise, independent in every frame, as a camera's sensor does.
 
-    Kornia's `RandomGaussianNoise` has one strength, and on windows the very same noise in every frame.
+    Kornia's `RandomGaussianNoise` has only one strength, and adds the same noise to every frame of a window.
 
     Args:
-        deviation: range of the standard deviation, of values in [0, 1]; one draw for all frames of a window.
-        p: probability with which a window gets noise.
+        deviation: range of the standard deviation, for values in [0, 1]; all frames of a window share one draw.
+        p: probability that a window gets noise.
 
     Raises:
-        InputError: the range is none, or below 0.
+        InputError: the range is invalid, or below 0.
 
     Example:
         >>> import torch
@@ -81,11 +81,11 @@ class RandomSensorNoise(RandomAugmentation):
         self.deviation = _range(deviation, "RandomSensorNoise", "deviation")
 
     def sample(self, batch_size: int) -> Tensor:
-        """Draw the standard deviations: `B`; 0 for a window that stays as it is."""
+        """Draw the standard deviations: `B`; 0 for a window that does not change."""
         return torch.empty(batch_size).uniform_(*self.deviation) * self._chosen(batch_size)
 
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
-        """Add noise of the standard deviations `drawn`, `B`, and clamp to [0, 1]."""
+        """Add noise with the standard deviations `drawn`, `B`, and clamp to [0, 1]."""
         out: Batch = {**batch}
         which = drawn.nonzero()[:, 0]
         at, strength = which.to(batch["image"].device), drawn[which].to(batch["image"])

@@ -1,4 +1,4 @@
-"""Augment a batch where it is, with the same draw for all frames of a window and for their masks."""
+"""Augments a batch on its device, with the same draw for all frames of a window and for their masks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from outpaint_lightning.types import Batch
 class DeviceAugmentation(nn.Module):
     """Apply augmentations to `image` and `mask` of a batch, reproducibly.
 
-    A Kornia augmentation draws once per sample, and every frame and mask of the window follows. Any other module is
-    called with the batch and returns one.
+    A Kornia augmentation draws once per sample; the draw applies to every frame and mask of the window. Any other
+    module is called with the batch and must return a batch.
 
     Args:
         augmentations: modules, applied in order.
-        seed: of the draws. A draw depends on (seed, step, rank) only, so it differs between processes, is the same
-            after a resume, and leaves the global random state alone.
+        seed: seed of the draws. A draw depends on (seed, step, rank) only, so it differs between processes, is the same
+            after a resume, and does not change the global random state.
 
     Example:
         >>> import torch

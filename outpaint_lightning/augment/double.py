@@ -1,4 +1,4 @@
-"""More samples by keeping the originals."""
+"""Doubles the samples of a batch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from outpaint_lightning.types import Batch
 
 
 class DoubleSamples(nn.Module):
-    """The batch and, behind it, an augmented copy: a step sees 2 B samples and takes the time and memory of as many.
+    """The batch followed by an augmented copy: a step uses 2 B samples, with the time and memory of 2 B samples.
 
     Source: Darra and Vicentini (2023) double their samples by a horizontal flip.
 
     Args:
-        augmentation: of the copy: Kornia's, or a module that takes and returns batches. Give it `p: 1`, or some
-            samples come twice as they are.
+        augmentation: augmentation of the copy: Kornia's, or a module that takes and returns batches. Use it with
+            `p: 1`, otherwise some samples occur twice unchanged.
 
     Example:
         >>> import torch

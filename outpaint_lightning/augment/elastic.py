@@ -17,32 +17,32 @@ _EXTENSION = 0.5 + 2**-3  # pixels from the outermost pixel centres to the edge 
 
 
 class RandomElasticDeformation(RandomAugmentation):
-    """Bend frames and masks: one smooth random displacement for all frames of a window.
+    """Deform frames and masks with one smooth random displacement for all frames of a window.
 
-    Control points on a coarse grid are displaced uniformly at random, cubic B-splines interpolate between them, and
-    each pixel shows what lies at its place plus its displacement: frames bilinearly, masks by the nearest pixel. What
-    comes from outside the frame is filled with the least value of that frame's channel.
+    Control points on a coarse grid get uniform random displacements; cubic B-splines interpolate between them. Each
+    pixel shows the value at its position plus its displacement: frames bilinearly, masks from the nearest pixel.
+    Positions outside the frame are filled with the minimum of that frame's channel.
 
-    Equal to TorchIO's `ElasticDeformation` of a single slice, given the same control points.
-    TorchIO draws control points along the third axis as well, so its effective displacements spread 0.71 as far; to
-    draw as it does, take `TorchioElastic` or multiply `max_displacement` by 0.71.
+    With the same control points it equals TorchIO's `ElasticDeformation` of a single slice. TorchIO also draws control
+    points along the third axis, so its effective displacements are 0.71 times as large; to draw like TorchIO, use
+    `TorchioElastic` or multiply `max_displacement` by 0.71.
 
     Source: Rueckert et al. (1999), *Nonrigid registration using free-form deformations*, the local motion model, with
     the domain of ITK's `BSplineTransformInitializer`; Darra and Vicentini (2023): 9 points, 20 pixels, 1 time in 6.
 
     Args:
-        num_control_points: along both axes, or `(y, x)`; at least 4. Three of them lie outside the frame, so their
-            distance is about H / (n - 3).
-        max_displacement: of a control point, in pixels, `(y, x)`. Above half the distance of the control points the
-            image may fold, of which is warned once for each size of frame (Choi and Lee, 2000, prove that it cannot
-            below 0.48 of it).
-        locked_borders: how many outer rings of control points stay where they are: 0, 1 or 2, as in TorchIO. With 2
-            the frame's edge moves by about a sixth of `max_displacement` at most; with less it moves as far as the
-            rest, and much more of the frame is filled: see docs/how-to/augment.md.
-        p: probability with which a sample is deformed.
+        num_control_points: number along both axes, or `(y, x)`; at least 4. Three of them lie outside the frame, so
+            their distance is about H / (n - 3).
+        max_displacement: largest displacement of a control point in pixels, `(y, x)`. Above half the distance of the
+            control points the image may fold; a warning is given once for each size of frame (Choi and Lee, 2000, prove
+            that it cannot fold below 0.48 of the distance).
+        locked_borders: number of outer rings of control points that do not move: 0, 1 or 2, as in TorchIO. With 2 the
+            frame's edge moves by at most about a sixth of `max_displacement`; with fewer it moves as far as the rest,
+            and much more of the frame is filled: see docs/how-to/augment.md.
+        p: probability that a sample is deformed.
 
     Raises:
-        InputError: an option is out of range, would move nothing, or the batch has flow, which does not follow.
+        InputError: an option is out of range, nothing could move, or the batch has flow, which cannot be deformed.
 
     Example:
         >>> import torch
@@ -79,7 +79,7 @@ class RandomElasticDeformation(RandomAugmentation):
         self._sizes_warned_of: set[tuple[int, int]] = set()
 
     def sample(self, batch_size: int) -> Tensor:
-        """Draw displacements of the control points: `B ny nx 2` in pixels, x first; zero where nothing moves."""
+        """Draw displacements of the control points: `B ny nx 2` in pixels, x first; zero for fixed points."""
         reach = torch.tensor(self.max_displacement[::-1])
         points = (2 * torch.rand(batch_size, *self.num_control_points, 2) - 1) * reach
         lock = self.locked_borders
@@ -88,7 +88,7 @@ class RandomElasticDeformation(RandomAugmentation):
         return points * free[:, :, None] * self._chosen(batch_size)[:, None, None, None]
 
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
-        """Deform the samples of which any control point, `B ny nx 2` in pixels, x first, is displaced."""
+        """Deform the samples with a displaced control point; `drawn` is `B ny nx 2` in pixels, x first."""
         refuse_flow(self, batch)
         which = drawn.flatten(1).any(1).nonzero()[:, 0]
         if not len(which):
@@ -96,7 +96,7 @@ class RandomElasticDeformation(RandomAugmentation):
         height, width = batch["image"].shape[-2:]
         self._warn_of_folding(height, width)
         at = which.to(batch["image"].device)
-        every = len(which) == len(drawn)  # which spares two copies
+        every = len(which) == len(drawn)  # saves two copies
         grid, inside = _sampling_grid(displacement_field(drawn[which].to(at.device), height, width))
 
         def moved(frames: Tensor, mode: str) -> Tensor:
@@ -127,22 +127,22 @@ class RandomElasticDeformation(RandomAugmentation):
 
 
 def refuse_flow(augmentation: RandomAugmentation, batch: Batch) -> None:
-    """Raise InputError when the batch has flow, which does not follow a deformation."""
+    """Raise InputError if the batch has flow, which cannot be deformed."""
     flows = [name for name in FLOWS if name in batch]
     if flows:
         raise InputError(f"{type(augmentation).__name__}: the batch has {' and '.join(flows)}, which cannot follow")
 
 
 def displacement_field(control_points: Tensor, height: int, width: int) -> Tensor:
-    """Interpolate displaced control points by uniform cubic B-splines: `By C Bx^T`.
+    """Interpolate displaced control points with uniform cubic B-splines: `By C Bx^T`.
 
     Args:
         control_points: `B ny nx 2`, in pixels, x first.
-        height: of the frames, in pixels.
-        width: of the frames, in pixels.
+        height: height of the frames, in pixels.
+        width: width of the frames, in pixels.
 
     Returns:
-        `B 2 H W`, in pixels, x first: the pixel at p shows what lay at p plus this.
+        `B 2 H W`, in pixels, x first: the output at p shows the input at p plus this.
     """
     points = control_points.permute(0, 3, 1, 2)
     rows = _basis(height, points.shape[2], points.device, points.dtype)
@@ -151,10 +151,10 @@ def displacement_field(control_points: Tensor, height: int, width: int) -> Tenso
 
 
 def warp(frames: Tensor, field: Tensor, mode: str) -> Tensor:
-    """Show at each pixel what lies at its place plus its displacement.
+    """Return at each pixel the value at its position plus its displacement.
 
-    Within half a pixel of the frame its edge is repeated; farther out it is the channel's least value. Both are what
-    ITK's resampling and TorchIO do.
+    Up to half a pixel outside the frame, the edge is repeated; further out, the channel's minimum is used. ITK's
+    resampling and TorchIO do the same.
 
     Args:
         frames: `B C H W`.
@@ -168,16 +168,16 @@ def warp(frames: Tensor, field: Tensor, mode: str) -> Tensor:
 
 
 def _sampling_grid(field: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where `grid_sample` is to look.
+    """Return the grid for `grid_sample`.
 
     Returns:
-        `B H W 2`, where -1 and 1 are the outer sides of the outermost pixels; and bool `B 1 H W`: within them.
+        `B H W 2`, where -1 and 1 are the outer sides of the outermost pixels; and bool `B 1 H W`: inside the frame.
     """
     height, width = size = field.shape[-2:]
     x, y = pixels(size, field.device, torch.float32)
-    here = sampling_grid(x.expand(size), y.expand(size), size).permute(2, 0, 1)
-    there = torch.addcmul(here, field, (2 / field.new_tensor([width, height]))[:, None, None])
-    return there.permute(0, 2, 3, 1), ((there >= -1) & (there < 1)).all(1, keepdim=True)
+    identity = sampling_grid(x.expand(size), y.expand(size), size).permute(2, 0, 1)
+    target = torch.addcmul(identity, field, (2 / field.new_tensor([width, height]))[:, None, None])
+    return target.permute(0, 2, 3, 1), ((target >= -1) & (target < 1)).all(1, keepdim=True)
 
 
 def _sample(frames: Tensor, grid: Tensor, inside: Tensor, mode: str) -> Tensor:
@@ -188,9 +188,9 @@ def _sample(frames: Tensor, grid: Tensor, inside: Tensor, mode: str) -> Tensor:
 @lru_cache(maxsize=64)
 def _basis(size: int, points: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the weights `size points` of the control points at each pixel of an axis; rows sum to 1."""
-    place = (torch.arange(size, dtype=torch.float64) + _EXTENSION) * (points - 3) / (size - 1 + 2 * _EXTENSION)
-    first = place.floor().clamp(max=points - 4)
-    t = place - first
+    position = (torch.arange(size, dtype=torch.float64) + _EXTENSION) * (points - 3) / (size - 1 + 2 * _EXTENSION)
+    first = position.floor().clamp(max=points - 4)
+    t = position - first
     weights = torch.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], 1) / 6
     basis = torch.zeros(size, points, dtype=torch.float64)
     basis.scatter_(1, first.long()[:, None] + torch.arange(4), weights)

@@ -1,4 +1,4 @@
-"""Time runs backwards."""
+"""Time reversal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from outpaint_lightning.types import Batch, InputError, views
 
 
 class TimeWarp(RandomAugmentation):
-    """Reverse windows in time: of a pair, frames n and n+1 change places.
+    """Reverse windows in time: in a pair, frames n and n+1 swap.
 
-    Masks, `meta.frames` and, exchanged for one another, the two flows go with their frames, so another frame is judged,
-    against its own mask. `label` and `box` follow.
+    Masks and `meta.frames` are reversed with their frames, and the two flows are also exchanged. So the other frame is
+    the one to classify, with its own mask. `label` and `box` follow.
 
     Source: Darra and Vicentini (2023), "time warping": frames n and n-1 swapped, 1 time in 10.
 
     Args:
-        p: probability with which a window is reversed.
+        p: probability that a window is reversed.
 
     Raises:
-        InputError: the batch has one of the flows and lacks the other, which a reversed window needs.
+        InputError: the batch has only one of the two flows; a reversed window needs both.
 
     Example:
         >>> import torch
@@ -52,8 +52,8 @@ class TimeWarp(RandomAugmentation):
         if len(flows) == 1:
             raise InputError(f"TimeWarp: the batch has {flows[0]} alone; a reversed window needs both of {FLOWS}")
         if flows:
-            ahead, back = batch["flow_forward"], batch["flow_backward"]
-            out["flow_forward"], out["flow_backward"] = turned(ahead, back), turned(back, ahead)
+            forward, backward = batch["flow_forward"], batch["flow_backward"]
+            out["flow_forward"], out["flow_backward"] = turned(forward, backward), turned(backward, forward)
         if "meta" in batch:
             out["meta"] = [
                 {**meta, "frames": meta["frames"][::-1]} if reverse else meta

@@ -10,23 +10,23 @@ from outpaint_lightning.augment.base import RandomAugmentation, with_labels
 from outpaint_lightning.augment.elastic import refuse_flow
 from outpaint_lightning.types import Batch, InputError, views
 
-_PIXELS = np.diag([-1.0, -1.0, 1.0, 1.0])  # of TorchIO's world: x to the right and y down, 1 mm a pixel
+_PIXELS = np.diag([-1.0, -1.0, 1.0, 1.0])  # TorchIO's world axes: x to the right and y down, 1 mm per pixel
 
 
 class TorchioElastic(RandomAugmentation):
-    """TorchIO's `RandomElasticDeformation` itself: drawn by TorchIO, applied by SimpleITK, on the CPU.
+    """TorchIO's own `RandomElasticDeformation`: sampled by TorchIO, applied by SimpleITK, on the CPU.
 
-    Its images are volumes. A frame is a volume of one slice, which lies in the middle of as many control points as
-    along the other axes and moves by a weighted mean of three of them: about 0.71 of what was drawn.
+    TorchIO works on volumes. A frame is a volume of one slice, in the middle of as many control points as along the
+    other axes; it moves by a weighted mean of three of them, about 0.71 of the drawn displacement.
 
     Args:
-        num_control_points: along each of the three axes.
-        max_displacement: of a control point, in pixels, `(y, x)`.
-        locked_borders: how many outer rings of control points stay where they are: 0, 1 or 2.
-        p: probability with which a sample is deformed.
+        num_control_points: number along each of the three axes.
+        max_displacement: largest displacement of a control point in pixels, `(y, x)`.
+        locked_borders: number of outer rings of control points that do not move: 0, 1 or 2.
+        p: probability that a sample is deformed.
 
     Raises:
-        InputError: TorchIO does not take an option, or the batch has flow.
+        InputError: TorchIO does not accept an option, or the batch has flow.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class TorchioElastic(RandomAugmentation):
         p: float = 1 / 6,
     ) -> None:
         super().__init__(p)
-        import torchio  # takes a second: only where this augmentation is used
+        import torchio  # takes a second, so only if this augmentation is used
 
         try:
             self._random = torchio.RandomElasticDeformation(
@@ -47,13 +47,13 @@ class TorchioElastic(RandomAugmentation):
             raise InputError(f"TorchioElastic: {error}") from error
 
     def sample(self, batch_size: int) -> Tensor:
-        """Draw displacements of the control points as TorchIO does: `B nx ny nz 3` in pixels; zero where none."""
+        """Draw displacements of the control points as TorchIO does: `B nx ny nz 3` in pixels; zero if unchanged."""
         options = self._random.num_control_points, self._random.max_displacement, self._random.num_locked_borders
         points = np.stack([self._random.get_params(*options) for _ in range(batch_size)])
         return torch.from_numpy(points) * self._chosen(batch_size)[:, None, None, None, None]
 
     def apply_to(self, batch: Batch, drawn: Tensor) -> Batch:
-        """Deform the samples of which any control point, `B nx ny nz 3` in pixels, is displaced."""
+        """Deform the samples with a displaced control point; `drawn` is `B nx ny nz 3` in pixels."""
         refuse_flow(self, batch)
         mask = batch["mask"]
         out: Batch = {**batch, "mask": mask.clone()}
@@ -76,7 +76,7 @@ class TorchioElastic(RandomAugmentation):
 
 
 def _volume(frames: Tensor) -> Tensor:
-    """Return `T C H W` as TorchIO's `channels W H depth`, on the CPU."""
+    """Return `T C H W` in TorchIO's layout `channels W H depth`, on the CPU."""
     return frames.cpu().flatten(0, 1).transpose(1, 2)[..., None]
 
 

@@ -1,4 +1,4 @@
-"""Kornia's augmentations on windows of frames."""
+"""Applies Kornia's augmentations to windows of frames."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from torch import Tensor, nn
 from outpaint_lightning.augment.base import FLOWS, with_labels
 from outpaint_lightning.types import Batch, InputError, views
 
-_MIRRORED = {RandomHorizontalFlip: 0, RandomVerticalFlip: 1}  # the channel of a flow, u or v, that changes its sign
+_MIRRORED = {RandomHorizontalFlip: 0, RandomVerticalFlip: 1}  # the flow channel, u or v, whose sign changes
 
 
 class KorniaOnWindows(nn.Module):
     """One Kornia augmentation over all frames and masks of a window: `B T C H W` as T inputs with one draw.
 
-    Images leave it in [0, 1], clamped where Kornia's do not (`RandomGaussianNoise` and resampling that overshoots).
-    Flow follows the two flips: mirrored, with the sign of `u` or `v` changed. `label` and `box` follow the masks.
+    The output images are in [0, 1]; they are clamped where Kornia's exceed it (`RandomGaussianNoise`, and resampling
+    that overshoots). Flow follows the two flips: mirrored, with the sign of `u` or `v` changed. `label` and `box`
+    follow the masks.
 
     Raises:
-        InputError: the batch has flow and the augmentation moves pixels in any other way.
+        InputError: the batch has flow, and the augmentation moves pixels in another way than a flip.
     """
 
     def __init__(self, augmentation: nn.Module) -> None:
@@ -45,7 +46,7 @@ class KorniaOnWindows(nn.Module):
         shown = views(batch)
         tensors: dict[str, Tensor] = {**{view: batch[view] for view in shown}, "mask": batch["mask"], **flows}
         frames = [(name, frame) for name, tensor in tensors.items() for frame in tensor.unbind(1)]
-        keys = ["input" if name in shown else "mask" for name, _ in frames]  # a flow is moved as a mask is
+        keys = ["input" if name in shown else "mask" for name, _ in frames]  # a flow is moved like a mask
         sequence = AugmentationSequential(self.augmentation, data_keys=keys)
         out = iter(sequence(*(frame for _, frame in frames)))
         moved = {name: torch.stack([next(out) for _ in range(tensor.shape[1])], 1) for name, tensor in tensors.items()}
@@ -58,5 +59,5 @@ class KorniaOnWindows(nn.Module):
 
 
 def on_batches(augmentation: nn.Module) -> nn.Module:
-    """Return a module that takes and returns batches: a Kornia augmentation wrapped, any other as it is."""
+    """Return a module that takes and returns batches: a Kornia augmentation is wrapped, others are returned as is."""
     return KorniaOnWindows(augmentation) if isinstance(augmentation, _AugmentationBase) else augmentation

@@ -1,12 +1,12 @@
-"""`benchmark`: how well a localizer does under the codecs that video goes through, in one number and one page.
+"""`benchmark`: measure how well a localizer works after common video codecs, as one score and one page.
 
 >>> report = outpaint_lightning.benchmark("clips", "bench")  # doctest: +SKIP
 >>> report["score"]  # doctest: +SKIP
 
-`run` forges and puts the parts together, `judging` lets a net judge the clips under each condition, `report` makes
-numbers of what it answered, `page` the page.
+`run` forges the clips and combines the parts. `judging` lets a net process the clips under each condition. `report`
+computes numbers from the answers. `page` writes the page.
 
-Nothing is imported here but what makes the package callable: `benchmark --help` must answer at once.
+This module imports only what makes the package callable, so that `benchmark --help` answers at once.
 """
 
 from outpaint_lightning.verbs import make_callable

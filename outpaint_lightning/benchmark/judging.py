@@ -1,4 +1,4 @@
-"""A localizer's answers about the clips of a dataset, under one condition after the other."""
+"""Run a localizer on the clips of a dataset, under one condition after another."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ UNTOUCHED = "none"
 REFERENCE = "h264 23"
 """The condition under which groups of forgeries are compared: x264 at its usual quality."""
 EXCHANGED = "exchanged"
-"""The reference once more, with the pixels of the authentic twin everywhere but in the mask."""
-EVERY = 4  # frames from one that is judged to the next
+"""The same as the reference, but all pixels outside the mask come from the authentic twin."""
+EVERY = 4  # every fourth frame is judged
 
 Row = dict[str, Any]
-"""A clip under a condition: `clip`, `source`, `forger`, the `share` of its judged pixels that is forged, and `f1`,
-`auc` and `pixel_fpr`, None where they are undefined."""
+"""One clip under one condition: `clip`, `source`, `forger`, `share` (the forged share of its judged pixels), `f1`,
+`auc` and `pixel_fpr`. Values that are undefined are None."""
 
 
 class ExchangedClip(MadeClip, held=1):
-    """A forgery after a corruption, with the pixels of its twin, after the same corruption, outside the mask."""
+    """A corrupted forgery whose pixels outside the mask come from its twin, corrupted in the same way."""
 
     def __init__(self, forgery: CorruptedClip, twin: CorruptedClip) -> None:
         self._forgery, self._twin = forgery, twin
@@ -45,16 +45,16 @@ class ExchangedClip(MadeClip, held=1):
         return len(self._forgery)
 
     def make(self) -> Made:
-        """Make all frames and masks, anew each time."""
+        """Compute all frames and masks, again at each call."""
         (frames, label), (around, _) = self._forgery.make(), self._twin.make()
         return np.where(label[..., None], frames, around), label
 
 
 class ExchangedDataset(WindowDataset):
-    """The windows of the forgeries whose twin is in the dataset, too, each as an `ExchangedClip`.
+    """The windows of all forgeries whose twin is also in the dataset. Each clip is an `ExchangedClip`.
 
     Args:
-        corrupted: what `forge` wrote, after a corruption: `<clip>__1` is a forgery of `<clip>`.
+        corrupted: a dataset written by `forge`, after a corruption; `<clip>__1` is a forgery of `<clip>`.
     """
 
     def __init__(self, corrupted: CorruptedDataset) -> None:
@@ -78,15 +78,15 @@ class ExchangedDataset(WindowDataset):
 def conditions(
     task: LocalizationTask, entries: Sequence[ClipEntry], ladder: Sequence[Curve], workers: int
 ) -> Iterator[tuple[str, list[Row]]]:
-    """Yield the name of each condition and what the net made of the clips under it.
+    """Yield the name of each condition and the results of the net on the clips under it.
 
-    Every fourth frame is judged. A photo is judged as a video that stands still.
+    Every fourth frame is judged. A photo is treated as a video without motion.
 
     Args:
-        task: in evaluation mode, on its device, with a threshold.
-        entries: of the dataset.
-        ladder: what the clips go through; the first condition leaves them as they are.
-        workers: processes that read and encode.
+        task: the task in evaluation mode, on its device, with a threshold.
+        entries: clips of the dataset.
+        ladder: the corruptions. The first condition leaves the clips unchanged.
+        workers: number of processes that read and encode.
     """
     datasets = _datasets(task, entries)
     yield UNTOUCHED, _judged(task, datasets, UNTOUCHED, workers)
@@ -101,7 +101,7 @@ def conditions(
 
 
 def _datasets(task: LocalizationTask, entries: Sequence[ClipEntry]) -> list[WindowDataset]:
-    """Return the windows of the videos, and those of the photos, which are of one frame."""
+    """Return the windows of the videos, and the windows of the photos, which have one frame."""
     photos = [entry for entry in entries if len(open_clip(entry.frames)) == 1]
     videos = [entry for entry in entries if entry not in photos]
     frames, stride = task.window.get("frames", 2), task.window.get("stride", 1)
@@ -119,7 +119,7 @@ def _rows(task: LocalizationTask, dataset: WindowDataset, workers: int, bar: Any
     thresholds = sorted({*THRESHOLDS, threshold})
     position = {entry.clip: video for video, entry in enumerate(dataset.entries)}
     table = ThresholdCounts([len(clip) for clip in dataset.clips], thresholds)
-    reading = workers if workers > 1 else 0  # one process reads and judges in turn
+    reading = workers if workers > 1 else 0  # with one worker, this process reads and judges in turn
     for batch in loader(dataset, None, batch_size=1, workers=reading, collate=collate):
         (meta,) = batch["meta"]
         probability = task(_window(batch["image"], task)).cpu()[0]
@@ -137,7 +137,7 @@ def _rows(task: LocalizationTask, dataset: WindowDataset, workers: int, bar: Any
 
 
 def _window(image: Tensor, task: LocalizationTask) -> Tensor:
-    """Return a window as the net takes it, `1 T 3 H W` in [0, 1]; a photo stands still."""
+    """Return a window as the net expects it, `1 T 3 H W` in [0, 1]. A photo is repeated for all frames."""
     frames = task.window.get("frames", 2)
     if image.shape[1] == 1:
         image = image.expand(-1, frames, -1, -1, -1)

@@ -1,4 +1,4 @@
-"""The result of a benchmark as a page that needs nothing else."""
+"""Render the result of a benchmark as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ HEADS = (
 )
 
 
-def render(told: Mapping[str, Any]) -> str:
-    """Return the page of a report of `run.benchmark`."""
+def render(result: Mapping[str, Any]) -> str:
+    """Return the HTML page for a result of `run.benchmark`."""
     body = "".join(
         (
-            section("score", "Score", *_score(told)),
-            section("conditions", "Conditions", table(HEADS, _rows(told)), _curve(told["conditions"])),
+            section("score", "Score", *_score(result)),
+            section("conditions", "Conditions", table(HEADS, _rows(result)), _curve(result["conditions"])),
             *(
                 section(f"by-{name}", f"Forgeries by {name}", _groups(name, groups))
-                for name, groups in told["groups"].items()
+                for name, groups in result["groups"].items()
             ),
-            section("what", "What was measured", note(_what(told))),
+            section("what", "What was measured", note(_what(result))),
         )
     )
-    return document(f"Benchmark of {told['net']}", body, f"outpaint-lightning {__version__}")
+    return document(f"Benchmark of {result['net']}", body, f"outpaint-lightning {__version__}")
 
 
-def _score(told: Mapping[str, Any]) -> list[str]:
+def _score(result: Mapping[str, Any]) -> list[str]:
     meaning = "The mean gain over all conditions. 1 is perfect; 0 is no better than a net that marks everything."
     return [
-        f'<p class="lead"><b>{digits(told["score"])}</b></p>',
+        f'<p class="lead"><b>{digits(result["score"])}</b></p>',
         note(meaning),
-        *(note(f"Warning: {escape(warning)}.") for warning in told["warnings"]),
+        *(note(f"Warning: {escape(warning)}.") for warning in result["warnings"]),
     ]
 
 
-def _rows(told: Mapping[str, Any]) -> list[list[Cell]]:
-    rows = {**told["conditions"], **({EXCHANGED: told["exchanged"]} if told["exchanged"] else {})}
+def _rows(result: Mapping[str, Any]) -> list[list[Cell]]:
+    rows = {**result["conditions"], **({EXCHANGED: result["exchanged"]} if result["exchanged"] else {})}
     shown = (("f1", ".3f"), ("floor", ".3f"), ("gain", ".3f"), ("kept", ".0%"), ("auc", ".3f"))
     authentic = (("pixel_fpr", ".2%"), ("false_alarms", ".0%"))
     return [[text(name), *(number(row[key], form) for key, form in (*shown, *authentic))] for name, row in rows.items()]
 
 
 def _curve(conditions: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return F1 over the constant rate factor of H.264."""
+    """Return a chart of F1 over the constant rate factor of H.264."""
     levels = [(float(name.split()[1]), row["f1"]) for name, row in conditions.items() if name.startswith("h264 ")]
     points = [(level, f1) for level, f1 in levels if f1 is not None]
     if len(points) < 2:
@@ -77,10 +77,11 @@ def _groups(name: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     return table(heads, rows, f"Under {escape(REFERENCE)}.")
 
 
-def _what(told: Mapping[str, Any]) -> str:
-    made = f"forged by the recipe {told['recipe']}" if told["recipe"] else "with the forgeries that came with them"
+def _what(result: Mapping[str, Any]) -> str:
+    made = f"forged by the recipe {result['recipe']}" if result["recipe"] else "with the forgeries that came with them"
     return escape(
-        f"{told['clips']} clips of {told['sources']} sources, {made}; benchmark version {told['version']}. Net "
-        f"{told['net']}, weights {told['weights'][:16]}, threshold {told['threshold']:.3f}. {EXCHANGED}: {REFERENCE} "
-        "with the pixels of the authentic twin outside the mask. A net that finds less there looks at the surroundings."
+        f"{result['clips']} clips of {result['sources']} sources, {made}; benchmark version {result['version']}. Net "
+        f"{result['net']}, weights {result['weights'][:16]}, threshold {result['threshold']:.3f}. {EXCHANGED}: "
+        f"{REFERENCE} with the pixels of the authentic twin outside the mask. A net that finds less there "
+        "looks at the surroundings."
     )

@@ -1,8 +1,8 @@
-"""Numbers of a benchmark, from what is known of each clip under each condition.
+"""Compute the numbers of a benchmark from the results per clip and condition.
 
-- `floor`: the F1 of a net that marks everything, which is 2 s / (1 + s) of a clip with a share s of forged pixels.
-- `gain`: (F1 - floor) / (1 - floor): 1 is perfect, 0 is no better than that net.
-- `score`: the mean gain over the conditions: the area under the codec curve, above the floor.
+- `floor`: the F1 of a net that marks everything: 2 s / (1 + s) for a clip with a share s of forged pixels.
+- `gain`: (F1 - floor) / (1 - floor). 1 is perfect; 0 is no better than marking everything.
+- `score`: the mean gain over all conditions. It is the area under the codec curve and above the floor.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from outpaint_lightning.benchmark.judging import EXCHANGED, REFERENCE, UNTOUCHED, Row
 from outpaint_lightning.metrics.numbers import gain
 
-MARKED = 0.01  # share of an authentic clip's pixels from which on it counts as a false alarm
-FEW = 5  # sources; with fewer, the numbers tell little about other footage
+MARKED = 0.01  # an authentic clip is a false alarm if more than this share of its pixels is marked
+FEW = 5  # sources; with fewer, the numbers hardly carry over to other footage
 LARGE, SMALL = 0.3, 0.1  # shares of a clip's pixels
 GROUPS = {
     "smooth": ("replicate", "reflect", "telea", "navier-stokes", "harmonic", "biharmonic", "push-pull"),
@@ -24,7 +24,7 @@ GROUPS = {
         *("resample", "low-pass", "block-average", "denoise", "renoise", "recompress", "autoencoder", "regenerate"),
     ),
 }
-"""Fills that are alike. To test a net on fills that it has never seen, train it without those of a group."""
+"""Groups of similar fills. To test a net on unseen fills, train it without the fills of one group."""
 _GROUP_OF = {fill: group for group, fills in GROUPS.items() for fill in fills}
 _KEYS: Mapping[str, Callable[[Row], str]] = {
     "group": lambda row: _GROUP_OF.get(_part(row, 1), "others"),
@@ -34,20 +34,21 @@ _KEYS: Mapping[str, Callable[[Row], str]] = {
     "size": lambda row: "large" if row["share"] >= LARGE else "small" if row["share"] < SMALL else "middle",
 }
 _KEYS_OF_OTHERS: Mapping[str, Callable[[Row], str]] = {"forger": lambda row: row["forger"], "size": _KEYS["size"]}
-"""For forgeries that `forge` did not make."""
+"""Group keys for forgeries that `forge` did not make."""
 
 
 def report(conditions: Mapping[str, Sequence[Row]], *, forged_here: bool) -> dict[str, Any]:
     """Return the numbers of a benchmark.
 
     Args:
-        conditions: name, and what is known of each clip under it; one is `UNTOUCHED`.
-        forged_here: whether the forgeries are those of the recipe `benchmark`, whose parts their names tell.
+        conditions: name of each condition, and the results per clip under it. One of them is `UNTOUCHED`.
+        forged_here: whether the forgeries were made by the recipe `benchmark`. Their names then contain the parts.
 
     Returns:
-        `score`; `conditions`, each with `f1`, `floor`, `gain`, `auc`, `kept` (F1 as a share of that without a codec),
-        `pixel_fpr` and `false_alarms` of authentic clips, and their numbers; `exchanged`, alike, if the twins are
-        known; `groups` of forgeries under `REFERENCE`; how many `clips` and `sources`; `warnings`.
+        `score`. `conditions`, each with `f1`, `floor`, `gain`, `auc`, `kept` (F1 divided by the F1 without a codec),
+        `pixel_fpr` and `false_alarms` on authentic clips, and the numbers of forged and authentic clips. `exchanged`,
+        with the same keys, if the twins are known. `groups` of forgeries under `REFERENCE`. The number of `clips` and
+        `sources`. `warnings`.
     """
     numbers = {name: _condition(rows) for name, rows in conditions.items()}
     clean = numbers[UNTOUCHED]["f1"]
@@ -68,16 +69,16 @@ def report(conditions: Mapping[str, Sequence[Row]], *, forged_here: bool) -> dic
     }
 
 
-def as_text(told: Mapping[str, Any]) -> list[str]:
-    """Return the table of a report, and its score, as lines."""
+def as_text(result: Mapping[str, Any]) -> list[str]:
+    """Return the table of a result, followed by its score, as lines."""
     lines = [f"{'condition':12} {'F1':>6} {'floor':>6} {'gain':>6} {'kept':>5} {'AUC':>6}  authentic: marked, alarms"]
-    rows = {**told["conditions"], **({EXCHANGED: told["exchanged"]} if told["exchanged"] else {})}
+    rows = {**result["conditions"], **({EXCHANGED: result["exchanged"]} if result["exchanged"] else {})}
     for name, row in rows.items():
         numbers = (f"{_digits(row[key]):>6}" for key in ("f1", "floor", "gain"))
         authentic = f"{_percent(row['pixel_fpr'], 2)}, {_percent(row['false_alarms'])}"
         lines.append(f"{name:12} {' '.join(numbers)} {_percent(row['kept']):>5} {_digits(row['auc']):>6}  {authentic}")
-    lines += [f"warning: {warning}" for warning in told["warnings"]]
-    score = "none" if told["score"] is None else f"{told['score']:.3f}"
+    lines += [f"warning: {warning}" for warning in result["warnings"]]
+    score = "none" if result["score"] is None else f"{result['score']:.3f}"
     return [*lines, f"score {score}: the mean gain over the conditions; 1 is perfect, 0 marks everything"]
 
 
@@ -98,14 +99,14 @@ def _condition(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _grouped(rows: Sequence[Row], key: Callable[[Row], str]) -> dict[str, dict[str, Any]]:
-    """Return F1, floor, area and number of the forgeries of each group."""
+    """Return F1, floor, AUC and number of forgeries for each group."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row["f1"] is not None:
             groups.setdefault(key(row), []).append(row)
-    kept = ("f1", "floor", "auc", "forged")
+    names = ("f1", "floor", "auc", "forged")
     numbers = {name: _condition(group) for name, group in sorted(groups.items())}
-    return {name: {what: of[what] for what in kept} for name, of in numbers.items()}
+    return {name: {key: numbers_of[key] for key in names} for name, numbers_of in numbers.items()}
 
 
 def _warnings(sources: int, untouched: Mapping[str, Any]) -> Iterator[str]:

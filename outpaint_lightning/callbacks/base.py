@@ -1,4 +1,4 @@
-"""What callbacks share: whom they serve, pictures of a validation, what loggers take, and dry runs."""
+"""Shared parts of callbacks: the tasks they serve, validation pictures, loggers' inputs, and dry runs."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ class ValidationPictures(Callback, ABC):
     They go to `<run>/pictures/epoch_0000.png` and to every logger that takes pictures; see `log_pictures`.
 
     Args:
-        count: pictures shown, at most.
+        count: largest number of pictures.
 
     Raises:
         InputError: the count is below 1.
     """
 
     KIND: ClassVar[Kind]
-    """The results of the tasks that it serves; it leaves other tasks alone."""
+    """The kind of results of the tasks that it serves; it ignores other tasks."""
     NAME: ClassVar[str]
     """The name of the pictures in a logger."""
     KEY: ClassVar[str]
-    """A key of `meta`: of each of its first values, one sample is shown."""
+    """A key of `meta`: one sample is shown for each of its first values."""
     COLUMNS: ClassVar[int] = 1
-    """Pictures side by side in the file."""
+    """Number of pictures side by side in the file."""
     LEGEND: ClassVar[Mapping[str, Picture]] = {}
-    """Below the pictures of the file: samples of what is drawn, by what they mean."""
+    """Legend below the pictures of the file: for each meaning, a sample of what is drawn."""
 
     def __init__(self, count: int) -> None:
         if count < 1:
@@ -53,7 +53,7 @@ class ValidationPictures(Callback, ABC):
 
     @abstractmethod
     def keep(self, outputs: Any, batch: Batch, sample: int) -> Any | None:
-        """Return what to keep of one sample, given what `validation_step` returned; None passes it over."""
+        """Return the data to keep of one sample, from the output of `validation_step`; None skips the sample."""
 
     def draw(self, kept: Any, pl_module: pl.LightningModule) -> MarkedPicture:  # noqa: ARG002
         """Turn a kept sample into a picture, after the validation has ended. The default returns it unchanged."""
@@ -61,7 +61,7 @@ class ValidationPictures(Callback, ABC):
         return picture
 
     def on_validation_epoch_start(self, *_: Any) -> None:
-        """Start with none."""
+        """Clear the kept samples."""
         self._kept = {}
 
     def on_validation_batch_end(
@@ -73,7 +73,7 @@ class ValidationPictures(Callback, ABC):
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
-        """Keep samples whose source or clip is not shown yet."""
+        """Keep samples whose source or clip is not kept yet."""
         if not reports(pl_module, self.KIND) or not trainer.is_global_zero or is_dry(trainer):
             return
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
@@ -87,7 +87,7 @@ class ValidationPictures(Callback, ABC):
                 self._kept[key] = kept
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw, write and log them."""
+        """Draw the kept samples, write the picture and log it."""
         marked = [self.draw(kept, pl_module) for kept in self._kept.values()]
         if not marked:
             return
@@ -111,7 +111,7 @@ def reports(pl_module: pl.LightningModule, kind: Kind) -> bool:
 
 
 def result_of(pl_module: pl.LightningModule) -> Result | None:
-    """Return what a task left when it last judged a split."""
+    """Return the result of a task's last validation or test."""
     result: Result | None = getattr(pl_module, "result", None)
     return result
 
@@ -123,10 +123,10 @@ def first_frame(batch: Batch, sample: int) -> Picture:
 
 
 def log_pictures(trainer: pl.Trainer, name: str, pictures: Sequence[MarkedPicture], whole: Picture) -> None:
-    """Give pictures to each logger in the richest form that it takes.
+    """Give pictures to each logger in the richest form that it accepts.
 
-    Our `WandbLogger` takes frames with masks and boxes as layers (`log_pictures`), Lightning's the drawn pictures
-    (`log_image`), TensorBoard the whole, which has them all (`add_image`).
+    Our `WandbLogger` gets frames with masks and boxes as layers (`log_pictures`), Lightning's gets the drawn pictures
+    (`log_image`), TensorBoard gets one image with all of them (`add_image`).
     """
     loggers: Sequence[Any] = trainer.loggers
     for logger in loggers:
@@ -139,7 +139,7 @@ def log_pictures(trainer: pl.Trainer, name: str, pictures: Sequence[MarkedPictur
 
 
 def log_table(trainer: pl.Trainer, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Give rows of equal columns to every logger that takes tables: W&B's."""
+    """Give rows with equal columns to every logger that accepts tables, which is W&B's."""
     loggers: Sequence[Any] = trainer.loggers
     for logger in loggers:
         if rows and hasattr(logger, "log_table"):

@@ -1,4 +1,4 @@
-"""Keep the frames of a test in which most and least was found, to look at."""
+"""Saves the test frames with the highest and the lowest F1 as pictures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDEST = 480  # pixels of a frame
 
 
 class Example(NamedTuple):
-    """A judged frame."""
+    """A tested frame."""
 
     f1: float
     clip: str
@@ -37,7 +37,7 @@ class Example(NamedTuple):
     truth: NDArray[np.bool_]
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return frame, what was found and the truth in a row, each at most `WIDEST` wide: uint8 `H W 3` RGB."""
+        """Return frame, found mask and true mask in a row, each at most `WIDEST` wide: uint8 `H W 3` RGB."""
         height, width = self.image.shape[:2]
         size = (min(width, WIDEST), round(height * min(1, WIDEST / width)))
         image = np.asarray(cv2.resize(self.image, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -48,13 +48,13 @@ class Example(NamedTuple):
 
 
 class TestExamples(Callback):
-    """Write `<run>/test/examples/`: strips of frame, found and truth, and `examples.json` that lists them, worst first.
+    """Write `<run>/test/examples/`: strips of frame, found and truth, and `examples.json`, their list, worst first.
 
-    They show the forged frames of the highest and of the lowest pixel F1, one for each clip, without corruptions.
+    They show the forged frames with the highest and with the lowest pixel F1, one per clip, without corruptions.
     Serves localizers.
 
     Args:
-        count: strips of either kind, at most.
+        count: largest number of strips of each kind.
 
     Raises:
         InputError: the count is below 1.
@@ -68,7 +68,7 @@ class TestExamples(Callback):
         self.count = count
 
     def on_test_epoch_start(self, *_: Any) -> None:
-        """Start with none."""
+        """Clear the kept frames."""
         self._ends = (Top(self.count, best=False), Top(self.count, best=True))
 
     def on_test_batch_end(
@@ -80,7 +80,7 @@ class TestExamples(Callback):
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep a batch's frames that are better or worse than those kept; those under a corruption are passed over."""
+        """Keep frames of a batch that are better or worse than the kept ones; corrupted frames are skipped."""
         if dataloader_idx > 0 or is_dry(trainer) or not reports(pl_module, LOCALIZATION):
             return
         assert isinstance(outputs, Mapping)  # what the task's `test_step` returns
@@ -93,7 +93,7 @@ class TestExamples(Callback):
                     end.add(Example(value, meta["clip"], meta["frames"][0], first_frame(batch, i), *masks))
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Bring those of all processes together, and write them in the first."""
+        """Collect the frames of all processes, and write them in the first process."""
         kept = [example for end in self._ends for example in end]
         if trainer.world_size > 1:
             everyones: list[Any] = [None] * trainer.world_size
@@ -116,11 +116,11 @@ class TestExamples(Callback):
 
 
 class Top:
-    """The frames of the highest or lowest F1, one a clip, whatever the order in which they come.
+    """The frames with the highest or lowest F1, one per clip; the order of arrival does not matter.
 
     Args:
-        count: how many are kept.
-        best: the highest; else the lowest.
+        count: number of frames to keep.
+        best: keep the highest F1; otherwise the lowest.
     """
 
     def __init__(self, count: int, best: bool) -> None:
@@ -131,12 +131,12 @@ class Top:
         return iter(self._kept.values())
 
     def takes(self, f1: float, clip: str, frame: int) -> bool:
-        """Return whether a frame is to be kept; of equal ones the first by name."""
+        """Return whether to keep a frame; of equal frames, the first by name."""
         last = self._kept.get(clip) or (self._last() if len(self._kept) >= self.count else None)
         return last is None or self._order(f1, clip, frame) < self._order(*last[:3])
 
     def add(self, example: Example) -> None:
-        """Keep a frame that is to be kept."""
+        """Keep a frame for which `takes` is true."""
         self._kept[example.clip] = example
         if len(self._kept) > self.count:
             del self._kept[self._last().clip]

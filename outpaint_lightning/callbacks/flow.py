@@ -1,4 +1,4 @@
-"""Write the flows that a refiner completes, and show its updates while it trains."""
+"""Writes the flows that a refiner completes, and shows its updates during training."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from outpaint_lightning.results import FLOW
 from outpaint_lightning.types import Batch
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.flow.refiner import Refinement
+    from outpaint_lightning.nets.flow.completion import FlowCompletion
 
 DIRECTIONS = ("forward", "backward")
 
 
 class FlowWriter(Callback):
-    """Write what `predict` completes to `<run>/predict/<clip>/forward/00000.flow.png` and `backward/`.
+    """Write the flows from `predict` to `<run>/predict/<clip>/forward/00000.flow.png` and `backward/`.
 
-    Vectors that were neither known nor to be completed are marked as not valid. Where windows share a frame, the later
-    window's stays. Serves flow refiners.
+    Vectors that were neither known nor hidden are marked as not valid. If windows share a frame, the later window's
+    flow is kept. Serves flow refiners.
     """
 
     def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Refinement,
+        outputs: FlowCompletion,
         batch: Batch,
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,  # noqa: ARG002
@@ -43,12 +43,12 @@ class FlowWriter(Callback):
         if not reports(pl_module, FLOW) or is_dry(trainer):
             return
         root = Path(trainer.default_root_dir) / "predict"
-        answered = ((batch["hidden"] + batch["valid"]) > 0.5).cpu().numpy()  # B T direction H W
+        valid = ((batch["hidden"] + batch["valid"]) > 0.5).cpu().numpy()  # B T direction H W
         for i, meta in enumerate(batch["meta"]):
             for at, (name, flow) in enumerate(zip(DIRECTIONS, (outputs.forward, outputs.backward), strict=True)):
                 for t, frame in enumerate(meta["frames"]):
                     file = root / meta["clip"] / name / f"{frame:05d}.flow.png"
-                    write_flow(file, _channels_last(flow[-1][i, t]), answered[i, t, at])
+                    write_flow(file, _channels_last(flow[-1][i, t]), valid[i, t, at])
 
 
 class FlowPictures(ValidationPictures):
@@ -56,11 +56,12 @@ class FlowPictures(ValidationPictures):
 
     Each of the first videos gives one window, and the window gives the frame with the largest hole. The upper row shows
     its forward flow: the true one, the filled one, and the one after each update. The lower row shows the hole in
-    black, and the confidence at the start and after each update (white is 1). See `ValidationPictures`. Serves flow
+    black, and the confidence at the start and after each update (white is 1), or the hole once more where the net says
+    none. See `ValidationPictures`. Serves flow
     refiners.
 
     Args:
-        count: windows shown, at most.
+        count: largest number of windows.
 
     Raises:
         InputError: the count is below 1.
@@ -73,20 +74,22 @@ class FlowPictures(ValidationPictures):
 
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the updates of a window."""
-        return MarkedPicture(drawn(outputs["refinement"], batch, sample), caption=batch["meta"][sample]["clip"])
+        return MarkedPicture(drawn(outputs["completion"], batch, sample), caption=batch["meta"][sample]["clip"])
 
 
-def drawn(refinement: Refinement, batch: Batch, window: int) -> NDArray[np.uint8]:
+def drawn(completion: FlowCompletion, batch: Batch, window: int) -> NDArray[np.uint8]:
     """Draw the updates of one window of a batch, as `FlowPictures` says: uint8 `H' W' 3` RGB.
 
-    All flows have the colours of one scale, that of the true one.
+    All flows share one colour scale, that of the true flow.
     """
     hidden = batch["hidden"][window, :, 0]
     frame = int(hidden.flatten(1).sum(1).argmax())
     true = _channels_last(batch["flow_forward"][window, frame])
     longest = float(np.linalg.norm(true, axis=2).max())
-    flows = [true, *(_channels_last(flow[window, frame]) for flow in refinement.forward)]
-    shades = [1 - hidden[frame], *(confidence[window, frame, 0] for confidence in refinement.confidence)]
+    flows = [true, *(_channels_last(flow[window, frame]) for flow in completion.forward)]
+    known = 1 - hidden[frame]
+    said = [confidence[window, frame, 0] for confidence in completion.confidence or []]
+    shades = [known, *[known] * (len(completion.forward) - len(said)), *said]
     below = [np.rint(255 * shade.float().cpu().numpy()).astype(np.uint8)[..., None].repeat(3, 2) for shade in shades]
     return strip([[flow_colours(flow, longest) for flow in flows], below])
 

@@ -1,4 +1,4 @@
-"""Show the masks that are found while a localizer trains."""
+"""Shows predicted masks while a localizer trains."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from outpaint_lightning.pictures import FORGED, MarkedPicture, overlay, strip
 from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch
 
-WIDTH = 384  # of each of the three pictures in a row, whatever the frame's
+WIDTH = 384  # pixels of each of the three pictures in a row
 
 
 class _Frame(NamedTuple):
-    """What a frame's picture needs: uint8 `H W 3` RGB, the forged probability and the true mask, `H W` each."""
+    """The data for a frame's picture: uint8 `H W 3` RGB, the forged probability and the true mask, `H W` each."""
 
     clip: str
     image: Picture
@@ -27,13 +27,13 @@ class _Frame(NamedTuple):
 
 
 class MaskPictures(ValidationPictures):
-    """Show a few forged validation frames, the mask found and the true one, after each validation of a training.
+    """Show some forged validation frames with the found and the true mask, after each validation of a training.
 
-    One frame of each of the first sources, scaled to a common width; see `ValidationPictures`. The threshold is the
-    one that the validation's F1 belongs to. Serves localizers.
+    It shows one frame from each of the first sources, scaled to a common width; see `ValidationPictures`. The threshold
+    is the one of the validation's F1. Serves localizers.
 
     Args:
-        count: frames shown, at most.
+        count: largest number of frames.
 
     Raises:
         InputError: the count is below 1.
@@ -45,7 +45,7 @@ class MaskPictures(ValidationPictures):
         super().__init__(count)
 
     def keep(self, outputs: Any, batch: Batch, sample: int) -> _Frame | None:
-        """Return a forged frame and what the net says of it, None for an authentic one."""
+        """Return a forged frame and the net's output for it; None for an authentic frame."""
         truth = batch["mask"][sample, 0, 0] > 0.5
         if not truth.any():
             return None
@@ -53,11 +53,11 @@ class MaskPictures(ValidationPictures):
         return _Frame(batch["meta"][sample]["clip"], first_frame(batch, sample), *masks)
 
     def draw(self, kept: _Frame, pl_module: pl.LightningModule) -> MarkedPicture:
-        """Return the frame, with the mask found, and with the true one, side by side."""
+        """Return the frame, the frame with the found mask, and the frame with the true mask, side by side."""
         height, width = kept.truth.shape
         size = WIDTH, round(height * WIDTH / width)
         frame = cv2.resize(kept.image, size, interpolation=cv2.INTER_AREA)
-        threshold: Any = pl_module.threshold  # chosen by now, where it is: there is a forged frame
+        threshold: Any = pl_module.threshold  # already chosen if it is to be chosen, because there is a forged frame
         masks: dict[str, NDArray[np.bool_]] = {
             name: cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
             for name, mask in (("found", kept.probability >= threshold), ("true", kept.truth))

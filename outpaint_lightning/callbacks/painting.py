@@ -1,4 +1,4 @@
-"""Write the clips that a generator fills, and show some of them while it trains."""
+"""Writes the clips that a generator fills, and shows some of them during training."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from outpaint_lightning.pictures import MarkedPicture, strip
 from outpaint_lightning.results import PAINTING
 from outpaint_lightning.types import Batch
 
-SHOWN = 4  # frames of a clip, evenly spread
-SMALLEST = 96  # pixels of the shorter side in a picture; smaller frames are enlarged by a whole number
+SHOWN = 4  # frames shown per clip, evenly spaced
+SMALLEST = 96  # pixels of the shorter side in a picture; smaller frames are enlarged by an integer factor
 
 
 class ClipWriter(Callback):
-    """Write what `predict` fills to `<run>/predict/<clip>/00000.png`, fields of one channel to `00000.npy`.
+    """Write the clips that `predict` fills to `<run>/predict/<clip>/00000.png`; one-channel fields to `00000.npy`.
 
     Serves generators.
     """
@@ -50,13 +50,13 @@ class ClipWriter(Callback):
 
 
 class PaintingPictures(ValidationPictures):
-    """Show a few validation clips after each validation of a training: observed, filled and clean, one below the other.
+    """Show some validation clips after each validation of a training: observed, filled and clean in three rows.
 
-    One clip of each of the first kinds of occlusion, four frames of it side by side; see `ValidationPictures`. Serves
-    generators.
+    It shows one clip for each of the first kinds of occlusion, with four frames side by side; see `ValidationPictures`.
+    Serves generators.
 
     Args:
-        count: clips shown, at most.
+        count: largest number of clips.
 
     Raises:
         InputError: the count is below 1.

@@ -1,4 +1,4 @@
-"""Write what `predict` finds."""
+"""Writes the masks that `predict` finds."""
 
 from __future__ import annotations
 

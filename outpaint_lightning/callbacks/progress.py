@@ -1,4 +1,4 @@
-"""Progress for logs: one line for each epoch where there is no terminal to draw a bar on."""
+"""Progress for logs: one line per epoch when there is no terminal for a progress bar."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class PlainProgress(Callback):
         self._start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the line, once, in the first process."""
+        """Print the line once, in the first process."""
         kind, logged = task_kind(pl_module), trainer.callback_metrics
         validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-        names = [name for name in kind.progress if validated or name.startswith("train")]  # else val is an earlier one
+        names = [name for name in kind.progress if validated or name.startswith("train")]  # else val is outdated
         values = " ".join(kind.logged(name, float(logged[name])) for name in names if name in logged)
         minutes = (time.monotonic() - self._start) / 60
         if trainer.is_global_zero:

@@ -1,4 +1,4 @@
-"""Judge a test by the protocols of other code bases as well."""
+"""Evaluates a test with the protocols of other code bases too."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from outpaint_lightning.types import Batch, InputError, did_you_mean
 
 
 class ProtocolReport(Callback):
-    """Write `<run>/test/protocols.json`: what each protocol makes of the maps of a test, and print it.
+    """Write `<run>/test/protocols.json` with the result of each protocol on the maps of a test, and print it.
 
-    A frame is judged as the net gives it, before any threshold of ours; docs/explanation/protocols.md has
-    what each does. An undefined number is null. Serves localizers.
+    A protocol gets the net's map of a frame, before any threshold of ours; docs/explanation/protocols.md describes each
+    protocol. An undefined number is null. Serves localizers.
 
     Args:
-        protocols: names of `PROTOCOLS`; None takes them all.
+        protocols: names of `PROTOCOLS`; None uses all.
 
     Raises:
         InputError: there is no protocol of that name.
@@ -41,11 +41,11 @@ class ProtocolReport(Callback):
                 )
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin anew.
+        """Create the protocols.
 
         Raises:
-            InputError: the task is no localizer; or there are several processes, and some protocols depend on the order
-                of all frames.
+            InputError: the task is not a localizer; or there are several processes, although some protocols depend on
+                the order of all frames.
         """
         if not reports(pl_module, LOCALIZATION):
             raise InputError(f"ProtocolReport judges maps of forged pixels, and {type(pl_module).__name__} makes none")
@@ -62,7 +62,7 @@ class ProtocolReport(Callback):
         batch_idx: int,  # noqa: ARG002
         dataloader_idx: int = 0,
     ) -> None:
-        """Enter a batch of frames; those under a corruption are not judged here."""
+        """Add a batch of frames; corrupted frames are skipped."""
         if dataloader_idx > 0:
             return
         assert isinstance(outputs, Mapping)  # what the task's `test_step` returns
@@ -72,7 +72,7 @@ class ProtocolReport(Callback):
                 protocol.update(probability[None], mask[None], meta["clip"], f"{meta['scene']}/{meta['camera']}")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Write and print."""
+        """Write and print the results."""
         results = {name: protocol.compute() for name, protocol in self._protocols.items()}
         for name, values in results.items():
             shown = ", ".join(f"{key} {value:.3f}" for key, value in values.items() if "/" not in key)

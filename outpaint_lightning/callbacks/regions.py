@@ -1,4 +1,4 @@
-"""Write the boxes that a region detector finds, and show them: of its training and of its test."""
+"""Writes the boxes that a region detector finds, and shows them in training and test."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from outpaint_lightning.pictures import MarkedPicture, draw_boxes, draw_region, 
 from outpaint_lightning.results import REGIONS
 from outpaint_lightning.types import Batch, StoredData, datamodule
 
-EXAMPLES = 4  # pictures in a row of `examples`
-EXAMPLE_SIZE = (288, 216)  # width and height of each, in pixels
+EXAMPLES = 4  # pictures per row of `examples`
+EXAMPLE_SIZE = (288, 216)  # width and height of each picture, in pixels
 
 
 class BoxExamples(Callback):
-    """Write `<run>/test/examples.png`: a row each of images whose box is found best, as the median, and worst.
+    """Write `<run>/test/examples.png`: rows of images with the best, the median and the worst boxes.
 
-    The picture goes to loggers that take pictures, too; see `log_pictures`. Serves region detectors.
+    The picture is also given to loggers that accept pictures; see `log_pictures`. Serves region detectors.
     """
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw and write, once, in the first process."""
+        """Draw and write the picture once, in the first process."""
         result = result_of(pl_module)
         if result is None or result.kind != REGIONS or not trainer.is_global_zero or is_dry(trainer):
             return
@@ -46,14 +46,14 @@ class BoxExamples(Callback):
 
 
 def examples(rows: Sequence[Mapping[str, Any]], clips: Mapping[str, Clip]) -> NDArray[np.uint8]:
-    """Draw an easy, a good and a bad row: the images of highest, middle and lowest IoU, true boxes green, found yellow.
+    """Draw three rows: the images with the highest, middle and lowest IoU, true boxes green, found boxes yellow.
 
     Args:
-        rows: lines of `per_image.csv` of forged images, at least one.
+        rows: lines of `per_image.csv` for forged images, at least one.
         clips: the images by name.
 
     Returns:
-        uint8 `H W 3` RGB: `EXAMPLES` images a row, fewer where there are fewer, each scaled to `EXAMPLE_SIZE`.
+        uint8 `H W 3` RGB: up to `EXAMPLES` images per row, each scaled to `EXAMPLE_SIZE`.
     """
     ranked = sorted(rows, key=lambda row: -row["iou"])
     count = min(EXAMPLES, len(ranked))
@@ -70,16 +70,16 @@ def examples(rows: Sequence[Mapping[str, Any]], clips: Mapping[str, Clip]) -> ND
 
 
 class BoxWriter(Callback):
-    """Write what `predict` finds in images, in pixels of the original images, below `<run>/predict`.
+    """Write the results of `predict` on images, in pixels of the original images, below `<run>/predict`.
 
-    `boxes.csv` has `clip,frame,score,label,xmin,ymin,xmax,ymax`, a line an image, with zeros where nothing is found;
-    `boxes.json` has the images and, of those found forged, the boxes in the format of COCO. `drawn/<clip>.png` shows an
-    image with its box (`drawn/<clip>/00000.png` a frame of a clip of several) and, where the net makes masks, with its
-    mask, which is also in `masks/`. Serves region detectors.
+    `boxes.csv` has `clip,frame,score,label,xmin,ymin,xmax,ymax`, one line per image, with zeros if nothing is found;
+    `boxes.json` has the images and the boxes of those found forged, in COCO's format. `drawn/<clip>.png` shows an image
+    with its box (`drawn/<clip>/00000.png` for a frame of a longer clip) and, if the net predicts masks, with its mask,
+    which is also written to `masks/`. Serves region detectors.
     """
 
     def on_predict_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start a table of what is found, which the processes share."""
+        """Start the table of results, which the processes share."""
         if not reports(pl_module, REGIONS):
             return
         data: StoredData = datamodule(trainer, StoredData)
@@ -98,7 +98,7 @@ class BoxWriter(Callback):
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
-        """Enter the boxes of one batch, and write its pictures."""
+        """Add the boxes of one batch, and write its pictures."""
         if not reports(pl_module, REGIONS) or is_dry(trainer):
             return
         videos = [self._position[meta["clip"]] for meta in batch["meta"]]
@@ -119,10 +119,10 @@ class BoxWriter(Callback):
                 write_mask(folder / "masks" / file, enlarged(shape, *image.shape[:2]))
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the tables, once, in the first process."""
+        """Write the tables once, in the first process."""
         if not reports(pl_module, REGIONS) or is_dry(trainer):
             return
-        table = self._scores.compute().cpu()  # here all processes meet
+        table = self._scores.compute().cpu()  # synchronises all processes
         if not trainer.is_global_zero:
             return
         tables = torch.split(table, [len(clip) for clip in self._clips])
@@ -130,7 +130,7 @@ class BoxWriter(Callback):
         images: list[dict[str, Any]] = []
         for name, clip, answers in zip(self._names, self._clips, tables, strict=True):
             for frame, (score, label, *box) in enumerate(answers[:, :6].tolist()):
-                if score < 0:  # not judged
+                if score < 0:  # not predicted
                     continue
                 sides = in_pixels(box, clip.height, clip.width)
                 rows.append({"clip": name, "frame": frame, "score": round(score, 6), "label": int(label), **sides})
@@ -142,7 +142,7 @@ class BoxWriter(Callback):
         print(f"{len(rows)} images, {sum(row['label'] for row in rows)} found forged, written to {folder}")
 
     def _file(self, clip: Clip, name: str, frame: int) -> str:
-        """Return the image file of a frame, relative to a dataset that holds it; for a video, its picture's name."""
+        """Return the image file of a frame, relative to its dataset; for a video, the name of its picture."""
         if not isinstance(clip, FrameFolder):
             return picture_file(name, frame, len(clip))
         file = clip.files[frame]
@@ -153,8 +153,8 @@ def coco(images: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]])
     """Return COCO's object detection format: boxes are `x, y, width, height` in pixels, ids begin at 1.
 
     Args:
-        images: COCO's own records, in the order of `rows`.
-        rows: lines of `boxes.csv`; those of label 1 become annotations.
+        images: COCO's image records, in the order of `rows`.
+        rows: lines of `boxes.csv`; those with label 1 become annotations.
     """
     annotations: list[dict[str, Any]] = []
     for image, row in zip(images, rows, strict=True):
@@ -176,13 +176,13 @@ def coco(images: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]])
 
 
 class BoxPictures(ValidationPictures):
-    """Show the true (green) and found (yellow) boxes of a few validation images after each validation of a training.
+    """Show the true (green) and found (yellow) boxes of some validation images after each validation of a training.
 
-    One forged image of each of the first sources, as the net sees it; see `ValidationPictures`. Serves region
-    detectors.
+    It shows one forged image from each of the first sources, as the net sees it; see `ValidationPictures`. Serves
+    region detectors.
 
     Args:
-        count: images shown, at most.
+        count: largest number of images.
 
     Raises:
         InputError: the count is below 1.
@@ -194,7 +194,7 @@ class BoxPictures(ValidationPictures):
         super().__init__(count)
 
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture | None:
-        """Return a forged image with its boxes, None for an authentic one."""
+        """Return a forged image with its boxes; None for an authentic image."""
         if not batch["label"][sample]:
             return None
         image = first_frame(batch, sample)

@@ -1,4 +1,4 @@
-"""Write and print the result of a test, whatever the task."""
+"""Writes and prints the result of a test, for every kind of task."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from outpaint_lightning.results import tested
 
 
 class TestReport(Callback):
-    """Write and print the `result` that a task leaves after a test, as the result's kind says.
+    """Write and print the `result` that a task leaves after a test, as defined by the result's kind.
 
-    `<run>/test/` gets `summary.json`, the kind's table (`per_video.csv` or `per_image.csv`) and the kind's further
-    files; the table also goes to loggers that take tables. `card.json` is what `seal` puts into the checkpoint.
+    `<run>/test/` gets `summary.json`, the kind's table (`per_video.csv` or `per_image.csv`) and the kind's other files.
+    The table is also given to loggers that accept tables. `seal` copies `card.json` into the checkpoint.
     """
 
     __test__ = False  # not a test case of pytest
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write and print, once, in the first process."""
+        """Write and print once, in the first process."""
         result = result_of(pl_module)
         if result is None or not trainer.is_global_zero or is_dry(trainer):
             return

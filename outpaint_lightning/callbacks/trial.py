@@ -1,4 +1,4 @@
-"""What a trial of a sweep tells the worker that started it, through files in its run folder."""
+"""The messages from a trial of a sweep to the worker that started it, as files in its run folder."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from outpaint_lightning.types import Batch, InputError, did_you_mean
 
 
 class TrialReporter(Callback):
-    """Report each validation of a fit, and end the fit early when a file `STOP` lies in the run folder.
+    """Report each validation of a fit, and end the fit early if a file `STOP` exists in the run folder.
 
-    Knows nothing of Optuna. In the run folder it writes
+    It does not depend on Optuna. In the run folder it writes
 
-    - `reports.jsonl`: one line a validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
+    - `reports.jsonl`: a line per validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
       validation ends;
     - `result.json`: `{"state": "complete" | "pruned" | "failed", "error": null | "Class: line"}` when the fit ends.
-      A fit without it has crashed, whatever its exit code;
-    - `error.<rank>.json`: what went wrong in a process, and when; the first one is the cause of the others'.
+      A fit without it has crashed, even with exit code 0;
+    - `error.<rank>.json`: error of one process, and its time; the first error causes those of the other processes.
 
     Args:
-        metrics: names of logged metrics, as `val/f1`.
+        metrics: names of logged metrics, such as `val/f1`.
 
     Raises:
-        InputError: no such metric was logged when a validation ends.
+        InputError: a metric was not logged before the end of a validation.
     """
 
     def __init__(self, metrics: list[str]) -> None:
@@ -38,14 +38,14 @@ class TrialReporter(Callback):
         self._pruned = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Report, and stop all processes if asked to."""
+        """Report the metrics, and stop all processes if asked to."""
         if trainer.sanity_checking:
             return
         logged = trainer.callback_metrics
         for name in self.metrics:
             if name not in logged:
-                there_are = ", ".join(sorted(logged))
-                raise InputError(f"metric {name!r} was not logged{did_you_mean(name, logged)} (logged: {there_are})")
+                known = ", ".join(sorted(logged))
+                raise InputError(f"metric {name!r} was not logged{did_you_mean(name, logged)} (logged: {known})")
         if trainer.is_global_zero:
             metrics = {name: float(logged[name]) for name in self.metrics}
             report = {"epoch": trainer.current_epoch, "step": trainer.global_step, "metrics": metrics}
@@ -63,23 +63,23 @@ class TrialReporter(Callback):
         batch: Batch,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Stop if asked to; looked up after batches 1, 2, 4, 8 ... of an epoch, as all processes meet for it."""
+        """Stop if asked to; checked after batches 1, 2, 4, 8 ... of an epoch, because it synchronises all processes."""
         if (batch_idx + 1).bit_count() == 1:
             self._obey(trainer)
 
     def _obey(self, trainer: pl.Trainer) -> None:
-        """Have all processes stop once a file `STOP` is there."""
+        """Stop all processes if a file `STOP` exists."""
         asked = trainer.is_global_zero and (_run(trainer) / "STOP").exists()
         if trainer.strategy.broadcast(asked):
             self._pruned = trainer.should_stop = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Say how it ended."""
+        """Record how the fit ended."""
         if trainer.is_global_zero:
             _write_result(trainer, "pruned" if self._pruned else "complete", None)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Say what went wrong in this process."""
+        """Record the error of this process."""
         line = next(iter(str(exception).splitlines()), "")
         error = f"{type(exception).__name__}: {line}" if line else type(exception).__name__
         write_json(_run(trainer) / f"error.{trainer.global_rank}.json", {"error": error, "time": time.time()})

@@ -1,5 +1,5 @@
-"""Find and read checkpoints (`files`), check what one names (`allowed`), and rebuild its task or net (`rebuild`).
+"""Checkpoints: `files` finds and reads them, `allowed` checks the names in them, `rebuild` builds the task or net.
 
-`writing` keeps a good checkpoint from being lost; `weights` are those that are passed on, with a card. Nothing is
-imported here: a checkpoint that is missing is reported before torch is imported.
+`writing` protects good checkpoints from being lost; `weights` handles weights for distribution, with a card. Nothing is
+imported here, so a missing checkpoint is reported before torch is imported.
 """

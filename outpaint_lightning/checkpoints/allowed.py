@@ -1,7 +1,7 @@
-"""What a checkpoint may construct. Its file may come from a stranger, so every name in it is checked before an import.
+"""The classes that a checkpoint may build. A file may come from a stranger, so every name is checked before an import.
 
-The check looks at plain values alone, and it is strict, because what builds classes from them is lenient: it also reads
-class names, YAML and interpolations out of strings, and nested keys out of dotted ones.
+The check reads plain values only, and it is strict, because the code that builds classes from them is lenient: it also
+reads class names, YAML and interpolations in strings, and nested keys in dotted ones.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ ALLOWED = (
 )
 """Packages whose classes may be named. Functions may not: those of torchvision.models download weights."""
 VARIABLE = "OUTPAINT_LIGHTNING_TRUST"
-"""Environment variable of modules that the user trusts beside them, with commas; further processes inherit it."""
+"""Environment variable with further modules that the user trusts, separated by commas; child processes inherit it."""
 DEEPEST = 32
-"""Nested values of a real checkpoint stay far below."""
+"""Limit of nesting; real checkpoints stay far below."""
 
 _NETS = "outpaint_lightning.nets"
 MOVED = {
@@ -38,17 +38,17 @@ MOVED = {
     **{f"{_NETS}.{module}": f"{_NETS}.flow.{module}" for module in ("blend", "fills", "refiner")},
     **{f"{_NETS}.{module}": f"{_NETS}.layers.{module}" for module in ("partial_conv", "residual_filters")},
 }
-"""Modules that older checkpoints may name, and where their classes are now."""
+"""Modules that older checkpoints may name, and the present modules of their classes."""
 
 _NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+", re.ASCII)
 _KEY = re.compile(r"[\w-]+", re.ASCII)
 
 
 def trust(module: str) -> None:
-    """Let checkpoints name classes of a module, or package, in this process and those that it starts.
+    """Let checkpoints name classes of a module or package, in this process and its children.
 
     Raises:
-        InputError: that is no name of a module.
+        InputError: the text is not the name of a module.
     """
     if not all(part.isidentifier() for part in module.split(".")):
         raise InputError(f"--trust {module!r}: expected the name of a module, as my_net or my_package.nets")
@@ -61,17 +61,18 @@ def trusted() -> list[str]:
 
 
 def checked(value: Any, extra: Sequence[str] = (), depth: int = 0) -> Any:
-    """Return a copy of a value of a checkpoint in which every class is one that it may name, at its present address.
+    """Return a copy of a checkpoint's value in which every class is an allowed one, with its present module.
 
-    Pretrained weights that it asks for are left out: its own state holds the weights.
+    Names of pretrained weights are removed, because the checkpoint itself holds the weights.
 
     Args:
-        value: plain values, lists and mappings of them.
-        extra: modules whose classes it may name beside `ALLOWED` and `trusted`.
-        depth: how deep the value lies.
+        value: plain values, and lists and mappings of them.
+        extra: modules whose classes it may name besides `ALLOWED` and `trusted`.
+        depth: nesting depth of the value.
 
     Raises:
-        InputError: it names anything else, holds text that could be taken for more than text, or no plain values.
+        InputError: it names another class, holds text that could be read as more than text, or is not made of plain
+            values.
     """
     if depth > DEEPEST:
         raise InputError(f"its options are nested more than {DEEPEST} deep")
@@ -98,10 +99,10 @@ def class_paths(value: Any) -> Iterator[str]:
 
 
 def require_class(name: str, extra: Sequence[str] = ()) -> None:
-    """Import the class of a name that was checked.
+    """Import the class with a name that was checked.
 
     Raises:
-        InputError: there is none; or it comes from elsewhere, as a module that an allowed module has imported.
+        InputError: there is no such class; or it comes from elsewhere, such as a module imported by an allowed module.
     """
     module, _, attribute = name.rpartition(".")
     try:
@@ -139,7 +140,7 @@ def _checked_name(name: Any, extra: Sequence[str]) -> str:
 
 
 def _checked_text(text: str, extra: Sequence[str]) -> str:
-    """Return a text that is nothing but text, or a class that may be named."""
+    """Return the text if it is only text, or the class that it names if that is allowed."""
     if "${" in text:
         raise InputError(f"its options hold {text!r}; values of a checkpoint are not filled in")
     try:

@@ -1,14 +1,14 @@
-"""What a checkpoint knows of itself: its card, plain values under one key of the file.
+"""The description of a checkpoint: its card, plain values under one key of the file.
 
 ```
-version      of this format
+version      version of this format
 weights      fingerprint of the weights that the card describes
 trained      data, recipe and settings of the training
-tested       its numbers in a test, beside the floors
+tested       the numbers of a test, with the floors
 calibration  scores of videos known to be authentic or forged; see `localize.calibration`
 ```
 
-All keys but the first two may be missing. Nothing in a card is executed, and no class is built from it.
+All keys but the first two are optional. Nothing in a card is executed, and no class is built from it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CARD = "card"
-"""Key of a checkpoint."""
+"""The card's key in a checkpoint."""
 VERSION = 1
 PARTS = ("trained", "tested", "calibration")
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """Return 16 hexadecimal digits that change with the weights: of their names, shapes and values (SHA-256).
+    """Return 16 hexadecimal digits that depend on the names, shapes and values of the weights (SHA-256).
 
-    Floats are rounded to 16 bits, so weights have one fingerprint however many bits they are stored in.
+    Floats are rounded to 16 bits, so the fingerprint does not depend on the stored precision.
 
     >>> import torch
     >>> fingerprint({"a": torch.zeros(2)}) == fingerprint({"a": torch.zeros(1, 2)})
@@ -57,15 +57,15 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
 
 
 def new_card(weights: Mapping[str, Tensor], **parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a card of these weights with the parts that are known: `trained`, `tested`, `calibration`."""
+    """Return a card for these weights with the given parts: `trained`, `tested`, `calibration`."""
     return {"version": VERSION, "weights": fingerprint(weights), **parts}
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """Return the card of a checkpoint; one without parts where it has none.
+    """Return the card of a checkpoint; if it has none, a card without parts.
 
     Raises:
-        InputError: as `read_checkpoint` and `checked_card`.
+        InputError: as in `read_checkpoint` and `checked_card`.
     """
     checkpoint = read_checkpoint(path)
     weights = checkpoint["state_dict"]
@@ -73,15 +73,15 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """Return a card that can be used beside these weights.
+    """Return a card after checking that it belongs to these weights.
 
     Args:
-        card: from a file.
-        weights: of the checkpoint.
-        path: where the card lies, for messages.
+        card: card from a file.
+        weights: weights of the checkpoint.
+        path: file of the card, for messages.
 
     Raises:
-        InputError: it is no card, of a later version, or it belongs to other weights.
+        InputError: it is not a card, has a later version, or belongs to other weights.
     """
     if not isinstance(card, Mapping) or type(card.get("version")) is not int:
         raise InputError(f"{path}: its card has no version; expected a card that `outpaint-lightning seal` wrote")
@@ -96,13 +96,13 @@ def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[s
 
 
 def write_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Put a card into a checkpoint, in place of an earlier one; everything else in the file stays.
+    """Write a card into a checkpoint and replace an earlier one; the rest of the file does not change.
 
-    Of weights that are passed on, it goes into the file of JSON beside them; see `checkpoints.weights`.
+    For distributed weights it is written to the JSON file beside them; see `checkpoints.weights`.
 
     Raises:
-        InputError: as `read_checkpoint`; or the card belongs to other weights.
-        OSError: the file cannot be written; the old one stays.
+        InputError: as in `read_checkpoint`; or the card belongs to other weights.
+        OSError: the file cannot be written; the old one is kept.
     """
     from outpaint_lightning.checkpoints.writing import DurableCheckpointIO
 

@@ -1,4 +1,4 @@
-"""Find and open checkpoints without executing anything in them. Torch is imported only when one is opened."""
+"""Finds and opens checkpoints without executing code in them. Torch is imported only when one is opened."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("epoch", "global_step"), int),
     "pytorch-lightning_version": str,
 }
-"""What Lightning keeps in a checkpoint. `hyper_parameters` are checked where they are used; see `rebuild`."""
+"""Types of Lightning's entries in a checkpoint. `hyper_parameters` are checked where they are used; see `rebuild`."""
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """Return the checkpoint file that `path` means.
+    """Return the checkpoint file for `path`.
 
-    That is a file, a run folder, whose best (else last) one is taken, or weights that ship, by name: `default`.
+    `path` is a file; a run folder, which gives its best, otherwise its last checkpoint; or the name of shipped weights:
+    `default`.
 
     Raises:
-        InputError: `path` is a URL, does not exist, is a folder without checkpoints, or weights without their card.
+        InputError: `path` is a URL, does not exist, is a folder without checkpoints, or is weights without a card.
     """
     if "://" in str(path):
         raise InputError(f"{path}: checkpoints are read from files only; download it first and give its path")
@@ -47,13 +48,14 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint's tensors and plain values, and never the code of a pickled object.
+    """Load a checkpoint's tensors and plain values, but never the code of a pickled object.
 
     Args:
-        path: a checkpoint, or weights with a card; both come in the shape that a checkpoint has.
+        path: a checkpoint, or weights with a card; both are returned in the form of a checkpoint.
 
     Raises:
-        InputError: the file is corrupt, holds pickled objects, or is no checkpoint of Lightning; or see `read_weights`.
+        InputError: the file is corrupt, holds pickled objects, or is not a checkpoint of Lightning; or see
+            `read_weights`.
     """
     if path.suffix == SUFFIX:
         checkpoint = read_weights(path)
@@ -65,7 +67,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: corrupt, or holds pickled objects, which could run code; not loaded") from error
-    except Exception as error:  # torch.load raises half a dozen types for a broken file, some of them without words
+    except Exception as error:  # torch.load raises many types for a broken file, some of them without a message
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{path}: corrupt checkpoint ({reason[:100]})") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
@@ -79,10 +81,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _require_weights(weights: Mapping[Any, Any], path: Path) -> None:
-    """Check that all weights are numbers: a net with others answers something, too.
+    """Check that all weights are finite numbers; a net with others would still give an output.
 
     Raises:
-        InputError: naming the first that is no tensor, or holds what is not finite.
+        InputError: names the first entry that is not a tensor or not finite.
     """
     import torch
 
@@ -96,13 +98,12 @@ def _require_weights(weights: Mapping[Any, Any], path: Path) -> None:
 
 
 def _require_own_files(callbacks: Mapping[Any, Any], path: Path) -> None:
-    """Check the files that callbacks name: where a training goes on, those of earlier epochs are removed.
+    """Check the files that callbacks name, because a resumed training removes the files of earlier epochs.
 
-    Lightning removes what lies below the folder of checkpoints by its name, whatever `..` there means, and whatever a
-    URL leads to.
+    Lightning removes any path that starts with the folder of checkpoints, even if it contains `..`, and any URL.
 
     Raises:
-        InputError: a name holds either.
+        InputError: a name contains `..` or `://`.
     """
     states = [state for state in callbacks.values() if isinstance(state, Mapping)]
     for name in (name for state in states for name in [*state.values(), *_keys(state.get("best_k_models"))]):

@@ -1,4 +1,4 @@
-"""The one place that makes a task or a net out of a checkpoint file."""
+"""Builds a task or a net from a checkpoint file; this is the only place that does so."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoin
 from outpaint_lightning.types import InputError
 
 NET = "net."
-"""What the names of a net's weights begin with in the checkpoint of its task."""
+"""Prefix of the names of a net's weights in the checkpoint of its task."""
 
 
 def load_task(path: str | Path) -> pl.LightningModule:
-    """Build the task that a checkpoint describes, with its weights, in evaluation mode.
+    """Build the task of a checkpoint, with its weights, in evaluation mode.
 
     Args:
         path: a checkpoint, a run folder, or weights with a card.
 
     Raises:
-        InputError: see `find_checkpoint`, `read_checkpoint` and `described`; or the weights are of another net.
+        InputError: see `find_checkpoint`, `read_checkpoint` and `described`; or the weights belong to another net.
     """
     path = find_checkpoint(path)
     checkpoint = read_checkpoint(path)
@@ -34,7 +34,7 @@ def load_task(path: str | Path) -> pl.LightningModule:
     if model is None:
         raise InputError(f"{path}: does not say how its net is built; expected one of `outpaint-lightning fit`")
     options = {**model["init_args"], "_class_path": model["class_path"]}
-    with _given_hyperparameters_context(options, "lightning.pytorch.cli.instantiate_module"):  # as the CLI does
+    with _given_hyperparameters_context(options, "lightning.pytorch.cli.instantiate_module"):  # as in the CLI
         task: pl.LightningModule = _built(pl.LightningModule, model, checkpoint["state_dict"], path)
     try:
         task.on_load_checkpoint(checkpoint)
@@ -44,13 +44,13 @@ def load_task(path: str | Path) -> pl.LightningModule:
 
 
 def load_net(path: str | Path) -> nn.Module:
-    """Build the net alone of the task that a checkpoint describes, with its weights, in evaluation mode.
+    """Build only the net of a checkpoint's task, with its weights, in evaluation mode.
 
     Args:
         path: a checkpoint, a run folder, or weights with a card.
 
     Raises:
-        InputError: as `load_task`.
+        InputError: as in `load_task`.
     """
     path = find_checkpoint(path)
     checkpoint = read_checkpoint(path)
@@ -64,18 +64,18 @@ def load_net(path: str | Path) -> nn.Module:
 
 
 def described(checkpoint: Mapping[str, Any], path: Path, named: Sequence[str] = ()) -> dict[str, Any] | None:
-    """Return the task that a checkpoint describes, as plain `class_path` and `init_args` that were checked.
+    """Return the task of a checkpoint as plain `class_path` and `init_args`, after checking them.
 
     Args:
-        checkpoint: its content.
+        checkpoint: content of the checkpoint.
         path: its file, for messages.
-        named: modules that the user's own config names; the checkpoint may, too.
+        named: modules that the user's own config names; the checkpoint may name them too.
 
     Returns:
-        None for the checkpoint of a task that was not built from a config.
+        The class and its options; None if the task was not built from a config.
 
     Raises:
-        InputError: it names classes that it may not, or that are gone, or options that they do not have; see `checked`.
+        InputError: a class is not allowed or no longer exists, or an option does not exist; see `checked`.
     """
     options = checkpoint.get("hyper_parameters", {})
     if not isinstance(options, dict):
@@ -87,7 +87,7 @@ def described(checkpoint: Mapping[str, Any], path: Path, named: Sequence[str] = 
 
 
 def _allowed(base: type, spec: Mapping[str, Any], path: Path, named: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a class of a checkpoint and its options, once everything in them was checked."""
+    """Return a class of a checkpoint and its options, after checking everything in them."""
     try:
         plain: dict[str, Any] = checked(dict(spec), named)
         for name in class_paths(plain):
@@ -100,7 +100,7 @@ def _allowed(base: type, spec: Mapping[str, Any], path: Path, named: Sequence[st
 
 
 def _require_mappings(plain: Any, parsed: Any, path: Path) -> None:
-    """Refuse text where a class is meant: it could be the name of any class in memory."""
+    """Refuse text where a class is expected: it could be the name of any class in memory."""
     if isinstance(parsed, Mapping) and isinstance(plain, str):
         raise InputError(f"{path}: {plain!r} stands where a class is expected; expected class_path and init_args")
     pairs: list[tuple[Any, Any]] = []
@@ -113,12 +113,12 @@ def _require_mappings(plain: Any, parsed: Any, path: Path) -> None:
 
 
 def _parsed(base: type, spec: Mapping[str, Any], path: Path) -> tuple[ArgumentParser, Namespace]:
-    """Fit options to the signatures of their classes; neither files nor interpolations are read."""
+    """Match options to the signatures of their classes; files and interpolations are not read."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "built", fail_untyped=False)
     try:
         return parser, parser.parse_object({"built": dict(spec)})
-    except Exception as error:  # a class that is gone or changed
+    except Exception as error:  # a class that no longer exists or has changed
         raise _cannot(path, error) from error
 
 
@@ -127,7 +127,7 @@ def _built(base: type, spec: Mapping[str, Any], weights: Mapping[str, Any], path
     try:
         module = parser.instantiate_classes(parsed).built
         module.load_state_dict(weights)
-    except Exception as error:  # options that the class refuses, or weights of another net
+    except Exception as error:  # options that the class does not accept, or weights of another net
         raise _cannot(path, error) from error
     return module
 

@@ -1,22 +1,23 @@
-"""The weights that come with the package, by name. Nothing heavy is imported: `--help` names the default."""
+"""The weights that are shipped with the package, by name. It imports nothing heavy, because `--help` uses it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 SUFFIX = ".safetensors"
-"""Of weights that are passed on; see `weights`."""
+"""Suffix of distributed weights; see `weights`."""
 DEFAULT = "default"
-"""Stands for the localizer that ships."""
+"""Name that stands for the shipped localizer and, for images given to `localize`, the shipped region detector."""
 LOCALIZER = "localizer"
+REGIONS = "regions"
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
 
 
 def shipped() -> dict[str, Path]:
-    """Return the files of weights that come with the package, by name; each has its card beside it."""
+    """Return the files of shipped weights, by name; each has its card beside it."""
     return {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
 
 
 def find_shipped(name: str) -> Path | None:
-    """Return the weights of some name, those of the localizer for `default`; None where none are called so."""
+    """Return the shipped weights with a name, for `default` those of the localizer; None if there are none."""
     return shipped().get(LOCALIZER if name == DEFAULT else name)

@@ -1,15 +1,15 @@
-"""Weights that are passed on: `NAME.safetensors`, and beside it `NAME.json`, the card that says what they are.
+"""Weights for distribution: `NAME.safetensors`, and beside it `NAME.json`, the card that describes them.
 
-A card holds
+A card has
 
 - `format`: 1
 - `class_path`, `init_args`: the task, as in a config
-- `state`: what the task keeps beside its weights, such as a threshold that was chosen in validation
-- `sha256`: of the file of weights
+- `state`: values that the task stores besides its weights, such as a threshold chosen in validation
+- `sha256`: hash of the file of weights
 - `card`, if it was sealed: see `checkpoints.card`
 - anything else that its reader should know: data, recipe, licences, results, limits.
 
-Neither file can hold code. What a card names is checked like what a checkpoint names; see `rebuild`.
+Neither file can hold code. The names in a card are checked like the names in a checkpoint; see `rebuild`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KEYS: dict[str, type] = {"format": int, "class_path": str, "init_args": dict, "state": dict, "sha256": str}
-"""What every card holds."""
+"""Keys and types that every card has."""
 _TRAININGS = {"state_dict", "hyper_parameters", "callbacks", "loops", "optimizer_states", "lr_schedulers"}
-"""Parts of a checkpoint that a task's own state may not stand in for."""
+"""Parts of a checkpoint that a task's own state must not replace."""
 
 
 def card_of(path: Path) -> Path:
-    """Return where the card of a file of weights lies."""
+    """Return the path of the card of a file of weights."""
     return path.with_suffix(".json")
 
 
@@ -46,14 +46,14 @@ def save_weights(task: pl.LightningModule, path: str | Path, card: Mapping[str, 
     >>> save_weights(load_task("runs/localizer/small"), "small.safetensors", {"data": "..."})  # doctest: +SKIP
 
     Args:
-        task: one that was loaded from a checkpoint, or built from a config.
-        path: of the weights, which ends in `.safetensors`; the card lies beside it.
-        card: what the card says beside its own keys, as JSON.
-        half: write floats of 32 bits as 16. They are read as 32 bits again.
+        task: a task that was loaded from a checkpoint or built from a config.
+        path: path of the weights, which ends in `.safetensors`; the card is written beside it.
+        card: further entries of the card, as JSON.
+        half: store 32-bit floats as 16-bit floats. They are read as 32 bits again.
 
     Raises:
-        InputError: the name has another suffix; the card says what is not its to say; or the task does not know how it
-            was built, or is made of classes that a checkpoint may not name.
+        InputError: the path has another suffix; the card has one of the reserved keys; or the task does not know how it
+            was built, or has classes that a checkpoint may not name.
     """
     import torch
     from safetensors.torch import save
@@ -85,7 +85,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """Return the card of a file of weights.
 
     Raises:
-        InputError: there is none, or it is no card of a format that is known.
+        InputError: there is no card, or it is not a card of a known format.
     """
     card = read_mapping(card_of(path), f"the card of {path.name}, with the keys {', '.join(KEYS)}")
     for key, kind in KEYS.items():
@@ -100,10 +100,10 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Read weights and their card into the shape that a checkpoint has.
+    """Read weights and their card in the form of a checkpoint.
 
     Raises:
-        InputError: the card is missing or of other weights, or the weights are corrupt.
+        InputError: the card is missing or belongs to other weights, or the weights are corrupt.
     """
     from lightning import __version__
     from safetensors import SafetensorError

@@ -1,12 +1,12 @@
-"""`compare`: runs beside each other on one page.
+"""`compare`: several runs on one page.
 
 >>> outpaint_lightning.compare(["runs/plain", "runs/flip"], "compared")  # doctest: +SKIP
 
-`runs` reads folders, `config` finds what differs, `groups` joins the seeds of an experiment, `comparison` sets them
-against the baseline; `sections`, `pictures` and `sweeps` are what is on the page, `page` is the whole, `run` writes it.
-What the numbers of each kind of task mean is in `results`.
+`runs` reads folders, `config` finds differences of configs, `groups` joins the seeds of an experiment, `comparison`
+compares the experiments with the baseline; `sections`, `pictures` and `sweeps` make the parts of the page, `page` joins
+them, `run` writes it. `results` defines the numbers of each kind of task.
 
-Nothing is imported here but what makes the package callable: `compare --help` must answer at once.
+This module imports only what makes the package callable, so that `compare --help` answers at once.
 """
 
 from outpaint_lightning.verbs import make_callable

@@ -1,4 +1,4 @@
-"""`outpaint-lightning compare`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning compare`: its options; the work is behind an import so that `--help` answers at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiments of one kind beside their baseline, and how they are told apart on the page."""
+"""The experiments of one kind with their baseline, and their colours on the page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from outpaint_lightning.compare.judged import other_frames
 from outpaint_lightning.pages.html import Cell, Head, number, table, text
 from outpaint_lightning.results import Kind
 
-COLOURS = 8  # experiments told apart by colour, the baseline's black among them; others are grey
+COLOURS = 8  # experiments that have their own colour, including the baseline's black; others are grey
 DARKEST = 0.7  # shade of the largest difference in a table
 
 
 class Comparison:
-    """The experiments of one kind, the first of which is the baseline.
+    """The experiments of one kind; the first one is the baseline.
 
     Args:
-        groups: in the order in which they are shown, at least one.
+        groups: at least one experiment, in the order of display.
     """
 
     def __init__(self, groups: Sequence[Group]) -> None:
@@ -39,26 +39,26 @@ class Comparison:
         return self.kind.columns[0].title if self.kind.columns else ""
 
     def css(self, group: Group) -> str:
-        """Return the class of an experiment's colour."""
+        """Return the CSS class of an experiment's colour."""
         return self._css.get(group.name, "sx")
 
     def name(self, group: Group) -> Cell:
-        """Return the cell of an experiment's name."""
+        """Return the table cell with an experiment's name."""
         name = escape(group.name)
         role = " <small>baseline</small>" if group is self.baseline and self.others else ""
         return Cell(f'<span class="key {self.css(group)}" data-g="{name}">{name}</span>{role}', group.name, "t")
 
     def better(self, difference: float) -> float:
-        """Return a difference with the sign that means better above 0."""
+        """Return a difference with its sign changed if needed, so that positive means better."""
         return -difference if self.kind.lower else difference
 
     @cached_property
     def gains(self) -> dict[str, Interval | None]:
-        """The mean difference of each other experiment to the baseline, over the videos that both judged."""
+        """Mean difference of each other experiment to the baseline, over the videos that both tested."""
         return {group.name: versus(group, self.baseline) for group in self.others}
 
     def verdict(self, group: Group) -> int:
-        """Return 1 if an experiment is better than the baseline, -1 if worse, 0 if its interval leaves that open."""
+        """Return 1 if an experiment is better than the baseline, -1 if worse, 0 if its interval contains 0."""
         gain = self.gains[group.name]
         if gain is None or gain.low is None or gain.high is None or gain.low * gain.high <= 0:
             return 0
@@ -66,28 +66,28 @@ class Comparison:
 
     @cached_property
     def other_frames(self) -> dict[str, str]:
-        """How the judged frames differ, for each experiment whose test judged other frames than the first test."""
+        """For each experiment tested on other frames than the first test: how the frames differ, in words."""
         return other_frames(self.groups)
 
     @cached_property
     def span(self) -> tuple[float, float]:
-        """The scale that holds the deciding numbers, their intervals and floors; at least one group has a number."""
-        judged = [group for group in self.groups if group.interval]
-        ends = [end for group in judged for end in group.interval or () if end is not None]
-        ends += [group.floor[1] for group in judged if group.floor]
+        """The scale for the main numbers, their intervals and floors; at least one group must have a number."""
+        scored = [group for group in self.groups if group.interval]
+        ends = [end for group in scored for end in group.interval or () if end is not None]
+        ends += [group.floor[1] for group in scored if group.floor]
         air = 0.04 * (max(ends) - min(ends)) or 0.1
         return min(ends) - air, max(ends) + air
 
     def shaded(
         self, corner: str, heads: Sequence[Head], values: Mapping[str, Mapping[str, float]], *, across: bool = False
     ) -> str:
-        """Return a table of values, shaded by their difference to the baseline's.
+        """Return a table of values, shaded by their difference to the baseline.
 
         Args:
             corner: title of the first column.
-            heads: of the others; what they are called in `values` is their title, or their hint if they have one.
-            values: of each row, by column.
-            across: whether a column is an experiment; else a row is one.
+            heads: heads of the other columns; their key in `values` is the hint, or the title without a hint.
+            values: for each row, the values by column.
+            across: whether each column is an experiment; otherwise each row is one.
         """
         base = values.get(self.baseline.name, {})
         columns = [head.hint or head.title for head in heads]
@@ -107,11 +107,11 @@ class Comparison:
         return table([Head(corner, "t"), *heads], rows, caption, css="tall" if across else "")
 
     def _difference(self, row: Mapping[str, float], column: str, base: Mapping[str, float], across: bool) -> float:
-        """Return by how much a value is better than the baseline's; 0 where one is missing."""
+        """Return by how much a value is better than the baseline's; 0 if either is missing."""
         reference = base.get(self.baseline.name if across else column)
         return 0.0 if reference is None or column not in row else self.better(row[column] - reference)
 
 
 def _shade(difference: float) -> float:
-    """Return the shade of a difference in [-1, 1]; by its root, so that small ones are seen beside a large one."""
+    """Return the shade of a difference in [-1, 1]: its root, so that small ones stay visible beside a large one."""
     return math.copysign(DARKEST * math.sqrt(abs(difference)), difference)

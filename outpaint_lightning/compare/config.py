@@ -1,4 +1,4 @@
-"""Configs as flat keys, spelled as on the command line, and what differs between two of them."""
+"""Configs as flat keys, spelled as on the command line, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 Flat = Mapping[str, Any]
-"""`model.net` is the name of a class, `model.net.updates` its option, `data.augmentations[TimeWarp].p` that of one of a
-list."""
+"""`model.net` is the name of a class, `model.net.updates` its option, `data.augmentations[TimeWarp].p` the option of a
+class in a list."""
 
 _OF_THE_RUN = re.compile(r"(.+\.)?(default_root_dir|dirpath|ckpt_path|overwrite|verbose)|trainer\.logger\b.*")
 _SEED = re.compile(r"(.+[. ])?(seed|seed_everything)")
-_SHOWN = 5  # options of a class that another one replaced
+_SHOWN = 5  # options shown of a class that another class replaced
 
 
 class Change(NamedTuple):
-    """A key whose values differ; a side that has not the key is None."""
+    """A key whose values differ; None on the side that lacks the key."""
 
     key: str
     before: str | None
@@ -24,7 +24,7 @@ class Change(NamedTuple):
 
 
 def flatten(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the flat keys of a parsed config and their values, but for those that only say where a run lies."""
+    """Yield the flat keys of a parsed config and their values, without keys that only give a run's paths."""
     if _OF_THE_RUN.fullmatch(path):
         return
     match config:
@@ -44,7 +44,7 @@ def flatten(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def without_seeds(config: Flat) -> dict[str, Any]:
-    """Return a flat config without the keys that are seeds."""
+    """Return a flat config without its seeds."""
     return {key: value for key, value in config.items() if not _SEED.fullmatch(key)}
 
 
@@ -54,14 +54,14 @@ def seeds(config: Flat) -> dict[str, Any]:
 
 
 def changes(before: Flat, after: Flat) -> list[Change]:
-    """Return what differs, options of a class that came or went told with it."""
+    """Return the differences; the options of an added or removed class are shown with the class."""
     keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key, ...) != after.get(key, ...)]
     tops = [key for key in keys if not any(key.startswith(f"{other}.") for other in keys)]
-    return [Change(key, _told(before, key, brief=key in after), _told(after, key)) for key in tops]
+    return [Change(key, _described(before, key, brief=key in after), _described(after, key)) for key in tops]
 
 
 def as_text(value: Any) -> str:
-    """Return a value of a config as one writes it."""
+    """Return a value of a config as text."""
     match value:
         case None:
             return "null"
@@ -75,8 +75,8 @@ def as_text(value: Any) -> str:
             return str(value)
 
 
-def _told(config: Flat, key: str, brief: bool = False) -> str | None:
-    """Return the value of a key, a class with its first options that are set; None if there is no such key."""
+def _described(config: Flat, key: str, brief: bool = False) -> str | None:
+    """Return the value of a key, for a class with its first options; None if there is no such key."""
     if key not in config:
         return None
     options = {k[len(key) + 1 :]: v for k, v in config.items() if k.startswith(f"{key}.") and v is not None}

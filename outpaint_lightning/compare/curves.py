@@ -1,4 +1,4 @@
-"""Curves of the experiments: over the threshold, and while they learnt."""
+"""Curves of the experiments: over the threshold, and during training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.html import figure, note
 from outpaint_lightning.results import is_number, part
 
-POINTS = 150  # of a drawn line
-LOGARITHMIC = 20  # a chart of a loss or a rate whose values span more has a logarithmic axis
+POINTS = 150  # points of a drawn line
+LOGARITHMIC = 20  # a chart of a loss or a rate with a larger ratio of values gets a logarithmic axis
 
 
 def curves(comparison: Comparison) -> Iterator[str]:
-    """Yield the charts below one legend, and what there is no curve of."""
+    """Yield the charts under one legend, and a note on the values without a curve."""
     names = comparison.kind.curves or sorted({c for g in comparison.groups for run in g.runs for c in run.curves})
     learnt = {name: list(_learning(comparison, name)) for name in names}
     drawn = {name: series for name, series in learnt.items() if any(len(each.points) > 1 for each in series)}
@@ -30,7 +30,7 @@ def curves(comparison: Comparison) -> Iterator[str]:
 
 
 def _thresholds(comparison: Comparison) -> Iterator[str]:
-    """Yield the chart of the deciding number at every threshold, where tests have that."""
+    """Yield the chart of the main number at every threshold, if the tests have it."""
     series = [
         svg.Series(group.name, comparison.css(group), points)
         for group in comparison.groups
@@ -44,7 +44,7 @@ def _thresholds(comparison: Comparison) -> Iterator[str]:
 
 
 def _mean_curve(group: Group) -> list[tuple[float, float]]:
-    """Return the threshold curve of an experiment, where all its tests have a value."""
+    """Return the threshold curve of an experiment, at the thresholds for which all its tests have a value."""
     found = [curve for run in group.runs if (curve := part(run.summary, "curve"))]
     values: dict[float, list[float]] = {}
     for curve in found:
@@ -56,7 +56,7 @@ def _mean_curve(group: Group) -> list[tuple[float, float]]:
 
 
 def _learning(comparison: Comparison, name: str) -> Iterator[svg.Series]:
-    """Yield a line for each run that logged a column of `metrics.csv`."""
+    """Yield one line for each run that logged this column of `metrics.csv`."""
     for group in comparison.groups:
         for run in group.runs:
             if points := run.curves.get(name):
@@ -71,17 +71,17 @@ def _chart(name: str, series: Sequence[svg.Series]) -> str:
 
 
 def _may_be_logarithmic(name: str) -> bool:
-    """Return whether a column is a loss or a learning rate; a score that begins near 0 would look like a leap."""
+    """Return whether a column is a loss or a learning rate; on a log axis, a score near 0 would seem to jump."""
     return bool({*re.split(r"[/_-]", name)} & {"loss", "lr"})
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return at most `POINTS` points: the means of as many runs of neighbours."""
+    """Return at most `POINTS` points: the means of blocks of neighbouring points."""
     size = -(-len(points) // POINTS)
     blocks = [points[i : i + size] for i in range(0, len(points), size)]
     return [(sum(x for x, _ in block) / len(block), sum(y for _, y in block) / len(block)) for block in blocks]
 
 
 def _in_order(series: Sequence[svg.Series]) -> list[svg.Series]:
-    """Return series with those in colour before the grey ones, the baseline first: the first is drawn on top."""
+    """Return coloured series before grey ones, the baseline first; the first is drawn on top."""
     return sorted(series, key=lambda each: each.css)

@@ -1,4 +1,4 @@
-"""Experiments: runs that differ in nothing but their seeds, their means, and how sure a difference is."""
+"""Experiments: runs that differ only in their seeds, their means, and the uncertainty of differences."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from outpaint_lightning.results import Kind, number_at
 
 LEVEL = 0.95
 RESAMPLES = 10_000
-_BLOCK = 500  # resamples drawn at once
+_BLOCK = 500  # resamples drawn at a time
 
 Values = NDArray[Any]
 
 
 class Unit(NamedTuple):
-    """A video or an image of a test, with the mean of its value over the runs of an experiment."""
+    """A video or an image of a test, with its value averaged over the runs of an experiment."""
 
     name: str
     group: str
-    """Scene and camera, where known."""
+    """Scene and camera, if known."""
     forger: str
     source: str
     floor: float | None
-    """Floor of the first run."""
+    """Best floor in the first run."""
     value: float
 
 
@@ -53,48 +53,48 @@ class Group:
 
     @property
     def kind(self) -> Kind:
-        """What its numbers are."""
+        """The definition of its numbers."""
         return self.runs[0].kind
 
     @property
     def first(self) -> Run:
-        """The run that speaks for the others, where one must."""
+        """The run that represents the others: the first with a test."""
         return next((run for run in self.runs if run.summary), self.runs[0])
 
     def values(self, key: str) -> list[float]:
-        """Return a number of the summaries, of each run that has it."""
+        """Return one number from the summary of each run that has it."""
         return [value for run in self.runs if (value := number_at(run.summary, key)) is not None]
 
     def mean(self, key: str) -> float | None:
-        """Return its mean; None if no run has it."""
+        """Return the mean of a number over the runs; None if no run has it."""
         values = self.values(key)
         return sum(values) / len(values) if values else None
 
     def deviation(self, key: str) -> float | None:
-        """Return its sample standard deviation (n - 1) over the runs; None for fewer than two."""
+        """Return its sample standard deviation (n - 1) over the runs; None for fewer than two runs."""
         values = self.values(key)
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
     @property
     def score(self) -> float | None:
-        """The mean of the number that decides."""
+        """The mean of the main number."""
         return self.mean(self.kind.columns[0].key) if self.kind.columns else None
 
     @cached_property
     def floor(self) -> tuple[str, float] | None:
-        """The best floor, by its mean over the runs."""
+        """Name and value of the best floor, by its mean over the runs."""
         floors = [self.kind.floors(run.summary) for run in self.runs if run.summary]
         common = [name for name in (floors[0] if floors else {}) if all(name in each for each in floors)]
         return self.kind.best({name: sum(each[name] for each in floors) / len(floors) for name in common})
 
     @cached_property
     def tables(self) -> list[dict[str, Unit]]:
-        """What each tested run judged, by name."""
+        """For each tested run, its tested videos or images, by name."""
         return [{unit.name: unit for unit in _units(run)} for run in self.runs if run.rows]
 
     @cached_property
     def units(self) -> dict[str, Unit]:
-        """What every tested run judged, by name, in the table's order."""
+        """The videos or images that every tested run has, by name, in the table's order."""
         return {
             name: unit._replace(value=sum(table[name].value for table in self.tables) / len(self.tables))
             for name, unit in (self.tables[0] if self.tables else {}).items()
@@ -102,12 +102,12 @@ class Group:
         }
 
     def values_of(self, names: Sequence[str]) -> Values:
-        """Return `runs videos`: what each run reached in videos that all of them judged."""
+        """Return `runs videos`: the values of each run in videos that all runs have."""
         return np.array([[table[name].value for name in names] for table in self.tables])
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The deciding number: of one run as its test gives it, of several with runs drawn too; see `bootstrap`."""
+        """The main number: for one run with its test's interval; several runs are resampled too, see `bootstrap`."""
         if self.score is None:
             return None
         low, high = (number_at(self.first.summary, f"{self.kind.interval}.{end}") for end in ("low", "high"))
@@ -118,43 +118,43 @@ class Group:
 
 
 def group(runs: Sequence[Run]) -> list[Group]:
-    """Join the runs whose configs differ in nothing but their seeds, in the order of their first ones."""
+    """Join the runs whose configs differ only in their seeds, in the order of their first runs."""
     alike: dict[str, list[Run]] = {}
     for run in runs:
         config = sorted((key, as_text(value)) for key, value in without_seeds(run.config).items())
         alike.setdefault(repr((run.kind.name, config)) if config else str(run.folder), []).append(run)
     members = [each for same in alike.values() for each in ([same] if _seeds_differ(same) else [[run] for run in same])]
-    place = {run.folder: i for i, run in enumerate(runs)}
-    members.sort(key=lambda each: place[each[0].folder])
+    order = {run.folder: i for i, run in enumerate(runs)}
+    members.sort(key=lambda each: order[each[0].folder])
     return [Group(name, tuple(each)) for name, each in zip(_names(members), members, strict=True)]
 
 
 def seed_of(run: Run) -> str:
-    """Return the seed of a run, several if they are not one."""
+    """Return the seed of a run, or its seeds if they differ."""
     return ", ".join(dict.fromkeys(map(as_text, seeds(run.config).values())))
 
 
 def versus(other: Group, baseline: Group) -> Interval | None:
-    """Return the mean difference to a baseline over the videos both judged; None if there is none."""
+    """Return the mean difference to a baseline over the common videos; None if there are none."""
     common = [name for name in baseline.units if name in other.units]
     sources = [baseline.units[name].source for name in common]
     return bootstrap(other.values_of(common), sources, baseline.values_of(common)) if common else None
 
 
 def bootstrap(values: Values, sources: Sequence[str], less: Values | None = None, seed: int = 0) -> Interval | None:
-    """Return a mean with its percentile bootstrap interval: sources are drawn with replacement, and runs likewise.
+    """Return a mean with its percentile bootstrap interval: sources are drawn with replacement, and so are runs.
 
-    For one run it equals `metrics.bootstrap_interval`, but imports no torch, so that `compare` answers in a second. The
-    interval of a difference is paired: both sides use the videos of the same sources.
+    For one run it equals `metrics.bootstrap_interval`, but it does not import torch, so that `compare` answers in a
+    second. The interval of a difference is paired: both sides use the videos of the same sources.
 
     Args:
         values: `runs videos`.
-        sources: of each video; its videos are drawn together.
-        less: `runs videos` of a baseline, whose mean is taken off; its runs are drawn apart.
-        seed: same seed, same interval.
+        sources: source of each video; videos of one source are drawn together.
+        less: `runs videos` of a baseline whose mean is subtracted; its runs are drawn independently.
+        seed: the same seed gives the same interval.
 
     Returns:
-        None without a video; `low` and `high` are None with a single source.
+        None without videos; `low` and `high` are None with a single source.
     """
     if not values.size:
         return None
@@ -179,7 +179,7 @@ def bootstrap(values: Values, sources: Sequence[str], less: Values | None = None
 
 
 def _units(run: Run) -> Iterator[Unit]:
-    """Yield the videos or images of a test whose value is defined."""
+    """Yield the videos or images of a test that have a defined value."""
     kind, floors = run.kind, run.kind.floors(run.summary)
     for row in run.rows:
         value = to_number(row[kind.value])
@@ -188,10 +188,10 @@ def _units(run: Run) -> Iterator[Unit]:
         own = {name: to_number(row.get(kind.row_floor + name, "")) for name in floors if kind.row_floor}
         best = kind.best({name: floor for name, floor in own.items() if floor is not None})
         name = f"{row['clip']} / {row['frame']}" if row.get("frame", "0") != "0" else row["clip"]
-        yield Unit(name, _place(row), row.get("forger", ""), row.get("source") or name, best and best[1], value)
+        yield Unit(name, _category(row), row.get("forger", ""), row.get("source") or name, best and best[1], value)
 
 
-def _place(row: Row) -> str:
+def _category(row: Row) -> str:
     return "/".join(filter(None, (row.get("scene"), row.get("camera"))))
 
 
@@ -200,18 +200,18 @@ def _seeds_differ(runs: Sequence[Run]) -> bool:
 
 
 def _names(members: Sequence[Sequence[Run]]) -> list[str]:
-    """Return a short name of each experiment: where its runs lie below what all runs have in common."""
+    """Return a short name for each experiment: its runs' path below the folder that all runs have in common."""
     folders = [[run.folder.resolve() for run in runs] for runs in members]
     root = Path(os.path.commonpath([folder for each in folders for folder in each]))
     used: dict[str, int] = {}
     names = []
     for each in folders:
-        place = Path(os.path.commonpath(each))
-        if place == root:  # runs of several experiments side by side, or nothing else
+        common = Path(os.path.commonpath(each))
+        if common == root:  # runs of several experiments in one folder, or only one experiment
             words = os.path.commonprefix([folder.name for folder in each]).rstrip("_-. ")  # noqa: RUF071 (letters are meant)
             name = words if len(members) > 1 and words else root.name
         else:
-            name = place.relative_to(root).as_posix()
+            name = common.relative_to(root).as_posix()
         used[name] = used.get(name, 0) + 1
         names.append(name if used[name] == 1 else f"{name} ({used[name]})")
     return names

@@ -1,4 +1,4 @@
-"""Which frames a test judged: numbers of two tests compare only where both judged the same."""
+"""Which frames a test used: numbers of two tests are comparable only if both used the same frames."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from outpaint_lightning.compare.groups import Group
 from outpaint_lightning.compare.runs import Run
 
 Judged = Mapping[str, str]
-"""The number of frames that were judged of each clip, as the table of a test has it."""
+"""For each clip the number of tested frames, as in the test's table."""
 
 
 def other_frames(groups: Sequence[Group]) -> dict[str, str]:
-    """Return how the frames of experiments differ from those of the first test, for the experiments where they do.
+    """Return for each experiment with other frames than the first test how they differ.
 
     Args:
         groups: experiments of one kind, the baseline first.
 
     Returns:
-        By the name of the experiment, words such as `2 videos more, 1 with another number of frames`.
+        By the name of the experiment, text such as `2 videos more, 1 with another number of frames`.
     """
     tested = [(group, run) for group in groups for run in group.runs if run.rows]
     if not tested:
@@ -26,7 +26,7 @@ def other_frames(groups: Sequence[Group]) -> dict[str, str]:
     reference = _judged(tested[0][1])
     unit = groups[0].kind.unit
     found = ((group.name, ", ".join(_differences(_judged(run), reference, unit))) for group, run in tested)
-    return {name: words for name, words in reversed([*found]) if words}  # of several runs, the first that differs
+    return {name: words for name, words in reversed([*found]) if words}  # the first run that differs
 
 
 def _judged(run: Run) -> Judged:

@@ -20,7 +20,7 @@ from outpaint_lightning.pages.document import document
 from outpaint_lightning.pages.html import note, section
 
 TABLE = "compare.csv"
-"""Beside the page."""
+"""The table's file, beside the page."""
 
 
 def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
@@ -29,7 +29,7 @@ def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
     Args:
         groups: the experiments.
         sweeps: the sweeps.
-        out: where the page will lie, for its links.
+        out: folder of the page, for its links.
     """
     comparisons = [Comparison([g for g in groups if g.kind == kind]) for kind in kinds(groups)]
     body = "".join([*(_chapter(c, out, len(comparisons) > 1) for c in comparisons), *sweep_sections(sweeps)])
@@ -41,14 +41,14 @@ def render(groups: Sequence[Group], sweeps: Sequence[Sweep], out: Path) -> str:
 
 
 def counted(groups: Sequence[Group], sweeps: Sequence[Sweep]) -> str:
-    """Return how many experiments, runs and sweeps there are, in words."""
+    """Return the number of experiments, runs and sweeps, in words."""
     runs = sum(len(each.runs) for each in groups)
     things = [(len(groups), "experiment"), (runs if runs > len(groups) else 0, "run"), (len(sweeps), "sweep")]
     return ", ".join(f"{count} {thing}{'s' * (count != 1)}" for count, thing in things if count)
 
 
 def _chapter(comparison: Comparison, out: Path, titled: bool) -> str:
-    """Return the sections of one kind of experiment, below its name where there are several kinds."""
+    """Return the sections of one kind of experiment, with its name as a title if there are several kinds."""
     groups, kind = comparison.groups, comparison.kind
     sections = (
         ("Numbers", [*_missing(groups), lead(comparison), numbers(comparison)]),
@@ -63,7 +63,7 @@ def _chapter(comparison: Comparison, out: Path, titled: bool) -> str:
 
 
 def _missing(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield what runs have not, the runs of each gap together."""
+    """Yield what runs lack; runs with the same gap share one note."""
     gaps: dict[str, list[Run]] = {}
     for each in groups:
         for run in each.runs:

@@ -1,4 +1,4 @@
-"""Pictures inside the page, and links to what is too large for it."""
+"""Pictures in the page, and links to files that are too large for it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from outpaint_lightning.pages.html import digits, figure, note
 from outpaint_lightning.types import InputError
 
 WIDTH = 1080  # pixels of the widest picture
-QUALITY = 82  # of JPEG
+QUALITY = 82  # quality of JPEGs
 OPEN = 2  # experiments whose pictures are unfolded
 
 
 def pictures(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield, of the first run of each experiment that has some, the pictures it kept."""
+    """Yield the pictures of each experiment, from its first run that has some."""
     shown = 0
     for group in groups:
         run, found = next(((run, f) for run in group.runs if (f := list(_of(run)))), (group.first, []))
@@ -43,7 +43,7 @@ def pictures(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def links(groups: Sequence[Group], out: Path) -> str:
-    """Return links to the overlay videos and predicted masks of the runs, relative to the page; none, no words."""
+    """Return relative links to the overlay videos and predicted masks of the runs; empty if there are none."""
     lines = []
     for group in groups:
         for run in group.runs:
@@ -56,10 +56,10 @@ def links(groups: Sequence[Group], out: Path) -> str:
 
 
 def embedded(path: Path, alt: str) -> str:
-    """Return a picture file as an image whose data is in the page.
+    """Return a picture file as an image element that contains its data.
 
     Raises:
-        InputError: the file is no picture.
+        InputError: the file is not a picture.
     """
     picture = read_image(path)
     height, width = picture.shape[:2]
@@ -70,7 +70,7 @@ def embedded(path: Path, alt: str) -> str:
 
 
 def _of(run: Run) -> Iterator[str]:
-    """Yield the pictures of a run as figures; one that cannot be read is named."""
+    """Yield the pictures of a run as figures; an unreadable picture becomes a note."""
     for path, caption in _files(run):
         try:
             yield figure(embedded(path, caption), escape(caption))
@@ -79,7 +79,7 @@ def _of(run: Run) -> Iterator[str]:
 
 
 def _files(run: Run) -> list[tuple[Path, str]]:
-    """Return the picture files of a run and what they show."""
+    """Return the picture files of a run with their captions."""
     test = run.folder / "test"
     strips = [
         (
@@ -96,7 +96,7 @@ def _files(run: Run) -> list[tuple[Path, str]]:
 
 
 def _overlays(run: Run) -> list[Path]:
-    """Return the overlay videos in a run's folder, and those beside it that its checkpoint made."""
+    """Return the overlay videos in a run's folder, and those in sibling folders that its checkpoint made."""
     inside = {*run.folder.glob("*/overlay.mp4"), *run.folder.glob("*/*/overlay.mp4")}
     beside = {path for path in run.folder.parent.glob("*/*/overlay.mp4") if _made_by(run, path)}
     return sorted(inside | beside, key=natural_key)

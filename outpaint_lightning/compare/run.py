@@ -1,4 +1,4 @@
-"""Put runs side by side: one page that needs nothing else, and a table."""
+"""Writes a comparison of runs: one self-contained page, and a table."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ PAGE = "index.html"
 
 
 def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = False) -> list[str]:
-    """Write `<out>/index.html`, which needs nothing else, and `<out>/compare.csv`, one line for each run.
+    """Write `<out>/index.html`, a self-contained page, and `<out>/compare.csv`, one line per run.
 
     >>> for line in outpaint_lightning.compare(["runs/plain", "runs/flip"], "compared"):  # doctest: +SKIP
     ...     print(line)
 
     Args:
         runs: run folders, folders of runs or sweep folders; the first run is the baseline.
-        out: folder to write into.
-        overwrite: replace the page and the table of an earlier comparison; nothing else is touched.
+        out: folder for the result.
+        overwrite: replace the page and the table of an earlier comparison; other files are not changed.
 
     Returns:
-        One line for each experiment with its deciding number, and one that names the page.
+        One line per experiment with its main number, and one with the path of the page.
 
     Raises:
-        InputError: a folder holds no run or a file that cannot be read, or the result would replace something.
+        InputError: a folder holds no run or an unreadable file, or the result would replace an existing file.
     """
     out = Path(out)
     with sole_writer(out):
@@ -43,7 +43,7 @@ def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = Fa
         found, sweeps = find(runs)
         groups = group(found) if found else []
         page = render(groups, sweeps, out)
-        with atomic(out / PAGE) as temporary:  # takes its place last: without it, the table counts as half a result
+        with atomic(out / PAGE) as temporary:  # renamed last: a table without a page counts as incomplete
             temporary.write_text(page, encoding="utf-8")
             table = [*rows(groups), *(row for sweep in sweeps for row in trial_rows(sweep))]
             write_csv(out / TABLE, [{_text(key): _text(value) for key, value in row.items()} for row in table])
@@ -51,7 +51,7 @@ def compare(runs: Sequence[str | Path], out: str | Path, *, overwrite: bool = Fa
 
 
 def rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
-    """Yield the line of each run: its numbers, and the keys of the configs whose values differ."""
+    """Yield the line of each run: its numbers, and the keys of the configs that differ."""
     configs = [without_seeds(run.config) for each in groups for run in each.runs]
     keys = dict.fromkeys(key for config in configs for key in config)
     differing = [key for key in keys if len({as_text(config.get(key, ...)) for config in configs}) > 1]
@@ -71,13 +71,13 @@ def trial_rows(sweep: Sweep) -> Iterator[dict[str, Any]]:
 
 
 def _text(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula: names and configs in it may be a stranger's."""
+    """Return a cell that spreadsheets do not run as a formula: names and configs in it may be a stranger's."""
     risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and to_number(value) is None
     return f"'{value}" if risky else value
 
 
 def _lines(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line for each experiment, its deciding number, and one for each whose test judged other frames."""
+    """Yield one line per experiment with its main number, and a warning for each tested on other frames."""
     width = max((len(each.name) for each in groups), default=0)
     for each in groups:
         title = each.kind.columns[0].title if each.kind.columns else ""
@@ -95,8 +95,8 @@ def _lines(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _require_free(out: Path, overwrite: bool) -> None:
-    """Raise `InputError` where something lies that may not be replaced. A table alone is what a killed command left."""
+    """Raise `InputError` if something would be replaced. A table alone is left from a killed command."""
     page = out / PAGE
-    taken = page if page.exists() else out
+    blocking = page if page.exists() else out
     if not overwrite and (page.exists() or not is_free(out, TABLE)):
-        raise InputError(f"{taken} already exists; pass --overwrite")
+        raise InputError(f"{blocking} already exists; pass --overwrite")

@@ -1,4 +1,4 @@
-"""Run folders and sweep folders, found and read."""
+"""Finds and reads run folders and sweep folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from outpaint_lightning.types import InputError, did_you_mean
 CONFIGS = ("fit", "test", "validate", "predict")
 """Commands whose config describes a run, the most informative first."""
 DEPTH = 3
-"""How many levels below a given folder are searched for runs."""
+"""Number of levels below a given folder that are searched for runs."""
 
 Points = list[tuple[float, float]]
 Row = dict[str, str]
@@ -27,14 +27,14 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds. Parts that do not exist yet are empty, and named in `missing`."""
+    """The content of a run folder. Parts that do not exist yet are empty, and listed in `missing`."""
 
     folder: Path
     config: dict[str, Any]
-    """Flat, see `config`; `test: data.root` is a key of the data that a test had otherwise than the fit."""
+    """Flat, see `config`; `test: data.root` is a key of the data with another value in the test than in the fit."""
     summary: dict[str, Any]
     rows: list[Row]
-    """Rows of the test's table, one for each video or image."""
+    """Rows of the test's table, one per video or image."""
     curves: dict[str, Points]
     """Steps and values of each column of `metrics.csv`."""
     examples: list[dict[str, Any]]
@@ -43,13 +43,13 @@ class Run:
 
     @cached_property
     def kind(self) -> Kind:
-        """What its numbers are."""
+        """The definition of its numbers."""
         return kind_of(str(self.config.get("model") or ""), self.summary)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep folder holds."""
+    """The content of a sweep folder."""
 
     folder: Path
     record: dict[str, Any]
@@ -58,10 +58,10 @@ class Sweep:
 
 
 def find(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Run], list[Sweep]]:
-    """Read the runs and sweeps at or below some folders, in their order, each once.
+    """Read the runs and sweeps at or below some folders, in order, each once.
 
     Raises:
-        InputError: a folder is not there or holds neither; a file in one cannot be read.
+        InputError: a folder is missing or holds neither, or a file cannot be read.
     """
     runs: dict[Path, Run] = {}
     sweeps: dict[Path, Sweep] = {}
@@ -153,7 +153,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """Return the flat config of a run, and what of the data its test had otherwise."""
+    """Return the flat config of a run, with the values of the data that its test changed."""
     read = {c: _yaml(folder / f"config.{c}.yaml") for c in CONFIGS if (folder / f"config.{c}.yaml").exists()}
     config = next(iter(read.values()), {})
     tested = {k: v for k, v in read.get("test", {}).items() if k.startswith("data.") and config.get(k, ...) != v}
@@ -165,7 +165,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path, *columns: str) -> list[Row]:
-    """Return the rows of a table that has some columns; an empty name is none."""
+    """Return the rows of a table that must have some columns; empty names are ignored."""
     rows = read_table(path)
     for column in filter(None, columns):
         if rows and column not in rows[0]:
@@ -198,7 +198,7 @@ def _examples(path: Path) -> list[dict[str, Any]]:
 
 
 def to_number(text: str) -> float | None:
-    """Return the finite number that a cell of a table holds, or None."""
+    """Return the finite number in a table's cell, or None."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The first sections of the page: the numbers of the experiments, what differs, numbers by category, where runs lie."""
+"""The first sections of the page: numbers of the experiments, differences, numbers by category, paths of runs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from outpaint_lightning.pages.html import (
 from outpaint_lightning.results import number_at, part
 
 VERDICTS = {1: "good sure", -1: "bad sure", 0: "even"}
-"""Classes of a difference."""
+"""CSS classes of a difference, by verdict."""
 
 
 def lead(comparison: Comparison) -> str:
-    """Return the result in two sentences, and a warning where the tests judged other frames."""
+    """Return the result in two sentences, with a warning if the tests used other frames."""
     return _result(comparison) + _other_frames(comparison)
 
 
@@ -54,20 +54,20 @@ def _result(comparison: Comparison) -> str:
     if best is None:
         return f"<p>{start}</p>"
     gain = comparison.gains[best.name]
-    told = f", {digits(gain.mean, '+.3f')} {_bounds(gain)}".rstrip() if gain else ""
+    gain_text = f", {digits(gain.mean, '+.3f')} {_bounds(gain)}".rstrip() if gain else ""
     verdicts = [comparison.verdict(group) for group in comparison.others]
     others = (
         " By the 95&nbsp;% interval of the difference, better than the baseline: "
         f"{verdicts.count(1)} of {len(verdicts)} others; worse: {verdicts.count(-1)}."
     )
     return (
-        f"<p>{start} Best of the others is <b>{escape(best.name)}</b> with {digits(best.score)}{told}."
+        f"<p>{start} Best of the others is <b>{escape(best.name)}</b> with {digits(best.score)}{gain_text}."
         f"{others if len(verdicts) > 1 and comparison.kind.value else ''}</p>"
     )
 
 
 def numbers(comparison: Comparison) -> str:
-    """Return the table of headline numbers."""
+    """Return the table of the main numbers."""
     groups, kind = comparison.groups, comparison.kind
     columns = [column for column in kind.columns if any(group.values(column.key) for group in groups)]
     if not columns:
@@ -102,7 +102,7 @@ def numbers(comparison: Comparison) -> str:
 
 
 def differences(comparison: Comparison) -> str:
-    """Return the table of what each experiment's config has otherwise than the baseline's."""
+    """Return the table of each experiment's config values that differ from the baseline's."""
     base = comparison.baseline.first.config
     rows = []
     for group in comparison.others:
@@ -110,8 +110,8 @@ def differences(comparison: Comparison) -> str:
         found = changes(without_seeds(base), without_seeds(config))
         same = "nothing" if seeds(base) == seeds(config) else "nothing but seeds"
         nothing = same if base and config else "no config to compare"
-        said = "".join(map(_change, found)) or f"<li>{nothing}</li>"
-        rows.append([comparison.name(group), Cell(f'<ul class="changes">{said}</ul>', len(found), "t")])
+        items = "".join(map(_change, found)) or f"<li>{nothing}</li>"
+        rows.append([comparison.name(group), Cell(f'<ul class="changes">{items}</ul>', len(found), "t")])
     if not rows:
         return ""
     heads = [Head("experiment", "t"), Head(f"changed from {comparison.baseline.name}", "t", "sorts by how many")]
@@ -119,7 +119,7 @@ def differences(comparison: Comparison) -> str:
 
 
 def parts(comparison: Comparison) -> Iterator[str]:
-    """Yield a table for each way in which the tests group their videos."""
+    """Yield a table for each grouping of the videos in the tests."""
     for title, of, value in comparison.kind.groups:
         values: dict[str, dict[str, float]] = {}
         sizes: dict[str, float | None] = {}
@@ -137,7 +137,7 @@ def parts(comparison: Comparison) -> Iterator[str]:
 
 
 def provenance(groups: Sequence[Group]) -> str:
-    """Return the table of all runs: folder, seed, checkpoint, and what is missing in them."""
+    """Return the table of all runs: folder, seed, checkpoint, and missing parts."""
     rows = []
     for group in groups:
         for run in group.runs:
@@ -189,6 +189,6 @@ def _change(change: Change) -> str:
 
 
 def _value(words: str | None) -> str:
-    """Return a value, of a class its name in bold."""
+    """Return a value as HTML; a class's name is bold."""
     name, bracket, options = (words or "").partition("(")
     return f"<b>{escape(name)}</b>{escape(bracket + options)}"

@@ -16,19 +16,19 @@ from outpaint_lightning.pages.html import Cell, Head, digits, figure, key, note,
 from outpaint_lightning.types import InputError
 
 OUTSIDE = ("number", "state", "value", "epochs", "seconds", "exceeds", "reason", "folder")
-"""Columns of `trials.csv` that are no keys of the space."""
-ENOUGH = 4  # trials that a correlation is told of
-LOGARITHMIC = 30  # a key whose values span more has a logarithmic axis, where nothing else is known
-WORDS = 8  # most choices written at an axis
-SHORT = 80  # letters of a cell
-TICK = 18  # letters at an axis, as fit between two
+"""Columns of `trials.csv` that are not keys of the space."""
+ENOUGH = 4  # minimum number of trials for a correlation
+LOGARITHMIC = 30  # a key with a larger ratio of values gets a logarithmic axis, if its scale is unknown
+WORDS = 8  # largest number of choices written at an axis
+SHORT = 80  # characters of a cell
+TICK = 18  # characters at an axis, which fit between two axes
 
 
 class Study:
     """The trials of a sweep as numbers.
 
     Args:
-        sweep: as it was read, with trials.
+        sweep: a sweep with trials.
     """
 
     def __init__(self, sweep: Sweep) -> None:
@@ -46,15 +46,15 @@ class Study:
         reached = [(row, self.value(row)) for row in ended]
         self.complete = sorted(
             ((row, value) for row, value in reached if value is not None),
-            key=lambda pair: (bool(pair[0].get("exceeds")), -self.sign * pair[1]),  # within the constraints first
+            key=lambda pair: (bool(pair[0].get("exceeds")), -self.sign * pair[1]),  # those within the constraints first
         )
 
     def value(self, row: Row, objective: int = 0) -> float | None:
-        """Return what a trial reached."""
+        """Return the value of a trial."""
         return to_number(row[self.objectives[objective]]) if self.objectives else None
 
     def best(self) -> str:
-        """Return the best trial in words."""
+        """Return a sentence about the best trial."""
         if not self.complete:
             return "None is complete yet."
         row = self.complete[0][0]
@@ -71,7 +71,7 @@ class Study:
         return figure(svg.lines(series, "trial", self.titles[0]), "Complete trials in grey, the best so far in colour.")
 
     def trade(self) -> str:
-        """Return the chart of the first two objectives; none of a single one."""
+        """Return the chart of the first two objectives; empty if there is only one."""
         if len(self.objectives) < 2:
             return ""
         points = [(value, other) for row, value in self.complete if (other := self.value(row, 1)) is not None]
@@ -79,8 +79,8 @@ class Study:
         return chart and figure(chart, "The first two objectives of the complete trials.")
 
     def correlations(self) -> str:
-        """Return the table of how the first objective goes with each key, and Optuna's picture where it lies there."""
-        found = [(name, told) for name in self.keys if (told := self.correlation(name))]
+        """Return the table of each key's correlation with the first objective, and Optuna's picture if it exists."""
+        found = [(name, correlated) for name in self.keys if (correlated := self.correlation(name))]
         rows = [
             [Cell(key(name), name, "t"), number(value, form), Cell(svg.bar(value), css="p"), number(of, "d")]
             for name, (value, form, of) in sorted(found, key=lambda pair: -abs(pair[1][0]))
@@ -100,7 +100,7 @@ class Study:
             return own + note(escape(str(error)))
 
     def correlation(self, name: str) -> tuple[float, str, int] | None:
-        """Return the correlation of a key with the first objective, its format, and the number of trials it is of."""
+        """Return the correlation of a key with the first objective, its format, and the number of trials."""
         pairs = [(row[name], value) for row, value in self.complete if row[name]]
         words, reached = [word for word, _ in pairs], ranks([value for _, value in pairs])
         if len(pairs) < ENOUGH or len({*words}) < 2 or not reached.std():
@@ -113,7 +113,7 @@ class Study:
         return float(means[choice].std() / reached.std()), ".2f", len(pairs)
 
     def parallel(self) -> str:
-        """Return parallel coordinates of all trials that had values."""
+        """Return parallel coordinates of all trials that have values."""
         axes = [Axis([row[name] for row in self.trials if row[name]], self.is_logarithmic(name)) for name in self.keys]
         last = Axis([str(value) for _, value in self.complete], "loss" in self.titles[0])
         reached = {row["number"]: last.share(str(value)) for row, value in self.complete}
@@ -137,7 +137,7 @@ class Study:
         )
 
     def is_logarithmic(self, name: str) -> bool | None:
-        """Return whether the space of a key is; None where `sweep.json` does not say, as it once did not."""
+        """Return whether a key's space is logarithmic; None if `sweep.json` of an older version does not say."""
         return name in self.logarithmic if self.logarithmic is not None else None
 
     def table(self) -> str:
@@ -156,11 +156,11 @@ class Study:
 
 
 class Axis:
-    """Where the values of a key lie on an axis, from 0 to 1.
+    """Positions of a key's values on an axis, from 0 to 1.
 
     Args:
-        values: all of them, as `trials.csv` has them, at least one; numbers, or else choices.
-        log: whether the axis is logarithmic, where all values are above 0; None judges by how far they spread.
+        values: all values as in `trials.csv`, at least one; numbers, otherwise choices.
+        log: whether the axis is logarithmic, if all values are above 0; None decides by their ratio.
     """
 
     def __init__(self, values: Sequence[str], log: bool | None = None) -> None:
@@ -170,7 +170,7 @@ class Axis:
         self.log = self.low > 0 and (self.high / self.low > LOGARITHMIC if log is None else log)
 
     def share(self, word: str) -> float | None:
-        """Return the place of a value; None for none."""
+        """Return the position of a value; None for an empty value."""
         if not word:
             return None
         if self.choices:
@@ -181,7 +181,7 @@ class Axis:
 
     @property
     def words(self) -> list[str]:
-        """What stands at its ticks, from the foot up."""
+        """The labels of its ticks, from the bottom up."""
         if self.choices:
             names = [_short(choice) for choice in self.choices]
             files = [name.rpartition("/")[2] for name in names]
@@ -194,7 +194,7 @@ class Axis:
 
 
 def ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    """Return the rank of each value from 0, the mean of their ranks for equal ones."""
+    """Return the rank of each value, from 0; equal values have their mean rank."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts + 1) / 2)[which])
 
@@ -219,7 +219,7 @@ def _content(sweep: Sweep) -> Iterator[str]:
 
 
 def _short(words: str, longest: int = SHORT) -> str:
-    """Return the value of a key as one reads it: numbers rounded, classes without their modules, long ones cut."""
+    """Return a key's value for display: numbers rounded, classes without modules, long values shortened."""
     value = to_number(words)
     if value is not None:
         return f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""The experiments video by video: the baseline against the best of the others, and all beside each other."""
+"""The experiments video by video: the baseline against the best of the others, and all of them together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from outpaint_lightning.pages.html import Cell, Head, digits, figure, note, numb
 NAMED = 3  # videos named in a sentence
 
 Pairs = Sequence[tuple[Unit, Unit]]
-"""What the baseline reached in a video, and the best of the others."""
+"""The values of the baseline and of the best other experiment in each video."""
 
 
 def videos(comparison: Comparison) -> Iterator[str]:
-    """Yield the figure and the tables of all videos, or images; nothing before two experiments were tested."""
+    """Yield the figure and the tables of all videos or images; empty before two experiments are tested."""
     baseline, best, unit = comparison.baseline, comparison.best, comparison.kind.unit
     if best is None or not best.units or not baseline.units:
         return
@@ -35,7 +35,7 @@ def videos(comparison: Comparison) -> Iterator[str]:
 
 
 def _sentence(comparison: Comparison, best: Group, pairs: Pairs) -> str:
-    """Return the largest improvements, and where it got worse or else improved least."""
+    """Return the largest improvements, and the largest losses or else the smallest improvement."""
     differences = [comparison.better(after.value - before.value) for before, after in pairs]
     up, down = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     unit = comparison.kind.unit
@@ -62,7 +62,7 @@ def _scatter(comparison: Comparison, best: Group, pairs: Pairs, top: float) -> s
 
 
 def _table(comparison: Comparison, best: Group, pairs: Pairs, top: float) -> str:
-    """Return the table of all pairs, largest improvement first, without the columns in which nothing is known."""
+    """Return the table of all pairs, largest improvement first, without empty columns."""
     colours = (comparison.css(comparison.baseline), comparison.css(best))
     rows = []
     for before, after in pairs:

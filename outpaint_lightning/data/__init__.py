@@ -1,8 +1,9 @@
-"""Windows of clips, single images, flow with holes, and the DataModules that serve them."""
+"""Datasets and DataModules for windows of clips, single images, and optical flow with holes."""
 
 from outpaint_lightning.data.blending.module import BlendingDataModule
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.codec import RandomCodec
+from outpaint_lightning.data.context.module import ContextDataModule
 from outpaint_lightning.data.corruptions import CorruptedDataset, FrameChange, read_curves
 from outpaint_lightning.data.estimators import DisFlow, FlowEstimator, RaftFlow
 from outpaint_lightning.data.flows import FlowDataModule
@@ -14,6 +15,7 @@ from outpaint_lightning.data.windows import WindowDataset, window_indices
 __all__ = [
     "BlendingDataModule",
     "ClipDataModule",
+    "ContextDataModule",
     "CorruptedDataset",
     "DisFlow",
     "EpochSampler",

@@ -1,7 +1,7 @@
-"""A CSV of photos with a box each: `path,label,xmin,ymin,xmax,ymax[,split,source,scene,camera,forger]`.
+"""Reads a CSV of photos with one box each: `path,label,xmin,ymin,xmax,ymax[,split,source,scene,camera,forger]`.
 
-The target vector of *Classification & Localization of Inpainted Regions* (Sideras 2023). docs/reference/dataset.md
-tells what the columns mean.
+The box columns are the target vector of *Classification & Localization of Inpainted Regions* (Sideras 2023).
+docs/reference/dataset.md explains the columns.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.windows import WindowDataset
 from outpaint_lightning.io import IMAGE_SUFFIXES, ClipEntry, composed, image_size, is_image, on_disk, read_text
 from outpaint_lightning.io.files import StrPath
@@ -32,17 +33,17 @@ Box = tuple[float, float, float, float]
 
 
 def read_boxes(path: StrPath) -> tuple[list[ClipEntry], dict[str, Box]]:
-    """Read the CSV and look at the header of every photo.
+    """Read the CSV and the image header of every photo.
 
     Args:
-        path: the CSV; the photos' paths begin at its folder.
+        path: the CSV; the paths of the photos are relative to its folder.
 
     Returns:
-        The photos in its order, and the boxes of the forged ones by the name of their clip.
+        The photos in the order of the CSV, and the boxes of the forged photos by clip name.
 
     Raises:
-        InputError: naming file and line: no such column, photo, label or split; a box that is no box within its photo,
-            is missing or stands on an authentic photo; a photo listed twice; a source in two splits.
+        InputError: names the file and line of an unknown column, photo, label or split; of a missing box, an empty one,
+            one outside its photo or one on an authentic photo; of a photo listed twice or a source in two splits.
     """
     path = Path(path)
     entries: dict[str, ClipEntry] = {}
@@ -72,7 +73,7 @@ def read_boxes(path: StrPath) -> tuple[list[ClipEntry], dict[str, Box]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number of the line on which a row ends, and its cells, stripped of surrounding blanks."""
+    """Yield the number of the line on which a row ends, and the row's cells, stripped of whitespace."""
     reader = csv.reader(io.StringIO(read_text(path, "a CSV file"), newline=""))
     try:
         header = [cell.strip() for cell in next(reader, [])]
@@ -103,7 +104,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 
 
 def _photo(folder: Path, row: Mapping[str, str]) -> tuple[ClipEntry, Box | None]:
-    """Return a row's photo and its box, None for an authentic one."""
+    """Return the photo and the box of a row; the box is None for an authentic photo."""
     if not row["path"]:
         raise InputError("path is empty; an image file was expected")
     photo = on_disk(Path(os.path.normpath(folder / row["path"])))
@@ -161,25 +162,32 @@ def _number(row: Mapping[str, str], side: str) -> float:
 
 
 class BoxDataset(WindowDataset):
-    """Photos whose masks are rectangles: every pixel that a box touches.
+    """Photos whose masks are rectangles; a mask holds every pixel that its box touches.
 
     Args:
-        entries: photos of a split.
-        boxes: of the forged ones, by clip.
+        entries: photos of one split.
+        boxes: boxes of the forged photos, by clip name.
         seed: see `WindowDataset`.
+        codec: see `WindowDataset`.
     """
 
-    def __init__(self, entries: Sequence[ClipEntry], boxes: Mapping[str, Box], seed: int = 0) -> None:
-        super().__init__(entries, frames=1, seed=seed)
+    def __init__(
+        self,
+        entries: Sequence[ClipEntry],
+        boxes: Mapping[str, Box],
+        seed: int = 0,
+        codec: RandomCodec | None = None,
+    ) -> None:
+        super().__init__(entries, frames=1, seed=seed, codec=codec)
         self._boxes = [boxes.get(entry.clip) for entry in self.entries]
 
     @property
     def forged(self) -> list[int]:
-        """The photos that have a box."""
+        """Indices of the photos that have a box."""
         return [photo for photo, box in enumerate(self._boxes) if box is not None]
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
-        """Return the rectangle of a photo, bool `T H W`; all False for an authentic one."""
+        """Return the rectangle of a photo, bool `T H W`; all False for an authentic photo."""
         masks = np.zeros((len(indices), self.clips[video].height, self.clips[video].width), np.bool_)
         box = self._boxes[video]
         if box is not None:

@@ -1,4 +1,4 @@
-"""The DataModule of video clips with masks."""
+"""The DataModule for video clips with masks."""
 
 from __future__ import annotations
 
@@ -27,47 +27,48 @@ from outpaint_lightning.forge.sources import deal_splits
 from outpaint_lightning.io import Clip, ClipEntry, read_dataset
 from outpaint_lightning.types import Batch, InputError, VideoInfo, views
 
-PRIOR_MASKS = 2000  # masks read for the training prior; more change no digit that is printed
+PRIOR_MASKS = 2000  # masks read for the training prior; more masks change no printed digit
 
 
 class ClipDataModule(pl.LightningDataModule):
     """Windows of the clips below `root`, in the layout of docs/reference/dataset.md.
 
-    A column `weight` of the manifest says how often the windows of a training clip are taken in an epoch, such as 3 for
-    authentic clips that a net marks falsely.
+    The manifest's column `weight` repeats the windows of a training clip in an epoch: for example 3 for authentic clips
+    in which a net finds false positives.
 
-    Training gets random crops in an order that depends on (seed, epoch); validation, test and prediction get whole
-    frames in order. Frames travel as uint8 and become float32 in [0, 1] on the device, where augmentation happens.
+    Training uses random crops in an order that depends on (seed, epoch). Validation, test and prediction use whole
+    frames in order. Frames are uint8 in the loader and float32 in [0, 1] on the device, where they are augmented.
 
     Args:
         root: folder with `frames/` or `videos/`, `masks/` and `manifest.csv`.
-        batch_size: windows in a training batch of one process.
-        eval_batch_size: windows in any other batch; more than 1 needs clips of one size.
-        frames: T, frames in a window.
-        stride: distance between the frames of a window; negative looks back in time.
+        batch_size: windows in a training batch, per process.
+        eval_batch_size: windows in every other batch; more than 1 needs clips of one size.
+        frames: T, the number of frames in a window.
+        stride: distance between the frames of a window; a negative stride looks back in time.
         crop: `[height, width]` of training crops; null trains on whole frames.
         augmentations: modules applied to training batches on the device, in order.
-        val_every: validate on every this-many-th frame.
-        test_every: judge every this-many-th frame in a test, which needs its neighbours all the same; prediction always
-            sees every frame.
+        val_every: validate on every `val_every`-th frame.
+        test_every: test on every `test_every`-th frame; the other frames are still read as its neighbours. Prediction
+            always uses every frame.
         workers: processes that read frames; 0 reads in the main process.
-        seed: of order, crops, codecs and augmentation.
-        online: forge on the fly: only the authentic clips below `root` are read. Training sees a fresh forgery in every
-            window; validation and test those that `forge` would write. Clips without a split are dealt to the three.
-        recipe: of `online`: a YAML file, or the name of one in configs/forge.
-        span: frames around a training window that an online forgery is made of.
-        max_frames: of a clip that are used online, the first ones; as `forge --max-frames`.
-        objects: folder of object masks for online forgeries with the mask `object`.
-        corruptions: a YAML file, or the name of one in configs/corruptions: a test judges its split as it is, and once
-            more at each level of each corruption. Nothing else is affected.
-        codec: encodes and decodes windows with codecs drawn at random; see `RandomCodec`.
+        seed: seed of the order, the crops, the codecs and the augmentation.
+        online: forge on the fly; only the authentic clips below `root` are read. Training gets a new forgery in every
+            window; validation and test get the forgeries that `forge` would write. Clips without a split are
+            distributed over the three splits.
+        recipe: recipe for `online`: a YAML file, or the name of a file in configs/forge.
+        span: number of consecutive frames around a training window from which an online forgery is made.
+        max_frames: online, use only this many first frames of a clip; the same as `forge --max-frames`.
+        objects: folder with object masks, for online forgeries with the mask `object`.
+        corruptions: a YAML file, or the name of a file in configs/corruptions. A test evaluates its split unchanged,
+            and once more at each level of each corruption. Training, validation and prediction do not change.
+        codec: encodes and decodes the windows with random codecs; see `RandomCodec`.
 
     Attributes:
-        conditions: curve and level of each loader of a test after the first, in order; empty without `corruptions`.
-        corruption_options: what the levels of each curve are: `{"h264": "quality"}`.
+        conditions: curve and level of each test loader after the first, in order; empty without `corruptions`.
+        corruption_options: for each curve, the option whose values are its levels: `{"h264": "quality"}`.
 
     Raises:
-        InputError: naming the folder, clip, file or key that cannot be used.
+        InputError: names the folder, clip, file or key that cannot be used.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class ClipDataModule(pl.LightningDataModule):
             )
         self.codec = codec
         self.root = Path(root)
-        self.listed = self.root / "manifest.csv"  # what says of which split a clip is
+        self.listed = self.root / "manifest.csv"  # the file that assigns clips to splits
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
         self.crop = (crop[0], crop[1]) if crop else None
         self.val_every, self.test_every = val_every, test_every
@@ -126,7 +127,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.datasets: dict[str, WindowDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Read the manifest and prepare the splits that `stage` needs; before training, say what looks wrong."""
+        """Read the manifest and prepare the splits that `stage` needs. Before training, print its problems."""
         if self.window["frames"] < 2:
             raise InputError(f"data.frames is {self.window['frames']}: expected at least 2")
         if stage == "fit" and is_first(self.trainer):
@@ -161,13 +162,13 @@ class ClipDataModule(pl.LightningDataModule):
             ]
 
     def _codec(self, split: str, stage: str) -> RandomCodec | None:
-        """Return what the windows of a split go through; predictions are made of clips as they are."""
+        """Return the codec for the windows of a split; predictions use the clips unchanged."""
         if self.codec is None or split not in self.codec.splits or stage == "predict":
             return None
         return self.codec if split == "train" else self.codec.fixed()
 
     def _forgeable(self, entries: Sequence[ClipEntry], recipe: Recipe) -> dict[str, Material]:
-        """Return the clips that may be forged, by name, dealt to splits unless they are already."""
+        """Return by name the clips that may be forged; clips without a split are assigned to one."""
         authentic = [entry for entry in entries if entry.masks is None]
         if not authentic:
             raise InputError(f"{self.root}: no authentic clip; data.online forges clips without masks")
@@ -183,19 +184,19 @@ class ClipDataModule(pl.LightningDataModule):
         return chosen
 
     def videos(self, split: str) -> list[VideoInfo]:
-        """Return what is known of each video of a split, for metrics."""
+        """Return the description of each video of a split, for metrics."""
         return self.datasets[split].videos
 
     def clips(self, split: str) -> list[Clip]:
-        """Return the opened clips of a split, in the order of `videos`."""
+        """Return the open clips of a split, in the order of `videos`."""
         return self.datasets[split].clips
 
     def training_masks(self, size: int) -> tuple[Tensor, float]:
-        """Return what the training masks alone tell.
+        """Return what can be learnt from the training masks without the images.
 
         Returns:
-            Forged training masks `N size size`, as the forged share of each cell in [0, 1]; and the forged share of
-            all training clips, authentic ones included, each counting the same.
+            Forged training masks `N size size`, each cell the forged share of its pixels in [0, 1]; and the mean forged
+            share of all training clips, authentic clips included, where each clip has the same weight.
         """
         dataset = self.datasets["train"]
         forged = dataset.forged
@@ -205,28 +206,28 @@ class ClipDataModule(pl.LightningDataModule):
         grids = []
         for video in forged:
             indices = np.unique(np.linspace(0, len(dataset.clips[video]) - 1, per_clip).astype(int)).tolist()
-            for index in indices:  # one at a time: a long clip's masks need not fit in memory
+            for index in indices:  # one at a time: the masks of a long clip may not fit in memory
                 mask = torch.from_numpy(dataset.read_masks(video, [index]))
                 grids.append(F.adaptive_avg_pool2d(mask.float(), size))
         grid = torch.cat(grids)
         return grid, grid.mean().item() * len(forged) / len(dataset.clips)
 
     def train_dataloader(self) -> DataLoader[Window]:
-        """Shuffled random crops."""
+        """Return random crops in random order."""
         return self._loader(self.datasets["train"], self.batch_size, shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[Window]:
-        """Whole frames in order."""
+        """Return whole frames in order."""
         return self._loader(self.datasets["val"], self.eval_batch_size, repeated=True)
 
     def test_dataloader(self) -> DataLoader[Window] | list[DataLoader[Window]]:
-        """Whole frames in order; with corruptions, a list: the clips as they are, then each of `conditions`."""
+        """Return whole frames in order; with corruptions, a list: the clips unchanged, then each of `conditions`."""
         clean = self.predict_dataloader()
         corrupted = [self._loader(dataset, self.eval_batch_size) for dataset in self.corrupted]
         return [clean, *corrupted] if corrupted else clean
 
     def predict_dataloader(self) -> DataLoader[Window]:
-        """Whole frames in order."""
+        """Return whole frames in order."""
         return self._loader(self.datasets["test"], self.eval_batch_size)
 
     def _loader(self, dataset: WindowDataset, batch_size: int, **options: Any) -> DataLoader[Window]:
@@ -234,7 +235,7 @@ class ClipDataModule(pl.LightningDataModule):
         return loader(dataset, self.trainer, batch_size=batch_size, workers=self.workers, collate=collate, **options)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
-        """Make frames and masks float32, augment training batches and derive `label`, all on the device."""
+        """On the device, make frames and masks float32, augment training batches and derive `label`."""
         batch = {**batch, "mask": batch["mask"].float()}
         for view in views(batch):
             batch[view] = batch[view].float() / 255
@@ -244,10 +245,10 @@ class ClipDataModule(pl.LightningDataModule):
 
 
 def collate(windows: Sequence[Window]) -> Batch:
-    """Stack windows of one size.
+    """Stack windows of one size into a batch.
 
     Raises:
-        InputError: naming two clips of different sizes.
+        InputError: names two clips of different sizes.
     """
     require_one_size(
         [window["image"].shape[-2:] for window in windows],

@@ -1,4 +1,4 @@
-"""Codecs drawn on the fly: windows are encoded and decoded, as footage is before anyone sees it."""
+"""Random codecs in the loader: windows are encoded and decoded, as published footage has been."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from outpaint_lightning.forge.parts import Parameters
 from outpaint_lightning.forge.recipe import rng_of
 from outpaint_lightning.types import InputError, did_you_mean
 
-GRID = 16  # pixels a side of a macroblock
-LOSSLESS = 60.0  # dB, of frames that are equal or nearly so
+GRID = 16  # pixels per side of a macroblock
+LOSSLESS = 60.0  # dB; the quality reported for frames that are equal or nearly equal
 SPLITS = ("train", "val", "test")
 CHOICES: list[Any] = [
     {"class_path": "none", "weight": 1},
@@ -28,18 +28,18 @@ CHOICES: list[Any] = [
     {"class_path": "hevc", "init_args": {"quality": [16, 36], "preset": ["ultrafast", "fast"]}, "weight": 1},
     {"class_path": "vp9", "init_args": {"quality": [20, 48], "preset": ["8"]}, "weight": 1},
 ]
-"""What `RandomCodec` draws from by default."""
+"""The default choices of `RandomCodec`."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Frames of a clip that are encoded together, and the window of them that is judged.
+    """Frames of a clip that are encoded together, and the window among them that is used.
 
     Attributes:
         frames: `N H W 3`, consecutive in time unless N is T.
-        mask: `T H W`, of the window's frames alone.
+        mask: `T H W`, the masks of the window's frames only.
         window: T indices into `frames`.
-        fps: frames a second.
+        fps: frames per second.
     """
 
     frames: NDArray[np.uint8]
@@ -49,35 +49,35 @@ class Stretch:
 
     @property
     def alone(self) -> Self:
-        """The window without the frames around it."""
+        """The window without its neighbouring frames."""
         return replace(self, frames=self.frames[self.window], window=list(range(len(self.window))))
 
 
 class CodedWindow(NamedTuple):
-    """A window after its codec."""
+    """A window after encoding and decoding."""
 
     image: NDArray[np.uint8]
     """`T H W 3`."""
     mask: NDArray[np.bool_]
     """`T H W`."""
     clean: NDArray[np.uint8]
-    """`T H W 3`, what the codec was given: rescaled as `image` is."""
+    """`T H W 3`, the input of the codec, at the scale of `image`."""
 
     @property
     def quality(self) -> float:
-        """How near `image` is to `clean`: PSNR in dB, at most `LOSSLESS`."""
+        """PSNR of `image` to `clean` in dB, at most `LOSSLESS`."""
         squares = (self.image.astype(np.float32) - self.clean) ** 2
         return float(min(10 * np.log10(255**2 / max(squares.mean(), 1e-12)), LOSSLESS))
 
 
 @dataclass(frozen=True)
 class CodecDraw:
-    """What one window goes through; with it the window is made again.
+    """The codec drawn for one window; it is enough to encode the window again.
 
     Attributes:
-        chain: that encodes it.
-        params: what the chain sampled.
-        place: in [0, 1), where among the frames that are encoded the window lies.
+        chain: the chain that encodes the window.
+        params: the parameters that the chain sampled.
+        place: position of the window among the encoded frames, in [0, 1); see `stretch_around`.
     """
 
     chain: Chain
@@ -86,26 +86,27 @@ class CodecDraw:
 
     @property
     def record(self) -> Parameters:
-        """The chain's name and parameters, in plain values."""
+        """The chain's name and parameters, as plain values."""
         return {"name": self.chain.title(), **self.params}
 
     def frames_around(self, window: Sequence[int], total: int, span: int) -> Sequence[int]:
-        """Return the frames to encode for a window: `span` consecutive ones, or the window alone for images.
+        """Return the frames to encode for a window: `span` consecutive frames, or only the window for an image codec.
 
         Args:
-            window: indices of its frames.
-            total: frames of the clip.
-            span: frames wanted; a longer window, or a shorter clip, has its own number.
+            window: indices of the window's frames.
+            total: number of frames of the clip.
+            span: wanted number of frames; it becomes the window's length if that is longer, the clip's if that is
+                shorter.
         """
         if not self.chain.is_video:
             return window
         return stretch_around(window, total, span, self.place)
 
     def fitted(self, size: tuple[int, int], crop: tuple[int, int]) -> Self:
-        """Return the draw with its factor raised where frames of `size` would become smaller than the crop.
+        """Return the draw, with its scale raised if frames of `size` would become smaller than the crop.
 
         Raises:
-            InputError: they are smaller whatever the factor.
+            InputError: they are smaller at every scale.
         """
         step = self.chain.side_step
         needed = max(math.ceil(part / step) * step / side for side, part in zip(size, crop, strict=True))
@@ -119,7 +120,7 @@ class CodecDraw:
         return replace(self, params={**self.params, "scale": needed})
 
     def size(self, stretch: Stretch) -> tuple[int, int]:
-        """Return height and width of the frames that the chain makes."""
+        """Return height and width of the chain's output."""
         frames, height, width = stretch.frames.shape[:3]
         _, height, width = self.chain.size(frames, height, width, self.params)
         return height, width
@@ -130,17 +131,17 @@ class CodecDraw:
             stretch = stretch.alone
         given, _ = self.chain.prepare(stretch.frames, None, self.params)
         _, mask = self.chain.prepare(stretch.frames[stretch.window], stretch.mask, self.params)
-        assert mask is not None  # as one was given
+        assert mask is not None  # because a mask was given
         image = self.chain.decode(given, stretch.fps, self.params)[stretch.window]
         before = stretch.frames[:, : image.shape[1], : image.shape[2]] if self.params["restore"] else given
         return CodedWindow(image, mask, before[stretch.window])
 
     def encode_crop(self, stretch: Stretch, corner: tuple[int, int], crop: tuple[int, int]) -> CodedWindow:
-        """Do the same for a crop of what the chain makes, encoding little more than it.
+        """Encode and decode only the part of the frames that a crop of the output needs; return the crop.
 
         Args:
             stretch: whole frames.
-            corner: of the crop (row, column), in what the chain makes of them.
+            corner: row and column of the crop, in the chain's output for whole frames.
             crop: `(height, width)`.
         """
         total, scale = self.size(stretch), 1.0 if self.params["restore"] else self.params["scale"]
@@ -155,9 +156,9 @@ class CodecDraw:
 class RandomCodec:
     """Encodes and decodes windows with a codec drawn at random; the codecs are the chains of `forge`.
 
-    One draw serves all frames of a window. It depends on (seed, epoch, source, frame) only, so an authentic clip and
-    its forgeries get the same. A video codec encodes `span` frames, and where among them the window lies is drawn, too.
-    With a crop, only its pixels are encoded, from a multiple of 16 pixels on: blocks lie as in whole frames.
+    All frames of a window share one draw. It depends on (seed, epoch, source, frame) only, so an authentic clip and
+    its forgeries get the same codec. A video codec encodes `span` frames; the window's position among them is random.
+    With a crop, only its pixels are encoded, starting at a multiple of 16 pixels, so blocks lie as in whole frames.
 
     Example:
         >>> codec = RandomCodec(choices=[{"class_path": "jpeg", "init_args": {"quality": [60, 60]}}])
@@ -166,19 +167,18 @@ class RandomCodec:
         {'name': 'jpeg', 'scale': 1.0, 'every': 1, 'restore': False, 'quality': 60, 'chroma': '4:2:0'}
 
     Args:
-        choices: what windows go through: names of chains, or mappings with `class_path`, `init_args` and `weight` (1),
-            which says how often a choice is drawn beside the others. With a crop, a factor `scale` is raised where
-            frames would become smaller than it.
-        first: the same for the frames that fresh online forgeries are made of: a camera encodes before anyone forges.
-            These chains keep sizes. None takes the footage as it is.
-        span: frames that a video codec encodes for a window, where the clip has as many. Fresh online forgeries are
-            made and encoded over `data.span` frames.
-        paired: batches also carry `clean`, the windows before their codec.
-        splits: whose windows are encoded, of train, val and test. In val and test every source has one draw, the same
-            in every epoch.
+        choices: names of chains, or mappings with `class_path`, `init_args` and `weight` (default 1), the relative
+            probability of the choice. With a crop, a chain's `scale` is raised if frames would become smaller than it.
+        first: the same, for the clean frames of fresh online forgeries, because a camera encodes before anyone forges.
+            These chains must keep the size of frames. None uses the footage unchanged.
+        span: frames that a video codec encodes for a window, if the clip has as many. Fresh online forgeries are made
+            and encoded over `data.span` frames instead.
+        paired: batches also hold `clean`, the windows before the codec.
+        splits: the splits to encode: train, val, test. In val and test every source has one draw for all windows and
+            epochs.
 
     Raises:
-        InputError: naming the option that cannot be used.
+        InputError: names the option that cannot be used.
     """
 
     def __init__(
@@ -205,13 +205,13 @@ class RandomCodec:
         self.per_source = False
 
     def fixed(self) -> Self:
-        """Return a copy that draws once for each source, for validation and tests."""
+        """Return a copy that draws one codec per source, for validation and test."""
         twin = copy.copy(self)
         twin.per_source = True
         return twin
 
     def check(self, height: int, width: int, crop: tuple[int, int] | None) -> None:
-        """Raise `InputError` when a choice cannot encode crops of frames of this size, or these frames as a whole."""
+        """Raise `InputError` if a choice cannot encode crops of frames of this size, or whole frames without a crop."""
         for chain in self.choices:
             try:
                 chain.check(height, width) if crop is None else _check_crop(chain, (height, width), crop)
@@ -224,7 +224,7 @@ class RandomCodec:
                 raise InputError(f"data.codec.first: {error}") from error
 
     def draw(self, seed: int, epoch: int, source: str, frame: int) -> CodecDraw:
-        """Draw what the window of a frame goes through."""
+        """Draw the codec of the window of a frame."""
         epoch = 0 if self.per_source else epoch
         rng = rng_of("codec", seed, source, *(() if self.per_source else (epoch, frame)))
         chain = self.choices[rng.choice(len(self.choices), p=self.weights)]
@@ -233,20 +233,20 @@ class RandomCodec:
     def encode_first(
         self, frames: NDArray[np.uint8], fps: float, seed: int, epoch: int, source: str, frame: int
     ) -> NDArray[np.uint8]:
-        """Return frames `T H W 3` as a camera's codec, drawn from `first`, leaves them."""
+        """Return frames `T H W 3` after a camera's codec, drawn from `first`."""
         rng = rng_of("first codec", seed, source, epoch, frame)
         chain = self.first[rng.choice(len(self.first), p=self.first_weights)]
         return chain.decode(frames, fps, chain.sample(rng))
 
 
 def stretch_around(window: Sequence[int], total: int, span: int, place: float) -> range:
-    """Return `span` consecutive frames of a clip of `total` that hold a window.
+    """Return `span` consecutive frames of a clip that contain a window.
 
     Args:
-        window: indices of its frames, in any order.
-        total: frames of the clip.
-        span: frames wanted; a window that reaches further, or a shorter clip, gives its own number.
-        place: in [0, 1); 0 begins as early as it can be, just below 1 as late.
+        window: indices of the window's frames, in any order.
+        total: number of frames of the clip.
+        span: wanted number of frames; it becomes the window's reach if that is longer, the clip's if that is shorter.
+        place: start of the result, in [0, 1): 0 starts as early as possible, values near 1 as late as possible.
     """
     first, last = min(window), max(window)
     length = min(max(span, last - first + 1), total)
@@ -256,14 +256,14 @@ def stretch_around(window: Sequence[int], total: int, span: int, place: float) -
 
 
 def _area(at: int, part: int, total: int, side: int, scale: float) -> tuple[slice, int]:
-    """Return the pixels of an axis to encode for a crop, and where in what becomes of them the crop begins.
+    """Return the input pixels of an axis to encode for a crop, and where the crop starts in their output.
 
     Args:
-        at: where the crop begins, in the pixels of what the chain makes.
-        part: pixels of the crop.
-        total: pixels that the chain makes.
-        side: pixels that it is given.
-        scale: made pixels to given ones.
+        at: first pixel of the crop, in the chain's output.
+        part: number of pixels of the crop.
+        total: number of pixels of the chain's output.
+        side: number of pixels of the chain's input.
+        scale: output pixels per input pixel.
     """
     first, end = at // GRID * GRID, min(math.ceil((at + part) / GRID) * GRID, total)
     length = min(math.ceil((end - first) / scale), side)
@@ -272,7 +272,7 @@ def _area(at: int, part: int, total: int, side: int, scale: float) -> tuple[slic
 
 
 def _weighted(option: str, specs: Sequence[Any]) -> tuple[list[Chain], NDArray[np.float64]]:
-    """Build the chains of an option and how probable each is."""
+    """Build the chains of an option; return them and their probabilities."""
     if isinstance(specs, str) or not specs:
         raise InputError(f"data.codec.{option} is {specs!r}: expected a list of at least one chain")
     chains, weights = [], []
@@ -293,7 +293,7 @@ def _weighted(option: str, specs: Sequence[Any]) -> tuple[list[Chain], NDArray[n
 
 
 def _check_crop(chain: Chain, size: tuple[int, int], crop: tuple[int, int]) -> None:
-    """Raise `InputError` when a chain cannot encode a crop of frames of a size."""
+    """Raise `InputError` if a chain cannot encode a crop of frames of a size."""
     chain.require_encoder()
     if min(crop) < chain.smallest:
         raise InputError(

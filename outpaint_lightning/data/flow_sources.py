@@ -1,4 +1,4 @@
-"""Where windows of true flow come from: synthetic scenes, flow files, or an estimator that looks at clips."""
+"""Sources of windows with true flow: synthetic scenes, flow files, or an estimator that runs on clips."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from outpaint_lightning.io import FLOW_SUFFIXES, ClipEntry, composed, natural_ke
 from outpaint_lightning.motion.consistency import agrees
 from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
 
-WHOLE = 0.999  # of a bilinear sample: all that it is made of is known
+WHOLE = 0.999  # a bilinear sample of a 0/1 mask above this has only pixels with value 1
 DIRECTIONS = ("forward", "backward")
 
 
 class TrueFlow(NamedTuple):
-    """The motion in a window, before anything is hidden."""
+    """The motion in a window, before a hole hides any of it."""
 
     forward: Tensor
-    """float32 `T 2 H W`, pixels; 0 where it is not known."""
+    """float32 `T 2 H W`, pixels; 0 where it is unknown."""
     backward: Tensor
     """float32 `T 2 H W`."""
     valid: Tensor
-    """bool `T 2 H W`: the vector is known; channel 0 is of `forward`, 1 of `backward`."""
+    """bool `T 2 H W`: the vector is known; channel 0 is for `forward`, channel 1 for `backward`."""
     occluded: Tensor
-    """bool `T 2 H W`: the pixel is hidden or outside the frame where the vector ends."""
+    """bool `T 2 H W`: the pixel is hidden or outside the frame where its vector ends; channels as in `valid`."""
     image: Tensor | None
-    """uint8 `T 3 H W`; None where nobody asked for pictures."""
+    """uint8 `T 3 H W`; None if the images were not requested."""
     meta: WindowMeta
 
 
 class FlowSource(ABC):
-    """Windows of true flow. A window depends on what the source was made with, the epoch and the index only."""
+    """Windows of true flow. A window depends on the source's options, the epoch and the index only."""
 
     videos: list[VideoInfo]
-    """What metrics need to know of each clip."""
+    """The description of each clip that metrics need."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -57,15 +57,15 @@ class FlowSource(ABC):
 
 
 class SceneSource(FlowSource):
-    """Synthetic scenes, one a window: the flow is exact, and known beyond the window's ends.
+    """Synthetic scenes, one per window: the flow is exact, and known at both ends of the window too.
 
     Args:
-        stream: seeds that no other source has.
-        name: of the clips, which are numbered.
-        scenes: how many in an epoch.
+        stream: seeds that no other source uses.
+        name: prefix of the clips' names; a number follows.
+        scenes: number of scenes in an epoch.
         frames: T.
-        size: height and width.
-        images: whether to render the scenes, which takes longer than all the rest.
+        size: height and width, in pixels.
+        images: also render the scenes, which takes longer than everything else.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SceneSource(FlowSource):
         return len(self.videos)
 
     def window(self, epoch: int, index: int) -> TrueFlow:
-        """Return the flow of a scene of its own."""
+        """Return the flow of a scene that belongs to this epoch and index alone."""
         scene = sample_flow_scene((*self.stream, epoch, index), *self.size, self.frames)
         forward, backward, occluded, _ = scene_flow(scene)
         video = self.videos[index]
@@ -100,20 +100,19 @@ class SceneSource(FlowSource):
 
 
 class ClipSource(FlowSource):
-    """Windows cut from clips, where both flows of every frame are known if the clip is long enough for that.
+    """Windows cut from clips; if a clip is long enough, both flows of every frame of a window are known.
 
     Args:
         entries: the clips.
-        lengths: how many frames each has.
+        lengths: number of frames of each clip.
         frames: T.
-        size: height and width that flows are resized to, vectors too; None leaves them.
-        drawn: None goes through the clips in windows that do not overlap, from the first frame whose flows are both
-            known; what remains at a clip's end is left out. A number is that of windows in an epoch, drawn from all
-            clips in turn.
-        stream: seeds of what is drawn.
+        size: height and width to which flows are resized (the vectors are scaled too); None keeps the size.
+        drawn: None cuts the clips into windows that do not overlap, from the first frame whose two flows are known; a
+            rest at a clip's end is not used. A number draws so many random windows in an epoch, from all clips in turn.
+        stream: seeds of the random windows.
 
     Raises:
-        InputError: naming a clip that is shorter than a window.
+        InputError: names a clip that is shorter than a window.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class ClipSource(FlowSource):
         ]
 
     def _starts(self, clip: int) -> range:
-        """Return where a window may start: the clip's ends, which lack a flow, are for clips that are short."""
+        """Return the possible first frames of windows. The clip's end frames lack a flow; only short clips use them."""
         length = self.lengths[clip]
         end = 1 if length - 2 >= self.frames else 0
         return range(end, length - end - self.frames + 1)
@@ -151,7 +150,7 @@ class ClipSource(FlowSource):
         return len(self.index) if self.drawn is None else self.drawn
 
     def window(self, epoch: int, index: int) -> TrueFlow:
-        """Return a window; its neighbours are read too, for what is occluded at its ends."""
+        """Return a window. The frames beside it are read too, to find what is occluded at its ends."""
         if self.drawn is None:
             clip, start = self.index[index]
         else:
@@ -174,7 +173,7 @@ class ClipSource(FlowSource):
         )
 
     gated = False
-    """Whether a vector counts as known only where the other flow leads back."""
+    """Whether a vector counts as known only if the opposite flow leads back to its start."""
 
     @abstractmethod
     def _read(self, clip: int, frames: range) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -182,37 +181,37 @@ class ClipSource(FlowSource):
 
 
 def occlusions(forward: Tensor, backward: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Judge by two flows which pixels cannot be seen in the next and the previous frame.
+    """Find the pixels that are not visible in the next and in the previous frame, from the two flows.
 
-    A pixel is occluded where the flow back does not agree (see `motion.consistency.agrees`), or where it ends outside
-    the frame.
+    A pixel is occluded where the opposite flow disagrees (see `motion.consistency.agrees`), or where its vector ends
+    outside the frame.
 
     Args:
         forward: `T 2 H W`.
         backward: `T 2 H W`.
-        valid: bool `T 2 H W`: where they are known.
+        valid: bool `T 2 H W`: where the two flows are known.
 
     Returns:
-        bool `T 2 H W`, True where a pixel is occluded; and where it is, or nothing tells that it is not: the other flow
-        is not known where it ends.
+        Two bool tensors `T 2 H W`. The first is True where a pixel is occluded; the second is also True where this
+        cannot be checked, because the opposite flow is unknown where the vector ends.
     """
     occluded = ~torch.cat([stays_inside(forward), stays_inside(backward)], 1)
     unsure = torch.ones_like(occluded)
-    for channel, here, there in ((0, slice(None, -1), slice(1, None)), (1, slice(1, None), slice(None, -1))):
-        way, back = (forward, backward)[channel][here], (backward, forward)[channel][there]
-        told = warp(valid[there, 1 - channel, None].float(), way)[:, 0] > WHOLE
-        back_again = warp(back, way, padding="border")
-        lengths = way.square().sum(1) + back_again.square().sum(1)
-        occluded[here, channel] |= told & ~agrees((way + back_again).square().sum(1), lengths)
-        unsure[here, channel] = ~told | occluded[here, channel]
+    for channel, start, target in ((0, slice(None, -1), slice(1, None)), (1, slice(1, None), slice(None, -1))):
+        flow, opposite = (forward, backward)[channel][start], (backward, forward)[channel][target]
+        known = warp(valid[target, 1 - channel, None].float(), flow)[:, 0] > WHOLE
+        returned = warp(opposite, flow, padding="border")
+        lengths = flow.square().sum(1) + returned.square().sum(1)
+        occluded[start, channel] |= known & ~agrees((flow + returned).square().sum(1), lengths)
+        unsure[start, channel] = ~known | occluded[start, channel]
     return occluded, unsure
 
 
 class FileSource(ClipSource):
     """Flow files: `<clip>/forward/<frame>.flo` and `<clip>/backward/<frame>.flo`, or another kind of flow file.
 
-    The name is the number of the frame that the flow starts from: a clip of N frames may have forward flow of 0 to
-    N - 2 and backward flow of 1 to N - 1, or more of both if it was cut from a longer one.
+    The name of a file is the number of the frame where the flow starts. A clip of N frames may have forward flow for
+    0 to N - 2 and backward flow for 1 to N - 1, or more of both if it was cut from a longer clip.
     """
 
     def __init__(
@@ -224,22 +223,24 @@ class FileSource(ClipSource):
         stream: tuple[int, ...] = (),
     ) -> None:
         self.files = [[flow_files(entry.frames / direction) for direction in DIRECTIONS] for entry in entries]
-        self.names = [sorted({name for way in ways for name in way}, key=natural_key) for ways in self.files]
+        self.names = [
+            sorted({name for files in directions for name in files}, key=natural_key) for directions in self.files
+        ]
         super().__init__(entries, [len(names) for names in self.names], frames, size, drawn, stream)
 
     def _read(self, clip: int, frames: range) -> tuple[Tensor, Tensor, Tensor, None]:
         names = [self.names[clip][frame] for frame in frames]
-        paths = [[way.get(name) for name in names] for way in self.files[clip]]
-        read = {path: read_flow(path) for way in paths for path in way if path is not None}
+        paths = [[files.get(name) for name in names] for files in self.files[clip]]
+        read = {path: read_flow(path) for files in paths for path in files if path is not None}
         first, *_ = read
         height, width = read[first].valid.shape
         for path, found in read.items():
             if (size := found.valid.shape) != (height, width):
                 raise InputError(f"{path}: flow of {size[1]}x{size[0]}; {width}x{height} was expected, as {first} has")
         flows, valid = [], torch.zeros(len(names), 2, height, width, dtype=torch.bool)
-        for channel, way in enumerate(paths):
+        for channel, files in enumerate(paths):
             flow = torch.zeros(len(names), 2, height, width)
-            for slot, file in enumerate(way):
+            for slot, file in enumerate(files):
                 if file is not None:
                     flow[slot] = torch.from_numpy(read[file].flow).permute(2, 0, 1)
                     valid[slot, channel] = torch.from_numpy(read[file].valid)
@@ -251,16 +252,16 @@ class FileSource(ClipSource):
 
 
 class EstimatedSource(ClipSource):
-    """Flow of clips as an estimator sees it: pseudo ground truth, known where both flows agree.
+    """Flow of clips from an estimator: pseudo ground truth, known where both flows agree.
 
     Args:
         entries: clips of a dataset on disk.
-        estimator: of the flow.
+        estimator: estimates the flow.
         frames: T.
-        size: height and width that frames are resized to before.
+        size: height and width to which frames are resized before the estimate.
         drawn: as for `ClipSource`.
         stream: as for `ClipSource`.
-        images: whether the frames are served, too.
+        images: also return the frames.
     """
 
     gated = True
@@ -283,21 +284,21 @@ class EstimatedSource(ClipSource):
         image = torch.from_numpy(self.clips[clip].read(list(frames))).permute(0, 3, 1, 2)
         if self.size is not None:
             image = resize_images(image, self.size)
-        there, back = self.estimator(np.ascontiguousarray(image.permute(0, 2, 3, 1).numpy()))
-        forward = F.pad(torch.from_numpy(there).permute(0, 3, 1, 2), (0,) * 6 + (0, 1))
-        backward = F.pad(torch.from_numpy(back).permute(0, 3, 1, 2), (0,) * 6 + (1, 0))
+        to_next, to_previous = self.estimator(np.ascontiguousarray(image.permute(0, 2, 3, 1).numpy()))
+        forward = F.pad(torch.from_numpy(to_next).permute(0, 3, 1, 2), (0,) * 6 + (0, 1))
+        backward = F.pad(torch.from_numpy(to_previous).permute(0, 3, 1, 2), (0,) * 6 + (1, 0))
         valid = torch.ones(len(image), 2, *image.shape[2:], dtype=torch.bool)
         valid[-1, 0] = valid[0, 1] = False
         return forward, backward, valid, image if self.images else None
 
 
 def has_flow_files(root: Path) -> bool:
-    """Whether `root` is a folder of clips with flow files."""
+    """Return whether `root` is a folder of clips with flow files."""
     return root.is_dir() and any((clip / direction).is_dir() for clip in root.iterdir() for direction in DIRECTIONS)
 
 
 def flow_clips(root: Path) -> list[ClipEntry]:
-    """List the clips of a folder with flow files, with what `manifest.csv` says of them if there is one.
+    """List the clips of a folder with flow files, with their rows of `manifest.csv` if there is one.
 
     Raises:
         InputError: the manifest cannot be read, or lacks a clip.
@@ -328,7 +329,7 @@ def flow_clips(root: Path) -> list[ClipEntry]:
 
 
 def flow_files(folder: Path) -> dict[str, Path]:
-    """Return the flow files of a folder by their frames' names; of two with one name the last; none if no folder."""
+    """Return the flow files of a folder by frame name (of equal names the last); empty if there is no folder."""
     if not folder.is_dir():
         return {}
     found = {}

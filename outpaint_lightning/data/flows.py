@@ -1,4 +1,4 @@
-"""The DataModule of optical flow with holes to complete."""
+"""The DataModule for optical flow with holes to complete."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.motion.hidden import Protocol, hidden_vectors
 from outpaint_lightning.types import Batch, InputError, VideoInfo, WindowMeta
 
-SCENE_SIZE = 96, 128  # height and width, where nothing else is asked for
-SMALLEST = 32  # pixels a side of a scene
+SCENE_SIZE = 96, 128  # default height and width
+SMALLEST = 32  # pixels per side of a scene
 
 
 class FlowWindow(TypedDict):
@@ -65,13 +65,13 @@ class FlowWindow(TypedDict):
 
 
 class FlowDataset(Dataset[FlowWindow]):
-    """Windows of true flow, each with a hole; the families of holes take turns, and so do setups.
+    """Windows of true flow, each with a hole. The families of holes take turns, and so do the setups.
 
     Args:
-        source: of the flow.
-        holes: the families.
-        setups: which frames have the hole: each is that of as many windows in a row as there are families.
-        protocol: which vectors it hides.
+        source: source of the flow.
+        holes: the families of holes.
+        setups: which frames have the hole. The setup changes after each round through the families.
+        protocol: which vectors a hole hides.
         stream: seeds of the holes. A hole depends on them, the epoch, the index and the flow only.
     """
 
@@ -92,7 +92,7 @@ class FlowDataset(Dataset[FlowWindow]):
         """Return window `index`, or window `index` of `epoch` for a key `(epoch, index)`."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         true = self.source.window(epoch, index)
-        rng = np.random.default_rng((*self.stream, epoch, index, 1))  # 1: not what the window itself is drawn from
+        rng = np.random.default_rng((*self.stream, epoch, index, 1))  # 1: another stream than the window's own
         sampler = self.holes[index % len(self.holes)]
         setup = self.setups[index // len(self.holes) % len(self.setups)]
         frames, _, height, width = true.forward.shape
@@ -117,7 +117,7 @@ class FlowDataset(Dataset[FlowWindow]):
 
 
 def silhouette(rng: np.random.Generator, frames: int, height: int, width: int) -> NDArray[np.bool_]:
-    """Draw a moving object of another scene that shows in every frame: `T H W`."""
+    """Draw a moving object from another scene that is visible in every frame: bool `T H W`."""
     while True:
         objects = scene_objects(sample_scene(int(rng.integers(2**31)), height, width, frames, "move"))
         for number in rng.permutation(np.unique(objects[objects > 0])):
@@ -127,39 +127,39 @@ def silhouette(rng: np.random.Generator, frames: int, height: int, width: int) -
 
 
 class FlowDataModule(pl.LightningDataModule):
-    """Windows of optical flow with a hole each.
+    """Windows of optical flow with one hole each.
 
-    The flow is that of synthetic scenes, exact and new in every epoch of training; or of files; or what an estimator
-    sees in clips, which is called pseudo ground truth: it is no measure of how well the true motion is found. Holes of
-    validation and test are the same each time.
+    The flow comes from synthetic scenes (exact, and new in every training epoch), from files, or from an estimator that
+    runs on clips. The last is pseudo ground truth: it does not measure how well the true motion is found. The holes of
+    validation and test are the same in every run.
 
     Args:
         root: null for synthetic scenes; or a folder with `<clip>/forward/<frame>.flo` and `<clip>/backward/<frame>.flo`
-            (or `.flow.png`, or KITTI's `.png`), named by the frame that the flow starts from; or a dataset of clips in
-            a layout of docs/reference/dataset.md, whose flow is estimated. Clips without a split are dealt to the
-            three by their source.
-        batch_size: windows in a batch of one process; of other than one size they do not fit in a batch.
-        frames: T, frames in a window.
-        size: `[height, width]`; null takes 96 x 128 for scenes and the size that flows or clips have.
-        scenes: windows in an epoch of training, of whatever source.
-        val_scenes: synthetic scenes of validation. Files and clips are cut into windows that do not overlap.
-        test_scenes: synthetic scenes of a test.
-        holes: families that take turns: `rectangle`, `strokes`, `polygon`, `object`, or a mask of `forge` by its name
-            or as `class_path` and `init_args`; null takes the four.
+            (or `.flow.png`, or KITTI's `.png`), named by the frame where the flow starts; or a dataset of clips in a
+            layout of docs/reference/dataset.md, whose flow is estimated. Clips without a split are assigned to the
+            three splits by their source.
+        batch_size: windows in a batch, per process; all windows of a batch must have one size.
+        frames: T, the number of frames in a window.
+        size: `[height, width]`; null means 96 x 128 for scenes, and the stored size for flow files and clips.
+        scenes: windows in a training epoch, for every kind of source.
+        val_scenes: number of synthetic validation scenes. Files and clips are cut into windows that do not overlap.
+        test_scenes: number of synthetic test scenes.
+        holes: families that take turns: `rectangle`, `strokes`, `polygon`, `object`, or a mask of `forge`, by its name
+            or as `class_path` and `init_args`; null uses the four families.
         setup: frames that have the hole: `mid2` the two in the middle, `all`, `sandwich` all but the first and last.
-        train_setups: setups that take turns in training; null takes `setup` alone.
-        protocol: what a hole hides: `source` the vectors that begin in it, `strict` also those that end in it.
+        train_setups: setups that take turns in training; null uses only `setup`.
+        protocol: what a hole hides: `source` the vectors that start in it, `strict` also the vectors that end in it.
         workers: processes that make windows; 0 makes them in the main process.
-        seed: of scenes, holes, windows, order and splits.
-        images: serve pictures, too: scenes are rendered, clips read. Flow files have none.
-        estimator: of the flow of clips; null takes `DisFlow`.
+        seed: seed of scenes, holes, windows, order and splits.
+        images: also return images: scenes are rendered, clips are read. Flow files have no images.
+        estimator: estimates the flow of clips; null uses `DisFlow`.
 
     Attributes:
         protocol: as above.
-        hole_setup: `setup` as above; the name itself is Lightning's.
+        hole_setup: `setup` as above; Lightning uses the name `setup` itself.
 
     Raises:
-        InputError: naming the folder, clip, file or key that cannot be used.
+        InputError: names the folder, clip, file or key that cannot be used.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class FlowDataModule(pl.LightningDataModule):
         self.datasets: dict[str, FlowDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Find the clips and prepare the splits that `stage` needs; say once where flow is only estimated."""
+        """Find the clips and prepare the splits that `stage` needs; print a line if the flow is estimated."""
         for split in SPLITS_OF[stage]:
             stream = self.seed, SPLITS.index(split)
             source = self._scenes(split, stream) if self.root is None else self._clips(self.root, split, stream)
@@ -244,23 +244,23 @@ class FlowDataModule(pl.LightningDataModule):
         return chosen
 
     def videos(self, split: str) -> list[VideoInfo]:
-        """Return what is known of each clip or scene of a split, for metrics."""
+        """Return the description of each clip or scene of a split, for metrics."""
         return self.datasets[split].source.videos
 
     def train_dataloader(self) -> DataLoader[FlowWindow]:
-        """Windows in an order that depends on (seed, epoch) only."""
+        """Return windows in an order that depends on (seed, epoch) only."""
         return self._loader(self.datasets["train"], shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[FlowWindow]:
-        """Windows in order."""
+        """Return windows in order."""
         return self._loader(self.datasets["val"], repeated=True)
 
     def test_dataloader(self) -> DataLoader[FlowWindow]:
-        """Windows in order."""
+        """Return windows in order."""
         return self._loader(self.datasets["test"])
 
     def predict_dataloader(self) -> DataLoader[FlowWindow]:
-        """Windows of the test in order."""
+        """Return the test's windows in order."""
         return self._loader(self.datasets["test"])
 
     def _loader(self, dataset: FlowDataset, **options: Any) -> DataLoader[FlowWindow]:
@@ -270,7 +270,7 @@ class FlowDataModule(pl.LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 (Lightning's hook)
-        """Make frames float32 in [0, 1] and what is yes or no float32, on the device."""
+        """On the device, make frames float32 in [0, 1] and the boolean maps float32 in {0, 1}."""
         batch = {
             **batch,
             "mask": batch["mask"].float(),
@@ -282,10 +282,10 @@ class FlowDataModule(pl.LightningDataModule):
 
 
 def collate(windows: Sequence[FlowWindow]) -> Batch:
-    """Stack windows of one size.
+    """Stack windows of one size into a batch.
 
     Raises:
-        InputError: naming two clips of different sizes.
+        InputError: names two clips of different sizes.
     """
     require_one_size(
         [window["mask"].shape[-2:] for window in windows],

@@ -1,45 +1,38 @@
-"""Holes in flow: where they lie, and in which frames of a window.
+"""Holes in flow: their position, and the frames of a window that have them.
 
-Shapes come from the mask samplers of `forge`, with one of the report's own. Source: Chatillon, Ballester, Haro, Arias,
-Raad, *Towards video inpainting* (2019-2020), "the report" below.
+Shapes come from the mask samplers of `forge`; the report's rectangle is added here. Source: Chatillon, Ballester, Haro,
+Arias, Raad, *Towards video inpainting* (2019-2020), called "the report" below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.forge.masks import BlobMask, BrushMask, MaskSampler, ObjectMask, PolygonMask
 from outpaint_lightning.forge.parts import Footage, Parameters
-from outpaint_lightning.motion.hidden import PROTOCOLS
+from outpaint_lightning.motion.hidden import PROTOCOLS, SETUPS, Setup
 from outpaint_lightning.types import InputError, did_you_mean
-
-Setup = Literal["mid2", "all", "sandwich"]
-SETUPS: dict[Setup, Callable[[int], slice]] = {
-    "mid2": lambda frames: slice(max(0, frames // 2 - 1), frames // 2 + 1),
-    "all": lambda frames: slice(0, frames),
-    "sandwich": lambda frames: slice(1, frames - 1),
-}
-"""Which frames of a window have the hole: the two in the middle, all, or all but the first and the last."""
 
 TOP = 0.1  # mean rank of a hole's centre, as a share of all places
 
 
 @dataclass(frozen=True)
 class RectangleMask(MaskSampler):
-    """The report's rectangle, the same in every frame: a box of half the frame's sides, each moved inwards by chance.
+    """The report's rectangle, the same in every frame: a box with half the frame's sides, shrunk at random.
 
-    The box lies within a margin. Source: the report's code, on frames of 240 x 424: a box of 120 x 212, margins of
-    10 px. How far inwards is not known; with the default the mean area is 7 % of the frame, as in our tables.
+    The box keeps a margin to the frame's edge. Source: the report's code, on frames of 240 x 424: a box of 120 x 212
+    and margins of 10 px. It does not give the largest shrinkage; with the default, the mean area is 7 % of the frame,
+    as in our tables.
 
     Attributes:
-        box: sides of the box, as a share of the frame's.
-        margin: shortest distance of the box from the frame's edge, as a share of the frame's height.
-        inwards: farthest that each side moves inwards, as a share of the box's side.
+        box: sides of the box, as a share of the frame's sides.
+        margin: smallest distance of the box from the frame's edge, as a share of the frame's height.
+        inwards: largest distance by which a side moves inwards, as a share of the box's side.
     """
 
     limits: ClassVar = {"box": (0.05, 0.9), "margin": (0, 0.04), "inwards": (0, 0.49)}
@@ -49,7 +42,7 @@ class RectangleMask(MaskSampler):
     inwards: float = 0.47
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw the box's centre, `start` (x and y), and where the hole begins and ends from it, in pixels."""
+        """Draw the box's centre `start` (x and y), and the hole's `begin` and `end` relative to it, in pixels."""
         _, height, width = footage.shape
         frame = np.array([width, height])
         half = self.box * frame / 2
@@ -65,7 +58,7 @@ class RectangleMask(MaskSampler):
         }
 
     def room(self, height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first and the last place, x and y, where the box's centre may lie."""
+        """Return the smallest and the largest position (x and y) of the box's centre."""
         frame = np.array([width, height])
         nearest = np.ceil(self.box * frame / 2 + self.margin * height).astype(np.int64)
         return np.minimum(nearest, frame // 2), np.maximum(frame - 1 - nearest, frame // 2)
@@ -84,15 +77,15 @@ HOLES: dict[str, MaskSampler] = {
     "polygon": PolygonMask(area=(0.03, 0.11), drift=0.5),
     "object": ObjectMask(radius=(1, 3)),
 }
-"""The families by name: the third moves in half of the windows, the fourth is an object of another scene. Each covers
-7 % of the frame or so."""
+"""The families by name. The polygon moves in half of the windows; the object comes from another scene. Each covers
+about 7 % of the frame."""
 
 
 def hole_sampler(spec: str | Mapping[str, Any]) -> MaskSampler:
-    """Return the family called `spec`, or the mask sampler of `forge` that it names, with its options.
+    """Return the family called `spec`, or build the mask sampler of `forge` that `spec` names, with its options.
 
     Raises:
-        InputError: no such family or sampler, or an option that it refuses.
+        InputError: there is no such family or sampler, or it does not accept an option.
     """
     if isinstance(spec, str) and spec in HOLES:
         return HOLES[spec]
@@ -105,13 +98,13 @@ def hole_sampler(spec: str | Mapping[str, Any]) -> MaskSampler:
 def sample_hole(
     sampler: MaskSampler, rng: np.random.Generator, footage: Footage, gradient: NDArray[np.float32] | None = None
 ) -> Parameters:
-    """Draw a hole, placed where motion changes if its parameters say where it lies and nothing else does.
+    """Draw a hole. If the sampler has a centre, move it to where the motion changes.
 
     Args:
-        sampler: of its shape.
-        rng: the only source of chance.
-        footage: only its shape and, for a sampler that needs them, its objects are looked at.
-        gradient: of the motion, `H W`; None leaves the place to the sampler.
+        sampler: sampler of the hole's shape.
+        rng: the only source of randomness.
+        footage: only its shape is used, and its objects by samplers that need them.
+        gradient: gradient of the motion, `H W`; None keeps the sampler's position.
     """
     params = sampler.sample(rng, footage)
     if gradient is None or not isinstance(sampler, RectangleMask | PolygonMask | BlobMask):
@@ -122,11 +115,11 @@ def sample_hole(
         low, high = sampler.room(height, width)
     centre = low + rank_centre(gradient[low[1] : high[1] + 1, low[0] : high[0] + 1], rng)
     moved = {key: params[key] - np.array(params["start"]) + centre for key in ("start", "stop") if key in params}
-    return {**params, **{key: place.tolist() for key, place in moved.items()}}
+    return {**params, **{key: point.tolist() for key, point in moved.items()}}
 
 
 def motion_gradient(flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much a flow `2 H W` changes from a pixel to the next: `sqrt(|d_x f|^2 + |d_y f|^2)`, `H W`."""
+    """Return how much a flow `2 H W` changes from pixel to pixel: `sqrt(|d_x f|^2 + |d_y f|^2)`, `H W`."""
     dx = np.diff(flow, axis=2, append=flow[:, :, -1:])
     dy = np.diff(flow, axis=1, append=flow[:, -1:])
     gradient: NDArray[np.float32] = np.sqrt((dx**2 + dy**2).sum(axis=0))
@@ -134,28 +127,28 @@ def motion_gradient(flow: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def rank_centre(gradient: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a place, the rather the more motion changes there.
+    """Draw a pixel; pixels where the motion changes more are more probable.
 
-    Of N places in falling order of the gradient the one with index `min(N - 1, floor(Exp(N / 10)))` is taken: the mean
-    index is a tenth of N. Source: the report, section 2.2, whose beta is the scale of numpy's exponential law; as its
-    rate it would always give the first place. Equal places are in random order.
+    Sort the N pixels by falling gradient and take the one with index `min(N - 1, floor(Exp(N / 10)))`: the mean index
+    is a tenth of N. Source: the report, section 2.2, where beta is the scale of numpy's exponential distribution (as
+    its rate, beta would always give the first pixel). Pixels with equal gradients are in random order.
 
     Args:
         gradient: `H W`.
-        rng: the only source of chance.
+        rng: the only source of randomness.
 
     Returns:
         x and y.
     """
     shuffled = rng.permutation(gradient.size)
     index = min(gradient.size - 1, int(rng.exponential(TOP * gradient.size)))
-    place = shuffled[np.argpartition(-gradient.ravel()[shuffled], index)[index]]
-    y, x = divmod(int(place), gradient.shape[1])
+    pixel = shuffled[np.argpartition(-gradient.ravel()[shuffled], index)[index]]
+    y, x = divmod(int(pixel), gradient.shape[1])
     return np.array([x, y])
 
 
 def hole_mask(sampler: MaskSampler, params: Parameters, footage: Footage, setup: Setup) -> NDArray[np.bool_]:
-    """Return the hole in the frames of a window that `setup` says, `T H W`."""
+    """Return the hole in the frames of a window that `setup` selects, bool `T H W`."""
     frames = SETUPS[setup](footage.shape[0])
     mask = np.zeros(footage.shape, np.bool_)
     mask[frames] = sampler.render(params, footage)[frames]
@@ -163,7 +156,7 @@ def hole_mask(sampler: MaskSampler, params: Parameters, footage: Footage, setup:
 
 
 def check_setup(setup: str, protocol: str, frames: int, key_of_setup: str = "setup") -> None:
-    """Raise `InputError` unless there are such a setup and protocol, and a window is long enough for the setup."""
+    """Raise `InputError` if the setup or the protocol is unknown, or a window is too short for the setup."""
     for key, value, choices in ((key_of_setup, setup, SETUPS), ("protocol", protocol, PROTOCOLS)):
         if value not in choices:
             raise InputError(

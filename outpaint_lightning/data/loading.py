@@ -1,4 +1,4 @@
-"""What the DataModules' loaders share."""
+"""The loader that all DataModules use."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def loader(
     shuffled: int | None = None,
     repeated: bool = False,
 ) -> DataLoader[Any]:
-    """Return a loader of this process's share of a dataset; see `samplers`.
+    """Return a loader for this process's share of a dataset; see `samplers`.
 
     Args:
-        dataset: of windows.
-        trainer: which knows the processes; None for one.
-        batch_size: of one process.
+        dataset: dataset of windows.
+        trainer: gives the number of processes and the rank; None means one process.
+        batch_size: windows in a batch, per process.
         workers: processes that load; 0 loads in the main process.
-        collate: makes a batch of windows.
-        shuffled: seed of the order; None takes windows in order.
-        repeated: every epoch: its workers stay, those of others end with it.
+        collate: makes a batch from windows.
+        shuffled: seed of the random order; None keeps the windows in order.
+        repeated: keep the workers alive between epochs.
     """
     processes, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
     return DataLoader(
@@ -51,12 +51,12 @@ def loader(
 
 
 def is_first(trainer: pl.Trainer | None) -> bool:
-    """Whether this is the process that prints."""
+    """Return whether this is the process that prints."""
     return trainer is None or trainer.is_global_zero
 
 
 def require_one_size(sizes: Sequence[tuple[int, ...]], metas: Sequence[WindowMeta], remedy: str) -> None:
-    """Raise InputError, naming two clips and what to do, unless all windows of a batch have one height and width."""
+    """Raise InputError with two clips and a remedy, unless all windows of a batch have one height and width."""
     clips = {size: meta["clip"] for size, meta in zip(sizes, metas, strict=True)}
     if len(clips) > 1:
         (a, clip_a), (b, clip_b) = list(clips.items())[:2]
@@ -66,4 +66,4 @@ def require_one_size(sizes: Sequence[tuple[int, ...]], metas: Sequence[WindowMet
 
 
 def _one_thread(_worker: int) -> None:
-    cv2.setNumThreads(0)  # the workers are the parallelism
+    cv2.setNumThreads(0)  # the workers already run in parallel

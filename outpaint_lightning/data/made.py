@@ -1,4 +1,4 @@
-"""Clips that are made when they are read."""
+"""Clips that are generated when they are read."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Made = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
 class MadeClip(Clip):
-    """A clip that is made as a whole for the first frame that is read.
+    """A clip that is generated as a whole when its first frame is read.
 
-    A subclass says how many clips of its kind each process holds: `class ForgedClip(MadeClip, held=2)`. Windows that
-    follow each other then share one making.
+    A subclass sets how many of its clips each process keeps in memory: `class ForgedClip(MadeClip, held=2)`.
+    Consecutive windows of a clip then share one generation.
     """
 
     made: ClassVar[Callable[[MadeClip], Made]]
-    """What `make` gives, from memory for the clips that were read last."""
+    """The result of `make`, cached for the clips that were read last."""
 
     def __init_subclass__(cls, *, held: int) -> None:
-        """Give the kind of clip a memory for `held` of them."""
+        """Create the cache of this kind of clip, for `held` clips."""
         super().__init_subclass__()
         cls.made = functools.lru_cache(held)(lambda clip: clip.make())
 
     @abstractmethod
     def make(self) -> Made:
-        """Make all frames and masks, anew each time."""
+        """Make all frames and masks; nothing is cached here."""
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Read some frames; see `Clip.read`."""

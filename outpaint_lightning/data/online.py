@@ -1,4 +1,4 @@
-"""Forgeries made on the fly: a handful of clean clips gives endless labelled windows."""
+"""Forgeries made on the fly: a few clean clips give any number of labelled windows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from outpaint_lightning.forge.recipe import Recipe, rng_of
 from outpaint_lightning.io import Clip, ClipEntry
 from outpaint_lightning.types import InputError, WindowMeta
 
-HELD = 2  # clips in memory: windows of a clip follow each other
+SMALLEST_PART = 64  # pixels per side, if a frame has as many
+HELD = 2  # clips kept in memory, because consecutive windows belong to one clip
 
 
 class _First(Clip):
@@ -48,22 +49,22 @@ class ForgedClip(MadeClip, held=HELD):
     """A clip as `forge` would write it with the same recipe.
 
     Attributes:
-        entry: its row of the manifest that `forge` would write.
-        clean: the clip that it is made of.
+        entry: the row that `forge` would write to the manifest.
+        clean: the clip that is forged.
     """
 
     def __init__(
         self, material: Material, clean: Clip, recipe: Recipe, number: int, chain: Chain, forger: Forger | None
     ) -> None:
-        """Remember what to make.
+        """Store what is needed to make the clip.
 
         Args:
-            material: the clean clip and what may be taken into it.
+            material: the clean clip and what may be inserted into it.
             clean: the clip, open.
-            recipe: for its seed.
-            number: of the forgery; 0 is the untouched twin.
-            chain: what it goes through.
-            forger: what forges it; None for the twin.
+            recipe: gives the seed.
+            number: number of the forgery; 0 is the untouched twin.
+            chain: chain that processes the result.
+            forger: forger to apply; None for the twin.
         """
         self.clean = clean
         self._material, self._chain, self._forger = material, chain, forger
@@ -86,16 +87,16 @@ class ForgedClip(MadeClip, held=HELD):
         return self._frames
 
     def make(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Make all frames and masks, anew each time."""
+        """Make all frames and masks; nothing is cached here."""
         frames = self.clean.read(self._span)
-        made, mask, record = self._material.make(
+        forged, mask, record = self._material.make(
             frames, self._span, self._chain, self._forger, self._lot, self._twin_lot
         )
-        made = self._chain.decode(made, self.fps, record["chain"]["params"])
-        return made, np.zeros(made.shape[:3], np.bool_) if mask is None else mask
+        forged = self._chain.decode(forged, self.fps, record["chain"]["params"])
+        return forged, np.zeros(forged.shape[:3], np.bool_) if mask is None else mask
 
     def label(self) -> NDArray[np.bool_]:
-        """Return where the forgery lies before the chain, bool `T H W`, without making it."""
+        """Return the forged pixels before the chain, bool `T H W`, without making the forgery."""
         if self._forger is None:
             return np.zeros(self._blank.shape, np.bool_)
         drawn = self._material.draw(rng_of(*self._lot), self._forger, self._blank.frames, self._span)
@@ -103,25 +104,27 @@ class ForgedClip(MadeClip, held=HELD):
 
 
 class ForgeDataset(WindowDataset):
-    """Windows of forgeries that are made when they are read, from clean clips.
+    """Windows of forgeries that are made from clean clips while they are read.
 
-    There are as many clips, windows and forgeries as `forge` would write with the same recipe: each clip untouched and
-    `recipe.per_clip` forgeries of it. Unless `fresh`, they are those very forgeries, pixel for pixel.
+    It has the clips, windows and forgeries that `forge` would write with the same recipe: each clip untouched, and
+    `recipe.per_clip` forgeries of it. Unless `fresh`, the forgeries are the same, pixel for pixel.
 
     Args:
         materials: clean clips of one split.
         recipe: parts to choose from, and their seed.
-        fresh: draw another forgery for each window and epoch, depending on (seed, epoch, index) only.
-        span: consecutive frames around a window that a fresh forgery is made of; temporal fills see no others.
-        frames: see `WindowDataset`, as the further ones.
-        stride: of the window.
-        crop: of whole frames, after forging.
-        every: this-many-th frame of a clip.
-        seed: of crops and codecs.
-        codec: what windows go through; where fresh, it also encodes the clean frames before they are forged.
+        fresh: draw another forgery for each window and epoch; it depends on (seed, epoch, index) only.
+        span: consecutive frames around a window from which a fresh forgery is made; temporal fills see only these.
+        frames: frames in a window; see `WindowDataset`.
+        stride: distance between the frames of a window.
+        crop: `(height, width)` of a random crop, taken after forging.
+        every: use only every `every`-th frame of a clip.
+        seed: seed of crops and codecs.
+        codec: encodes and decodes the windows; if `fresh`, it also encodes the clean frames before they are forged.
+        parts: if `fresh`, forge a part of the frames instead of whole frames: the smallest and largest share of each
+            side. A forgery and its untouched twin show the same part.
 
     Raises:
-        InputError: as `WindowDataset`, or a `span` shorter than a window, or a clip that no forger suits.
+        InputError: as `WindowDataset`; or `span` is shorter than a window, or no forger can process a clip.
     """
 
     def __init__(
@@ -137,10 +140,11 @@ class ForgeDataset(WindowDataset):
         every: int = 1,
         seed: int = 0,
         codec: RandomCodec | None = None,
+        parts: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         if span <= (reach := window_reach(frames, stride)):
             raise InputError(f"data.span is {span}: expected at least {reach + 1}, a whole window")
-        self.recipe, self.fresh, self.span = recipe, fresh, span
+        self.recipe, self.fresh, self.span, self.parts = recipe, fresh, span, parts
         self._numbered: list[tuple[Material, int]] = []
         self._forged: dict[str, ForgedClip] = {}
         for material in materials:
@@ -149,13 +153,13 @@ class ForgeDataset(WindowDataset):
             self._check_chains(clean, crop, reach)
             chain = recipe.chain(clip, material.is_photo)
             for number, forger in enumerate([None, *recipe.forgers(clip, material.available)]):
-                made = ForgedClip(material, clean, recipe, number, chain, forger)
+                forged = ForgedClip(material, clean, recipe, number, chain, forger)
                 self._numbered.append((material, number))
-                self._forged[made.name] = made
+                self._forged[forged.name] = forged
         super().__init__([clip.entry for clip in self._forged.values()], frames, stride, crop, every, seed, codec)
 
     def _check_chains(self, clean: Clip, crop: tuple[int, int] | None, reach: int) -> None:
-        """Refuse what a chain could make too small or too short for a window, before a training begins."""
+        """Check before training that no chain can make frames too small or too few for a window."""
         for chain in self.recipe.chains:
             chain.check(clean.height, clean.width)
             sides = [math.floor(side * chain.scale[0]) for side in (clean.height, clean.width)]
@@ -179,11 +183,11 @@ class ForgeDataset(WindowDataset):
 
     @property
     def forged(self) -> list[int]:
-        """The clips that have forged pixels."""
+        """Indices of the clips that have forged pixels."""
         return [video for video, entry in enumerate(self.entries) if entry.forger]
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
-        """Return the masks of some frames of a clip, bool `T H W`: where fresh, of one forgery that stands for many."""
+        """Return masks of some frames of a clip, bool `T H W`; if `fresh`, from one forgery as an example of many."""
         clip = self._forged[self.entries[video].clip]
         return _label(clip)[list(indices)] if self.fresh else clip.masks(indices)
 
@@ -202,20 +206,21 @@ class ForgeDataset(WindowDataset):
         frames = clean.read(span)
         if self.codec and self.codec.has_first:
             frames = self.codec.encode_first(frames, clean.fps, self.seed, epoch, material.entry.source, frame)
-        made, mask, record = material.make(frames, span, chain, forger, lot, twin_lot)
+        frames = random_part(frames, self.parts, rng_of(*twin_lot, "part"))
+        forged, mask, record = material.make(frames, span, chain, forger, lot, twin_lot)
         params = record["chain"]["params"]
         step = chain.step(len(span), params)
         fps = clean.fps / step
-        made = chain.decode(made, fps, params)
-        mask = np.zeros(made.shape[:3], np.bool_) if mask is None else mask
-        indices = window_indices((frame - span.start) // step, len(made), self.frames, self.stride)
+        forged = chain.decode(forged, fps, params)
+        mask = np.zeros(forged.shape[:3], np.bool_) if mask is None else mask
+        indices = window_indices((frame - span.start) // step, len(forged), self.frames, self.stride)
         entry = replace(self.entries[video], forger=forger.name if forger else "")
         meta = window_meta(entry, [span.start + i * step for i in indices])
-        stretch = Stretch(made, mask[indices], indices, fps)
+        stretch = Stretch(forged, mask[indices], indices, fps)
         return stretch if draw else stretch.alone, meta
 
     def _forger(self, material: Material, span: range, lot: Sequence[object]) -> Forger | None:
-        """Draw a forger for the frames of a span; none where all of them need an object that is not in sight."""
+        """Draw a forger for the frames of a span; None if every mask needs an object and none is visible."""
         available = material.available
         if "objects" in available and not material.shows_objects(span):
             available -= {"objects"}
@@ -223,6 +228,19 @@ class ForgeDataset(WindowDataset):
                 return None
         forgers = self.recipe.all_forgers(material.entry.clip, available)
         return forgers[rng_of(*lot, "forger").integers(len(forgers))]
+
+
+def random_part(frames: NDArray[np.uint8], shares: tuple[float, float], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a rectangle of frames `T H W 3`, the same of all: each side a share of the frame's, drawn by itself.
+
+    Sides are `SMALLEST_PART` pixels at least, where the frames have as many. No pixel is resampled.
+    """
+    area = []
+    for side in frames.shape[1:3]:
+        length = max(min(side, SMALLEST_PART), round(side * rng.uniform(*shares)))
+        start = int(rng.integers(side - length + 1))
+        area.append(slice(start, start + length))
+    return frames[:, area[0], area[1]]
 
 
 @functools.lru_cache(HELD)

@@ -1,4 +1,4 @@
-"""The DataModule of images that are forged in one region or not."""
+"""The DataModule for single images in which one region is forged, or none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.data.boxes import Box, BoxDataset, read_boxes
 from outpaint_lightning.data.clips import PRIOR_MASKS, ClipDataModule
+from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.loading import is_first
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import Window, WindowDataset
@@ -27,28 +28,29 @@ SPLITS_OF = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "
 
 
 def resize_images(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return uint8 images `N 3 H W` at another height and width: bilinear, and an average where they shrink.
+    """Return uint8 images `N 3 H W` at another height and width, resized bilinearly with antialiasing.
 
-    The triangle filter of `antialias` is twice as wide as an output pixel is of the input, along each axis by itself.
+    When an axis shrinks, the triangle filter of `antialias` spans two output pixels along it; each axis is filtered
+    alone.
     """
     return F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 def resize_masks(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return masks `N C H W` at another height and width: forged where a pixel shows any forged pixel of the input.
+    """Return masks `N C H W` at another height and width: a pixel is forged if it covers any forged input pixel.
 
-    So no region is lost, however thin, and a box `a` to `b` becomes `floor(a s)` to `ceil(b s)`, s the scale.
+    So even a thin region is kept, and a box from `a` to `b` becomes `floor(a s)` to `ceil(b s)` at scale s.
     """
     return F.adaptive_max_pool2d(mask.float(), size).to(mask.dtype)
 
 
 class ResizedDataset(WindowDataset):
-    """The windows of a dataset at one size.
+    """The windows of a dataset, resized to one size.
 
     Args:
-        whole: windows of frames of any sizes.
-        size: height and width. Proportions are not kept.
-        passes: how often an epoch goes through `whole`, each time as another epoch of its own.
+        whole: windows with frames of any size.
+        size: height and width; the aspect ratio is not kept.
+        passes: how often an epoch goes through `whole`; each pass counts as another epoch of `whole`.
     """
 
     def __init__(self, whole: WindowDataset, size: tuple[int, int], passes: int = 1) -> None:
@@ -62,16 +64,16 @@ class ResizedDataset(WindowDataset):
 
     @property
     def forged(self) -> list[int]:
-        """The clips that have forged pixels."""
+        """Indices of the clips that have forged pixels."""
         return self._whole.forged
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
-        """Return the masks of some frames of a clip: bool `T H W` at `size`."""
+        """Return the masks of some frames of a clip, bool `T H W`, resized to `size`."""
         masks = torch.from_numpy(self._whole.read_masks(video, indices))
         return np.asarray(resize_masks(masks[:, None], self.size)[:, 0].numpy())
 
     def __getitem__(self, key: int | tuple[int, int]) -> Window:
-        """Return window `index`, or that of `epoch` for a key `(epoch, index)`."""
+        """Return window `index`; for a key `(epoch, index)`, return it as in that epoch."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         number, within = divmod(index, len(self._whole))
         window = self._whole[epoch * self.passes + number, within]
@@ -83,35 +85,39 @@ class ResizedDataset(WindowDataset):
 
 
 class RegionDataModule(ClipDataModule):
-    """Single images with their class, box and mask: photos, frames of clips, or what a CSV lists.
+    """Single images with class, box and mask: photos, frames of clips, or the photos of a CSV.
 
-    Images and masks are resized in the loader; `label` and `box` come from the masks afterwards, and after
-    augmentation. Order and augmentation of the training depend on (seed, epoch) only.
+    The loader resizes images and masks; `label` and `box` are derived from the masks after augmentation. The training's
+    order and augmentation depend on (seed, epoch) only.
 
     Args:
         root: a dataset in a layout of docs/reference/dataset.md, of photos or clips; or a CSV of photos with boxes,
             `path,label,xmin,ymin,xmax,ymax[,split,...]`.
-        size: `[height, width]` that images are resized to; proportions are not kept.
-        batch_size: images in a training batch of one process.
-        eval_batch_size: images in any other batch; null takes `batch_size`.
+        size: `[height, width]` to which images are resized; the aspect ratio is not kept.
+        batch_size: images in a training batch, per process.
+        eval_batch_size: images in every other batch; null uses `batch_size`.
         augmentations: modules applied to training batches on the device, in order.
-        every: take every this-many-th frame of a clip, from the first on; neighbours are much alike. Of a photo there
-            is one.
+        every: use every `every`-th frame of a clip, from the first frame on, because neighbours are very similar. A
+            photo is one frame.
         workers: processes that read and forge images; 0 does it in the main process.
-        seed: of order and augmentation.
-        passes: how often an epoch goes through the training images; online, each time with other forgeries. Workers
-            begin each epoch with empty hands, which tells where there are few batches.
-        online: forge on the fly: only authentic images below `root` are read. An epoch of training sees each of them
-            forged afresh, and once more untouched; validation and test are what `forge` would write. Images without a
-            split are dealt to the three.
-        recipe: of `online`: a YAML file, or the name of one in configs/forge; its `per_clip` is for validation and
-            test.
-        span: frames around a frame of a training clip that an online forgery is made of; temporal fills see no others.
-        max_frames: of a clip that are used online, the first ones; as `forge --max-frames`.
-        objects: folder of object masks for online forgeries with the mask `object`.
+        seed: seed of order and augmentation.
+        passes: how often an epoch goes through the training images; online, each pass has other forgeries. Workers
+            restart their prefetch every epoch; with few batches that overhead shows, and more passes reduce it.
+        online: forge on the fly; only the authentic images below `root` are read. A training epoch uses each image
+            twice, once with a new forgery and once untouched. Validation and test get the forgeries that `forge` would
+            write. Images without a split are distributed over the three splits.
+        recipe: recipe for `online`: a YAML file, or the name of a file in configs/forge; its `per_clip` applies to
+            validation and test only.
+        span: number of consecutive frames from which an online training forgery is made; temporal fills see only these.
+        max_frames: online, use only this many first frames of a clip; the same as `forge --max-frames`.
+        objects: folder with object masks, for online forgeries with the mask `object`.
+        codec: encodes and decodes images in their own size, before they are resized; a photo and its forgery get the
+            same codec. Video codecs need clips. None uses the images as they are.
+        parts: online, train on parts of frames: the smallest and largest share of each side, drawn anew in every epoch,
+            so places, scales and proportions differ; `[1, 1]` uses whole frames.
 
     Raises:
-        InputError: naming the folder, image, file and line, or key that cannot be used.
+        InputError: names the folder, image, file and line, or key that cannot be used.
     """
 
     def __init__(
@@ -130,6 +136,8 @@ class RegionDataModule(ClipDataModule):
         span: int = 1,
         max_frames: int = MAX_FRAMES,
         objects: str | None = None,
+        codec: RandomCodec | None = None,
+        parts: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__(
             root,
@@ -144,7 +152,16 @@ class RegionDataModule(ClipDataModule):
             span=span,
             max_frames=max_frames,
             objects=objects,
+            codec=codec,
         )
+        if not 0 < parts[0] <= parts[1] <= 1:
+            raise InputError(f"data.parts is {list(parts)}: expected two shares above 0 and at most 1, smaller first")
+        if tuple(parts) != (1, 1) and (objects or not online):
+            raise InputError(
+                "data.parts is for data.online: true without data.objects, whose masks are of whole frames; expected "
+                "[1, 1]"
+            )
+        self.parts = parts
         if len(size) != 2 or min(size) < 1:
             raise InputError(f"data.size is {list(size)}: expected [height, width] in pixels")
         if every < 1 or passes < 1:
@@ -156,7 +173,7 @@ class RegionDataModule(ClipDataModule):
         self.boxes: dict[str, Box] = {}
 
     def setup(self, stage: str) -> None:
-        """Read what is listed and prepare the splits that `stage` needs; before training, say what looks wrong."""
+        """Read the dataset and prepare the splits that `stage` needs. Before training, print its problems."""
         if self.is_table:
             entries, self.boxes = read_boxes(self.root)
         else:
@@ -166,25 +183,28 @@ class RegionDataModule(ClipDataModule):
         clean = [entry for entry in entries if entry.clip not in self.boxes]
         forgeable = {} if self.recipe is None else self._forgeable(clean, self.recipe)
         for split in SPLITS_OF[stage]:
-            windows = self._stored(entries, split) if self.recipe is None else self._forged(forgeable, split)
+            codec = self._codec(split, stage)
+            stored = self.recipe is None
+            windows = self._stored(entries, split, codec) if stored else self._forged(forgeable, split, codec)
             self.datasets[split] = ResizedDataset(windows, self.size, self.passes if split == "train" else 1)
 
-    def _stored(self, entries: Sequence[ClipEntry], split: str) -> WindowDataset:
+    def _stored(self, entries: Sequence[ClipEntry], split: str, codec: RandomCodec | None) -> WindowDataset:
         chosen = self._split(entries, split)
         if self.is_table:
-            return BoxDataset(chosen, self.boxes, self.seed)
-        return WindowDataset(chosen, frames=1, every=self.every, seed=self.seed)
+            return BoxDataset(chosen, self.boxes, self.seed, codec)
+        return WindowDataset(chosen, frames=1, every=self.every, seed=self.seed, codec=codec)
 
-    def _forged(self, forgeable: Mapping[str, Material], split: str) -> WindowDataset:
+    def _forged(self, forgeable: Mapping[str, Material], split: str, codec: RandomCodec | None) -> WindowDataset:
         assert self.recipe is not None
         chosen = [forgeable[entry.clip] for entry in self._split([m.entry for m in forgeable.values()], split)]
         fresh = split == "train"
-        recipe = replace(self.recipe, per_clip=1) if fresh else self.recipe  # one forgery and one twin: as many of each
-        return ForgeDataset(chosen, recipe, fresh=fresh, span=self.span, frames=1, every=self.every, seed=self.seed)
+        recipe = replace(self.recipe, per_clip=1) if fresh else self.recipe  # as many forgeries as untouched twins
+        options = {"frames": 1, "every": self.every, "seed": self.seed, "codec": codec}
+        return ForgeDataset(chosen, recipe, fresh=fresh, span=self.span, parts=self.parts, **options)
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """Height and width of each clip before it is resized."""
+        """Height and width of each clip before resizing."""
         return {
             entry.clip: (clip.height, clip.width)
             for dataset in self.datasets.values()
@@ -192,11 +212,11 @@ class RegionDataModule(ClipDataModule):
         }
 
     def training_boxes(self) -> tuple[Tensor, float]:
-        """Return what the training boxes alone tell.
+        """Return what can be learnt from the training boxes without the images.
 
         Returns:
             The boxes of forged training images, `N 4` relative to their images: all of them, or `PRIOR_MASKS` evenly
-            spaced ones; and the forged share of all training images.
+            spaced ones; and the share of training images that are forged.
 
         Raises:
             InputError: no training image is forged.
@@ -215,6 +235,6 @@ class RegionDataModule(ClipDataModule):
         return relative, len(images) / len(dataset) * len(shown) / len(boxes)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Make images and masks float32, augment training batches and derive `label` and `box`, all on the device."""
+        """On the device, make images and masks float32, augment training batches, and derive `label` and `box`."""
         batch = super().on_after_batch_transfer(batch, dataloader_idx)
         return {**batch, "box": boxes_from_masks(batch["mask"][:, 0])}

@@ -1,6 +1,7 @@
-"""Which windows each process of a run serves, so that several give the numbers of one.
+"""Samplers that share windows among processes, so that several processes give the numbers of one.
 
-Both samplers derive from torch's distributed one, which Lightning leaves as they are; its own would repeat windows.
+Both derive from torch's distributed sampler, because Lightning leaves such samplers unchanged; its own would repeat
+windows.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from outpaint_lightning.types import InputError
 
 
 class EpochSampler(DistributedSampler[Any]):
-    """The windows of an epoch, shuffled and dealt out in turn: no two processes share one.
+    """Shuffles the windows of an epoch and assigns them to the processes in turn; no two processes share a window.
 
-    The order depends on (seed, epoch) only, so a run resumed at an epoch's end goes on exactly; and R processes with
-    batches of B take in every step the windows that one process takes with batches of R B. What does not fill a batch
-    of each process is left out, unless there is no such batch: then the only one has all windows, however they divide.
+    The order depends on (seed, epoch) only, so a run resumed at the end of an epoch continues exactly. R processes with
+    batches of B use in each step the windows that one process uses with batches of R B. Windows that do not fill a
+    batch in each process are left out; if there are too few for one such batch, all windows are used.
 
-    The epoch is handed to the dataset with each index: persistent workers hold a copy of the dataset and never hear of
-    a new epoch otherwise.
+    Each index carries the epoch, because persistent workers hold a copy of the dataset that does not learn of a new
+    epoch otherwise.
 
     Args:
-        dataset: of windows, at least one for each process.
-        batch_size: of one process.
-        processes: R.
-        rank: of this process, from 0.
-        seed: of the order.
+        dataset: dataset with at least one window per process.
+        batch_size: windows in a batch, per process.
+        processes: R, the number of processes.
+        rank: number of this process, from 0.
+        seed: seed of the order.
 
     Raises:
         InputError: there are fewer windows than processes.
@@ -63,17 +64,17 @@ class EpochSampler(DistributedSampler[Any]):
 
 
 class OrderedSampler(DistributedSampler[Any]):
-    """All windows in order, each process taking a run of whole batches.
+    """Keeps all windows in order and gives each process a run of whole batches.
 
-    So every batch is one that a single process would judge, none is judged twice, and neighbours are read together.
-    Only where there are fewer batches than processes does one serve several, since none may stay idle: metrics count
-    a frame once all the same.
+    So a single process would form the same batches, no batch is used twice, and neighbouring windows are read together.
+    If there are fewer batches than processes, several processes get the same batch, because none may be idle; metrics
+    still count each frame once.
 
     Args:
-        dataset: of windows.
-        batch_size: of one process.
-        processes: how many there are.
-        rank: of this process, from 0.
+        dataset: dataset of windows.
+        batch_size: windows in a batch, per process.
+        processes: number of processes.
+        rank: number of this process, from 0.
 
     Example:
         >>> list(OrderedSampler(range(4), batch_size=2, processes=2, rank=1))  # the second of two whole batches

@@ -1,4 +1,4 @@
-"""Windows of consecutive frames with their masks."""
+"""Windows of frames at a constant stride, with their masks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Window(TypedDict):
     """uint8 `T 1 H W` in {0, 1}."""
     meta: WindowMeta
     quality: NotRequired[float]
-    """PSNR in dB after the codec, with `data.codec`."""
+    """PSNR in dB of `image` to `clean`, at most 60; only with `data.codec`."""
     clean: NotRequired[Tensor]
-    """uint8 `T 3 H W` before the codec, with `data.codec.paired`."""
+    """uint8 `T 3 H W` before the codec; only with `data.codec.paired`."""
 
 
 def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int]:
-    """Return the window of `frames` indices that judges `frame`, which comes first.
+    """Return the `frames` indices of the window that starts at `frame`, the frame to classify.
 
-    It runs forwards in time, or backwards near the clip's end; with a negative stride it runs backwards, or forwards
-    near the clip's start.
+    The window runs forwards in time, or backwards near the clip's end. With a negative stride it runs backwards, or
+    forwards near the clip's start.
 
     Raises:
-        ValueError: a clip of `total` frames has room for neither.
+        ValueError: neither window fits in a clip of `total` frames.
     """
     for step in (stride, -stride):
         window = [frame + i * step for i in range(frames)]
@@ -47,12 +47,12 @@ def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int
 
 
 def window_reach(frames: int, stride: int) -> int:
-    """Return the distance between the first and the last of a window's frames. A clip needs twice as many frames."""
+    """Return the distance from a window's first frame to its last. A clip needs at least twice as many frames."""
     return (frames - 1) * abs(stride)
 
 
 def window_meta(entry: ClipEntry, indices: list[int]) -> WindowMeta:
-    """Return where a window of a clip comes from."""
+    """Return the clip, frames, source, scene, camera and forger of a window."""
     return WindowMeta(
         clip=entry.clip, frames=indices, source=entry.source, scene=entry.scene, camera=entry.camera,
         forger=entry.forger,
@@ -60,22 +60,22 @@ def window_meta(entry: ClipEntry, indices: list[int]) -> WindowMeta:
 
 
 class WindowDataset(Dataset[Window]):
-    """One window for every frame of every clip, so that each frame is judged exactly once.
+    """One window for every frame of every clip: the window's first frame is the one to classify.
 
     Args:
-        entries: clips of the dataset on disk.
-        frames: T, frames in a window; 1 takes single frames, and so photos.
-        stride: distance between them; negative where a frame is judged with those before it.
-        crop: `(height, width)` of a random crop, the same for all frames of a window; None gives whole frames.
-        every: take only every this-many-th frame of a clip.
-        seed: of crops and codecs. A crop depends on (seed, epoch, index) only.
-        codec: what windows go through; None reads them as they are.
-        weighted: take each window of a clip as often as the column `weight` of the manifest says, once where it says
-            nothing; each time with a crop of its own.
+        entries: clips of a dataset on disk.
+        frames: T, the frames in a window; 1 gives single frames, so photos work too.
+        stride: distance between the frames; if negative, a frame is classified with the frames before it.
+        crop: `(height, width)` of a random crop, the same for all frames of a window; None keeps whole frames.
+        every: use only every `every`-th frame of a clip.
+        seed: seed of crops and codecs. A crop depends on (seed, epoch, index) only.
+        codec: encodes and decodes the windows; None leaves them as they are.
+        weighted: repeat each window of a clip as often as the manifest's column `weight` says (once if the cell is
+            empty), each time with another crop.
 
     Raises:
-        InputError: naming the clip, when it is too short for a window or a frame smaller than the crop or too small
-            for the codec, or its weight is not a whole number from 1 on.
+        InputError: names a clip that is too short for a window, whose frames are too small for the crop or the codec,
+            or whose weight is not an integer of at least 1.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class WindowDataset(Dataset[Window]):
 
     def _open(self, entry: ClipEntry) -> Clip:
         clip = self._clip(entry)
-        needed = 2 * window_reach(self.frames, self.stride)  # from here on every frame has a window on one side
+        needed = 2 * window_reach(self.frames, self.stride)  # from this length on, every frame has a window on one side
         if len(clip) < needed:
             raise InputError(
                 f"{entry.frames}: {len(clip)} frames; windows of {self.frames} frames at stride {self.stride} "
@@ -123,17 +123,17 @@ class WindowDataset(Dataset[Window]):
         return clip
 
     def _clip(self, entry: ClipEntry) -> Clip:
-        """Open the clip of an entry; a dataset that makes its clips returns them here."""
+        """Open the clip of an entry. Subclasses that generate their clips override this."""
         return open_clip(entry.frames)
 
     @property
     def forged(self) -> list[int]:
-        """The clips that have forged pixels."""
+        """Indices of the clips that have forged pixels."""
         return [video for video, files in enumerate(self.mask_files) if files is not None]
 
     @property
     def videos(self) -> list[VideoInfo]:
-        """What metrics need to know of each clip, in the order of `entries`."""
+        """The description of each clip that metrics need, in the order of `entries`."""
         return [
             VideoInfo(clip=e.clip, frames=len(c), scene=e.scene, camera=e.camera, source=e.source, forger=e.forger)
             for e, c in zip(self.entries, self.clips, strict=True)
@@ -143,7 +143,7 @@ class WindowDataset(Dataset[Window]):
         return len(self.index)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Window:
-        """Return window `index`, or window `index` as cropped in `epoch` for a key `(epoch, index)`."""
+        """Return window `index`; for a key `(epoch, index)`, return it with the crop of that epoch."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         if self.codec is None:
             stretch, meta = self._stretch(epoch, index, None)
@@ -156,7 +156,7 @@ class WindowDataset(Dataset[Window]):
         return self._coded(epoch, index, self.codec)
 
     def _coded(self, epoch: int, index: int, codec: RandomCodec) -> Window:
-        """Return a window after its codec."""
+        """Return a window after encoding and decoding it."""
         video, frame = self.index[index]
         draw = codec.draw(self.seed, epoch, self.entries[video].source, frame)
         stretch, meta = self._stretch(epoch, index, draw)
@@ -175,11 +175,11 @@ class WindowDataset(Dataset[Window]):
 
     def _stretch(
         self,
-        epoch: int,  # noqa: ARG002 - what is read from files is the same in every epoch
+        epoch: int,  # noqa: ARG002 - the files hold the same in every epoch
         index: int,
         draw: CodecDraw | None,
     ) -> tuple[Stretch, WindowMeta]:
-        """Return a window in whole frames, with the frames around it that its codec needs, and where it comes from."""
+        """Return a window in whole frames, with the neighbouring frames that its codec needs, and the window's meta."""
         video, frame = self.index[index]
         clip = self.clips[video]
         window = window_indices(frame, len(clip), self.frames, self.stride)
@@ -188,10 +188,10 @@ class WindowDataset(Dataset[Window]):
         return stretch, window_meta(self.entries[video], window)
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
-        """Read the masks of some frames of a clip: bool `T H W`, all False for an authentic clip.
+        """Read the masks of some frames of a clip: bool `T H W`; all False for an authentic clip.
 
         Raises:
-            InputError: naming a mask that is not 0/255 or of another size than its frame.
+            InputError: names a mask that has other values than 0 and 255, or another size than its frame.
         """
         clip, files, nonzero = self.clips[video], self.mask_files[video], self.entries[video].nonzero
         masks = np.zeros((len(indices), clip.height, clip.width), np.bool_)
@@ -225,7 +225,7 @@ def _label(mask: NDArray[np.bool_]) -> Tensor:
 
 
 def _weight(entry: ClipEntry) -> int:
-    """Return how often the windows of a clip are taken."""
+    """Return how many times an epoch uses each window of a clip."""
     given = entry.extra.get("weight") or "1"
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f"manifest.csv: clip {entry.clip!r} has weight {given!r}; expected a whole number from 1 on")

@@ -1,4 +1,4 @@
-"""`outpaint-lightning fit|validate|test|predict`: help at once, files looked for, then LightningCLI."""
+"""`outpaint-lightning fit|validate|test|predict`: help at once, then a check of the files, then LightningCLI."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def start(command: str, summary: str, words: Sequence[str], *, from_console: boo
 
     Args:
         command: `fit`, `validate`, `test` or `predict`.
-        summary: what it does, in one line.
-        words: its options.
-        from_console: whether `sys.argv` holds the command line. Lightning starts the further processes of a training
-            with it.
+        summary: what the command does, in one line.
+        words: options of the command.
+        from_console: whether `sys.argv` holds the command line. Lightning starts the other processes of a training with
+            it.
 
     Raises:
-        InputError: a file that is not there, or whatever else cannot be used.
-        SystemExit: after the parser's own help or the resolved config was printed.
+        InputError: a file does not exist, or something else cannot be used.
+        SystemExit: after printing the parser's own help or the resolved config.
     """
     if words and words[0] in ("-h", "--help"):
         default = "" if command == "fit" else " (default: the run's own best)"

@@ -1,4 +1,4 @@
-"""What `fit` says when it ends: where the run is, how good it got, and what to type next."""
+"""The last lines of `fit`: the run folder, the best value, and the next command."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from outpaint_lightning.callbacks.base import task_kind
 from outpaint_lightning.results.text import aligned
 
 DROPPED = {"--ckpt_path": 1, "--overwrite": 0}
-"""Options of a `fit` that are not for the test after it, and how many words follow each."""
+"""Options of a `fit` that its test does not use, and the number of words that follow each."""
 
 
 def fit_lines(trainer: pl.Trainer, task: pl.LightningModule, words: Sequence[str]) -> list[str]:
     """Return the last lines of a `fit`.
 
     Args:
-        trainer: has trained.
-        task: that it trained.
+        trainer: the trainer, after training.
+        task: the trained task.
         words: the command line after the program's name.
     """
     folder = "run folder", str(trainer.default_root_dir)
@@ -29,24 +29,24 @@ def fit_lines(trainer: pl.Trainer, task: pl.LightningModule, words: Sequence[str
 
 
 def next_command(words: Sequence[str]) -> str:
-    """Return the command that tests what a `fit` has trained.
+    """Return the command that tests the result of a `fit`.
 
     >>> next_command(["fit", "--config", "a.yaml", "--ckpt_path", "last", "--data.root", "my data"])
     "outpaint-lightning test --config a.yaml --data.root 'my data'"
     """
-    kept, rest = [], iter(words[1:])
+    options, rest = [], iter(words[1:])
     for word in rest:
         name, given, _ = word.partition("=")
         if name not in DROPPED:
-            kept.append(word)
+            options.append(word)
         elif not given:
             for _ in range(DROPPED[name]):
                 next(rest, None)
-    return shlex.join(["outpaint-lightning", "test", *kept])
+    return shlex.join(["outpaint-lightning", "test", *options])
 
 
 def resume_line(trainer: pl.Trainer) -> str:
-    """Return how to resume a training that was interrupted."""
+    """Return how to resume an interrupted training."""
     callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
     written = [path for each in callbacks for path in (each.last_model_path, each.best_model_path) if path]
     last = next((path for path in written if Path(path).name == "last.ckpt"), next(iter(written), None))
@@ -56,7 +56,7 @@ def resume_line(trainer: pl.Trainer) -> str:
 
 
 def _best(trainer: pl.Trainer, task: pl.LightningModule) -> Iterator[tuple[str, str]]:
-    """Yield the best value of what a checkpoint monitors; of a training without such a checkpoint, the last value."""
+    """Yield the best value that a checkpoint monitors; without such a checkpoint, the last value."""
     kind = task_kind(task)
     monitors = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint) and one.monitor]
     for checkpoint in monitors:

@@ -1,4 +1,4 @@
-"""Turn what jsonargparse, OmegaConf, Lightning and torch raise into one line with the nearest valid name."""
+"""Turns errors of jsonargparse, OmegaConf, Lightning and torch into one line with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGES = ("tasks", "data", "nets", "losses", "augment", "callbacks")
 
 
 def one_line(message: str) -> str:
-    """Return the part of a parser's message that says what is wrong, with a suggestion where a name was misspelled."""
+    """Return the relevant part of a parser's message, with a suggestion for a misspelled name."""
     for pattern, explain in _PATTERNS:
         if match := re.search(pattern, message):
             return explain(match, message)
@@ -32,11 +32,11 @@ def one_line(message: str) -> str:
 
 
 def with_key(message: str, config: Mapping[str, Any]) -> str:
-    """Return a message that begins with a class and its option, as `UNet: width is 0`, with the option's key instead.
+    """Replace a class and its option at the start of a message, as in `UNet: width is 0`, by the option's key.
 
     Args:
         message: one line.
-        config: parsed. Where it names the class more than once, or not at all, the message stays as it is.
+        config: parsed config. If it names the class more than once or not at all, the message does not change.
 
     >>> with_key("UNet: width is 0", {"model": {"net": {"class_path": "nets.UNet", "init_args": {"width": 0}}}})
     'model.net.width is 0'
@@ -50,18 +50,18 @@ def with_key(message: str, config: Mapping[str, Any]) -> str:
 
 @contextmanager
 def keyed_errors(config: Mapping[str, Any]) -> Iterator[None]:
-    """Let an InputError name the key where it names a class and its option; see `with_key`."""
+    """Let an InputError name the key instead of a class and its option; see `with_key`."""
     try:
         yield
     except InputError as error:
-        told = with_key(str(error), config)
-        if told == str(error):
+        message = with_key(str(error), config)
+        if message == str(error):
             raise
-        raise type(error)(told) from error
+        raise type(error)(message) from error
 
 
 def _keys_of(part: Any, owner: str, option: str, key: str = "") -> Iterator[str]:
-    """Yield the keys of a config under which a class of some name has an option."""
+    """Yield the keys of a config under which a class with this name has an option."""
     if isinstance(part, Mapping):
         options = part.get("init_args") or {}
         if str(part.get("class_path", "")).rpartition(".")[2] == owner and option in options:
@@ -76,9 +76,9 @@ def _keys_of(part: Any, owner: str, option: str, key: str = "") -> Iterator[str]
 
 @contextmanager
 def config_errors() -> Iterator[None]:
-    """Turn what is raised for a config that cannot be resolved, or by a constructor, into an InputError.
+    """Turn errors of a constructor, or of a config that cannot be resolved, into an InputError.
 
-    jsonargparse wraps a constructor's words in its own.
+    jsonargparse adds its own text to a constructor's message.
     """
     try:
         yield
@@ -94,20 +94,20 @@ def config_errors() -> Iterator[None]:
 
 @contextmanager
 def run_errors(ckpt_path: str | None) -> Iterator[None]:
-    """Turn what is raised while a command runs into an InputError, where the user can mend it.
+    """Turn errors of a running command into an InputError, if the user can fix them.
 
     Args:
-        ckpt_path: the checkpoint that is loaded, for messages.
+        ckpt_path: the loaded checkpoint, for messages.
 
     Raises:
-        InputError: bad input, also of a worker process; weights of another net; settings that do not go together.
-        KeyboardInterrupt: the user stopped it, after which Lightning leaves by SystemExit.
+        InputError: bad input, also from a worker process; weights of another net; settings that contradict each other.
+        KeyboardInterrupt: the user stopped it; Lightning then raises SystemExit.
     """
     try:
         yield
     except SystemExit as error:
         raise KeyboardInterrupt from error
-    except InputError as error:  # from a worker process it comes with that process's traceback before it
+    except InputError as error:  # from a worker process it begins with that process's traceback
         raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from error
     except MisconfigurationException as error:
         raise InputError(str(error).splitlines()[0]) from error
@@ -125,7 +125,7 @@ def run_errors(ckpt_path: str | None) -> Iterator[None]:
 
 
 def _is_of_restoring(error: Exception) -> bool:
-    """Return whether an error was raised while Lightning took up the state of a checkpoint."""
+    """Return whether an error was raised while Lightning restored the state of a checkpoint."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_globals["__name__"].endswith(".checkpoint_connector") for frame, _ in frames)
 
@@ -161,13 +161,13 @@ _PATTERNS: tuple[tuple[str, Callable[[re.Match[str], str], str]], ...] = (
 
 
 def _classes() -> dict[str, type]:
-    """Every class that a YAML of ours may name."""
+    """Return every class that our YAML files may name."""
     modules = [importlib.import_module(f"outpaint_lightning.{name}") for name in _PACKAGES]
     return {name: value for module in modules for name, value in vars(module).items() if inspect.isclass(value)}
 
 
 def _option_names() -> set[str]:
-    """Every option of those classes and of the trainer, alone and with the prefix it has on the command line."""
+    """Return every option of those classes and of the trainer, with and without its prefix on the command line."""
     import lightning.pytorch as pl
 
     names = {"seed_everything", "ckpt_path", "config", "overwrite", "model", "data", "trainer"}

@@ -1,10 +1,10 @@
-"""The run folder of a command: what an earlier run left in it, and what this one records there first.
+"""The run folder of a command: the files of an earlier run in it, and the files that this run writes first.
 
 ```
-RUN/config.<command>.yaml      resolved, one for each command
-RUN/metrics.csv                of fit; those of validate are in RUN/validate
-RUN/checkpoints/ pictures/     of fit
-RUN/validate/ test/ predict/   of the other commands
+RUN/config.<command>.yaml      resolved config, one per command
+RUN/metrics.csv                metrics of fit; those of validate are in RUN/validate
+RUN/checkpoints/ pictures/     files of fit
+RUN/validate/ test/ predict/   files of the other commands
 ```
 """
 
@@ -31,12 +31,12 @@ _OF_FIT = ("checkpoints", "metrics.csv", "pictures", "validate", "test", "predic
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The run folder, as one command sees it.
+    """The run folder of one command.
 
     Args:
-        path: of the folder.
+        path: path of the folder.
         command: `fit`, `validate`, `test` or `predict`.
-        ckpt_path: the checkpoint that the command starts from, if any.
+        ckpt_path: checkpoint from which the command starts, if any.
     """
 
     path: Path
@@ -45,15 +45,15 @@ class RunFolder:
 
     @property
     def resumed(self) -> bool:
-        """Whether a fit goes on from a checkpoint of its own."""
+        """Whether a fit continues from one of its own checkpoints."""
         own = self.path.resolve() / "checkpoints"
         return self.command == "fit" and Path(self.ckpt_path or "").resolve().parent == own
 
     def to_replace(self, overwrite: bool) -> list[Path]:
-        """Return what an earlier run left here, which this one replaces.
+        """Return the files of an earlier run that this run replaces.
 
         Raises:
-            InputError: there is something, and `overwrite` is false.
+            InputError: there are such files, and `overwrite` is False.
         """
         names = _OF_FIT if self.command == "fit" else (self.command,)
         found = [self.path / name for name in names if (self.path / name).exists()]
@@ -66,10 +66,10 @@ class RunFolder:
         return found
 
     def csv_logger(self, step: int) -> CSVLogger:
-        """Return a logger to `metrics.csv`, or `validate/metrics.csv`, which keeps the rows of a fit that goes on.
+        """Return a logger to `metrics.csv` or `validate/metrics.csv`; a resumed fit keeps its earlier rows.
 
         Args:
-            step: of the checkpoint that a fit goes on from; later rows are written again.
+            step: step of the checkpoint from which a fit continues; later rows are written again.
         """
         metrics = self.path / "metrics.csv"
         logger = CSVLogger(self.path, name="", version="" if self.command == "fit" else self.command)
@@ -84,10 +84,10 @@ class RunFolder:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Write the resolved config to `<run>/config.<command>.yaml`, one for each command, and give it to the loggers.
+    """Write the resolved config to `<run>/config.<command>.yaml`, and give it to the loggers.
 
-    This is also where what an earlier run left is removed: the data has been read by now, so a misspelled folder costs
-    no checkpoint.
+    It also removes the files of an earlier run. The data has been read by then, so a misspelled folder destroys no
+    checkpoint.
     """
 
     def __init__(self, *args: Any, replaced: Sequence[Path], **kwargs: Any) -> None:
@@ -95,7 +95,7 @@ class SaveConfig(SaveConfigCallback):
         self.replaced = replaced
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Remove, write and log."""
+        """Remove old files, then write and log the config."""
         for path in self.replaced:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         assert trainer.state.fn is not None
@@ -104,10 +104,10 @@ class SaveConfig(SaveConfigCallback):
         self.parser.save(self.config, str(path), skip_unset=False, overwrite=True, multifile=False)
         options = as_options(read_mapping(path, "the config just written"))
         for logger in trainer.loggers:
-            if not isinstance(logger, CSVLogger):  # it would write one more file of the same
+            if not isinstance(logger, CSVLogger):  # it would write the same file again
                 logger.log_hyperparams(options)
 
 
 def rank() -> int:
-    """Return the number of this process among those of a training."""
+    """Return the rank of this process in a training."""
     return int(getattr(rank_zero_only, "rank", 0))

@@ -1,6 +1,6 @@
-"""Look for the files that a command line names: experiments, checkpoint, dataset.
+"""Checks that the files of a command line exist: experiments, checkpoint, dataset.
 
-Torch is not imported, which takes seconds: whoever misspells a name is told at once.
+It does not import torch, which takes seconds, so a misspelled name is reported at once.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError, did_you_mean
 
 DEFAULT_RUN = "runs/default"
-"""The run folder where neither config nor command line names one."""
+"""The run folder if neither config nor command line names one."""
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "32", "16", "bf16")
-"""Of `trainer.precision`; the last three are short for the others."""
-_LISTS = ("--print_config", "--help", "--model.help", "--data.help", "--trainer.help")  # nothing is run
+"""Allowed values of `trainer.precision`; the last three are short forms of the others."""
+_LISTS = ("--print_config", "--help", "--model.help", "--data.help", "--trainer.help")  # these only print something
 
 
 def find_inputs(command: str, words: Sequence[str]) -> list[str]:
-    """Return the options of a command with a path for the name of each `--config`.
+    """Return the options of a command, with the name of each `--config` replaced by its path.
 
     Args:
         command: `fit`, `validate`, `test` or `predict`.
-        words: its options.
+        words: options of the command.
 
     Raises:
-        InputError: there is no experiment, or a config, the checkpoint or the dataset does not exist.
+        InputError: no experiment is given, or a config, the checkpoint or the dataset does not exist.
     """
     found = [*_found_configs(words)]
     if any(word.startswith(_LISTS) for word in words):
@@ -59,16 +59,16 @@ def find_inputs(command: str, words: Sequence[str]) -> list[str]:
 
 
 def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: bool) -> Path | None:
-    """Return the checkpoint to load: of the run itself when none is named and `command` needs one.
+    """Return the checkpoint to load; if none is named and `command` needs one, that of the run itself.
 
     Args:
         command: `fit`, `validate`, `test` or `predict`.
         run: run folder.
         named: `best`, `last`, a run folder, a file, or None.
-        fast_dev_run: whether the command is only tried, with an untrained net where none is named.
+        fast_dev_run: whether this is a trial run, which uses an untrained net if no checkpoint is named.
 
     Raises:
-        InputError: see `find_checkpoint`; or a training should go on from weights alone.
+        InputError: see `find_checkpoint`; or a training cannot continue from weights without a training state.
     """
     if named is None:
         return None if command == "fit" or fast_dev_run else find_checkpoint(run)
@@ -78,10 +78,10 @@ def chosen_checkpoint(command: str, run: Path, named: str | None, fast_dev_run: 
 
 
 def require_supported(precision: int | str | None, barebones: bool) -> None:
-    """Refuse options of Lightning's trainer that no command here can do with.
+    """Refuse options of Lightning's trainer that none of the commands supports.
 
     Raises:
-        InputError: losses and metrics would be computed in less, or more, than 32 bits; or nothing would be kept.
+        InputError: losses and metrics would not be computed in 32 bits, or nothing would be stored.
     """
     if precision is not None and str(precision) not in PRECISIONS:
         known = ", ".join(PRECISIONS[:3])
@@ -91,7 +91,7 @@ def require_supported(precision: int | str | None, barebones: bool) -> None:
 
 
 def _names_model(words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> bool:
-    """Return whether anything says of which class the model is; rows leave that to what they are laid over."""
+    """Return whether a word or config names the model's class; overlay configs leave it to the config below them."""
     models = [config.get("model") for config in configs]
     in_config = any(
         isinstance(model, str) or (isinstance(model, Mapping) and "class_path" in model) for model in models
@@ -100,14 +100,14 @@ def _names_model(words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> 
 
 
 class _Settings:
-    """The few keys that name files, as far as YAML and command line tell without being resolved."""
+    """The few keys that name files, as far as YAML and command line give them without being resolved."""
 
     def __init__(self, words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> None:
         self._words = words
         self._configs = configs
 
     def text(self, key: str) -> str | None:
-        """Return the value that wins as text, or None: also for one that is only known once the config is resolved."""
+        """Return the final value as text, or None; also None for a value that needs a resolved config."""
         value: Any = None
         for config in self._configs:
             value = _at(config, key, value)
@@ -118,7 +118,7 @@ class _Settings:
 
 
 def _at(config: Mapping[Any, Any], key: str, default: Any) -> Any:
-    """Return the value of a key of the command line in a config, where options of a class lie in `init_args`."""
+    """Return the value of a command line's key in a config, where options of a class are in `init_args`."""
     part: Any = config
     for name in key.split("."):
         options = part.get("init_args") if isinstance(part, Mapping) else None
@@ -130,7 +130,7 @@ def _at(config: Mapping[Any, Any], key: str, default: Any) -> Any:
 
 
 def _found_configs(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command line, with the path of each config in place of its name."""
+    """Yield the words of a command line, with the name of each config replaced by its path."""
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
@@ -144,7 +144,7 @@ def _found_configs(words: Sequence[str]) -> Iterator[str]:
 
 
 def _values(words: Sequence[str], *options: str) -> Iterator[str]:
-    """Yield the values that a command line gives to an option, as `--option value` or `--option=value`."""
+    """Yield the values of an option in a command line, as `--option value` or `--option=value`."""
     for word, following in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         if option in options:

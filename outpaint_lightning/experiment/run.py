@@ -1,4 +1,4 @@
-"""fit, validate, test and predict: LightningCLI over one YAML, with a run folder of its own."""
+"""fit, validate, test and predict: LightningCLI over one YAML, with a run folder per experiment."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from outpaint_lightning.processes.ranks import end_with_parent, one_voice, stop_
 from outpaint_lightning.tasks import BaseTask
 from outpaint_lightning.types import InputError
 
-_NOISE = ("Tip:", "TPU available", "HPU available")  # lines of Lightning's about what hardly anyone has or asks for
-_HARMLESS = (  # Lightning's warnings about what is meant to be so
+_NOISE = ("Tip:", "TPU available", "HPU available")  # lines of Lightning about rare hardware, and tips
+_HARMLESS = (  # Lightning's warnings about intended settings
     ".*does not have many workers",
     ".*logs directory .* exists",
     ".*Checkpoint directory .* exists",
     ".*isinstance.treespec, LeafSpec.",
     ".*smaller than the logging interval",
-    ".*when logging on epoch level in distributed setting",  # our numbers are of all processes already
+    ".*when logging on epoch level in distributed setting",  # our numbers are already reduced over processes
 )
 
 
@@ -52,11 +52,11 @@ def run(argv: Sequence[str] | None) -> None:
     """Run fit, validate, test or predict.
 
     Args:
-        argv: command and options; None takes them from `sys.argv`, which a run on several processes needs, as Lightning
-            starts the others with the same line.
+        argv: command and options; None reads them from `sys.argv`. A run with several processes needs None, because
+            Lightning starts the other processes with the same command line.
 
     Raises:
-        InputError: a key, class, file or folder that cannot be used.
+        InputError: a key, class, file or folder cannot be used.
         KeyboardInterrupt: the user stopped it; the last epoch's checkpoint is kept.
     """
     end_with_parent()
@@ -70,7 +70,7 @@ def run(argv: Sequence[str] | None) -> None:
 
 
 def make_parser() -> LightningArgumentParser:
-    """Return the parser of the command lines that `run` takes."""
+    """Return the parser for the command lines of `run`."""
     try:
         _start(_OnlyParser, [])
     except _ParserReady as ready:
@@ -79,10 +79,10 @@ def make_parser() -> LightningArgumentParser:
 
 
 def check(parser: LightningArgumentParser, argv: Sequence[str]) -> Namespace:
-    """Parse what `run` would be given, make nothing of it, and return the config.
+    """Parse a command line of `run` without running it; return the config.
 
     Raises:
-        InputError: a key or class that does not exist, or a value of the wrong type.
+        InputError: a key or class does not exist, or a value has the wrong type.
     """
     return _parsed(parser, argv)[1]
 
@@ -106,7 +106,7 @@ def _start(cli: Callable[..., LightningCLI], argv: Sequence[str] | None) -> None
 
 
 class _Parser(LightningArgumentParser):
-    """Accepts no abbreviated options, and reports an error as one line."""
+    """A parser that accepts no abbreviated options and reports an error as one line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
@@ -116,9 +116,9 @@ class _Parser(LightningArgumentParser):
 
 
 def _parsed(parser: LightningArgumentParser, argv: Sequence[str]) -> tuple[list[str], Namespace]:
-    """Return a command line and its config, with the home folder in place of `~` in the name of the run folder.
+    """Return a command line and its config, with `~` in the run folder's name replaced by the home folder.
 
-    Other paths are filled in from that name (`${trainer.default_root_dir}/checkpoints`), so the line is parsed again.
+    Other paths depend on that name (`${trainer.default_root_dir}/checkpoints`), so the line is then parsed again.
     """
     words = [*argv]
     with config_errors():
@@ -132,13 +132,13 @@ def _parsed(parser: LightningArgumentParser, argv: Sequence[str]) -> tuple[list[
 
 
 class _Experiment(LightningCLI):
-    """LightningCLI whose run lives in `trainer.default_root_dir`.
+    """LightningCLI with `trainer.default_root_dir` as the run folder.
 
-    Two of the methods that it overrides are private in Lightning (pyproject.toml keeps it below 2.7 for them):
-    `_parse_ckpt_path`, which would let the checkpoint's model win over the command line, and `_run_subcommand`.
+    Two of the overridden methods are private in Lightning (so pyproject.toml requires a version below 2.7):
+    `_parse_ckpt_path`, which would prefer the checkpoint's model to the command line, and `_run_subcommand`.
 
     Args:
-        held: what is let go when the command ends; the lock of the run folder is entered here.
+        held: closed when the command ends; the lock of the run folder is entered here.
     """
 
     _step_of_checkpoint = 0
@@ -149,11 +149,11 @@ class _Experiment(LightningCLI):
         super().__init__(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Experiment:
-        """Return the command itself: what makes a task's optimizer leads here, and copies of a task share it."""
+        """Return self: a task's optimizer factory refers to this command, and copies of the task share it."""
         return self
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # static in Lightning, called on the object
-        """Return the command of the line alone, or all without one; the options of each take 0.1 s to collect."""
+        """Return only the given command, or all without one, because collecting the options of each takes 0.1 s."""
         commands = super().subcommands()
         return {name: commands[name] for name in self._args[:1] if name in commands} or commands
 
@@ -164,7 +164,7 @@ class _Experiment(LightningCLI):
         self._args, self.config = _parsed(parser, self._args)
 
     def _parse_ckpt_path(self) -> None:
-        """Find the checkpoint, and let its model stand in for the config's; the command line wins over both."""
+        """Find the checkpoint, and use its model instead of the config's; the command line overrides both."""
         command: str = self.config.subcommand
         path = self._checkpoint(command, self.config[command])
         if path is None:
@@ -175,7 +175,7 @@ class _Experiment(LightningCLI):
         model = described(checkpoint, path, named)
         if model not in (None, self.config[command].model.as_dict()):
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-                json.dump({"model": model}, file)  # which is YAML
+                json.dump({"model": model}, file)  # JSON is valid YAML
                 file.flush()
                 configs, rest = _split_configs(self._args[self._args.index(command) + 1 :])
                 self.config = self.parser.parse_args([command, *configs, "--config", file.name, *rest])
@@ -184,14 +184,14 @@ class _Experiment(LightningCLI):
 
     @staticmethod
     def _checkpoint(command: str, config: Any) -> Path | None:
-        """Return the checkpoint to load: of the run itself when none is named and `command` needs one."""
+        """Return the checkpoint to load; if none is named and `command` needs one, that of the run itself."""
         trainer = config.trainer
         return chosen_checkpoint(command, Path(trainer.default_root_dir), config.ckpt_path, bool(trainer.fast_dev_run))
 
     def before_instantiate_classes(self) -> None:
-        """Keep other commands of this kind out of the run folder, and refuse to write over an earlier run unasked.
+        """Lock the run folder for commands of this kind, and refuse to replace an earlier run without `--overwrite`.
 
-        A test may go on beside a training.
+        A test may run beside a training.
         """
         command: str = self.config.subcommand
         config = self.config[command]
@@ -203,16 +203,16 @@ class _Experiment(LightningCLI):
         replaces = writes and not self._run.resumed
         self.save_config_kwargs["replaced"] = self._run.to_replace(config.overwrite) if replaces else []
         if command == "test":
-            config.verbose = False  # the numbers are printed once, in our own table
+            config.verbose = False  # our own table prints the numbers
         if command == "predict":
-            config.return_predictions = False  # they are written, not kept in memory
+            config.return_predictions = False  # predictions are written, not kept in memory
 
     def instantiate_classes(self) -> None:
         with keyed_errors(self.config[self.config.subcommand].as_dict()), config_errors():
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Add our loggers, the task's own writers, and lines of progress where there is no terminal for a bar."""
+        """Add our loggers, the task's own writers, and lines of progress if there is no terminal for a bar."""
         trainer = self._get(self.config_init, "trainer")
         if trainer["logger"] is not False and not trainer["fast_dev_run"]:
             kwargs["logger"] = self._loggers(trainer["logger"]) or False
@@ -229,7 +229,7 @@ class _Experiment(LightningCLI):
         return built
 
     def _loggers(self, given: Any) -> list[Any]:
-        """Return the loggers of the config, and one to CSV in the run folder for `fit` and `validate`."""
+        """Return the loggers of the config, and for `fit` and `validate` one to CSV in the run folder."""
         loggers = [] if given is True else _as_list(given)
         for logger in loggers:
             if isinstance(logger, WandbLogger):
@@ -238,21 +238,21 @@ class _Experiment(LightningCLI):
         return [*loggers, *own]
 
     def _writers(self, given: Sequence[Any]) -> list[Any]:
-        """Return the task's own writers, but for those that the config gives."""
+        """Return the task's own writers, without those that the config already has."""
         writers = self.model.writers if isinstance(self.model, BaseTask) else ()
         return [writer() for writer in writers if not any(isinstance(callback, writer) for callback in given)]
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run the command, wait for the other processes, and end the loggers whatever happens.
+        """Run the command, wait for the other processes, and always end the loggers.
 
-        Overridden although Lightning calls it private: no public hook is called when a command fails.
+        It overrides a method that is private in Lightning, because no public hook is called when a command fails.
         """
         exit_code = 1
         try:
             config = self.config[subcommand]
             with keyed_errors(config.as_dict()), run_errors(config.ckpt_path):
                 super()._run_subcommand(subcommand)
-                self.trainer.strategy.barrier()  # else the first process could end the command while others still write
+                self.trainer.strategy.barrier()  # else the first process could end while others still write
             exit_code = 0
             if subcommand == "fit" and self.trainer.is_global_zero and not config.trainer.fast_dev_run:
                 print("\n".join(fit_lines(self.trainer, self.model, self._args)))
@@ -265,7 +265,7 @@ class _Experiment(LightningCLI):
 
 
 class _ParserReady(Exception):
-    """Carries a parser out of LightningCLI, which makes it in its constructor and goes on with it."""
+    """Returns a parser from LightningCLI, whose constructor makes it and would continue."""
 
     def __init__(self, parser: LightningArgumentParser) -> None:
         super().__init__()
@@ -273,7 +273,7 @@ class _ParserReady(Exception):
 
 
 class _OnlyParser(_Experiment):
-    """Makes the parser and nothing else."""
+    """Makes the parser only."""
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ARG002 (Lightning's hook)
         raise _ParserReady(parser)

@@ -1,11 +1,11 @@
-"""Make labelled forgeries of clean clips.
+"""Makes labelled forgeries of clean clips.
 
 >>> records = outpaint_lightning.forge("clips", "data/forged", "outpainting")  # doctest: +SKIP
 
-`masks` where, `fills` what, `seams` how it meets the rest, `forger` the three together and the record that replays
-them, `run` whole folders, `command` the command line.
+`masks` samples the region, `fills` its content, `seams` the transition; `forger` combines the three and writes the
+record that replays them, `run` processes folders, `command` is the command line.
 
-Nothing is imported here but what makes the package callable: `forge --help` must answer at once.
+This module imports only what makes the package callable, so that `forge --help` answers at once.
 """
 
 from outpaint_lightning.verbs import make_callable
@@ -13,4 +13,4 @@ from outpaint_lightning.verbs import make_callable
 make_callable(__name__)
 
 MAX_FRAMES = 300
-"""Frames of a clip that are used unless the user says otherwise, the first ones: clips are held in memory whole."""
+"""Default number of frames used per clip, the first ones, because whole clips are held in memory."""

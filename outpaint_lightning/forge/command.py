@@ -1,4 +1,4 @@
-"""`outpaint-lightning forge`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning forge`: its options; the work is behind an import so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import argparse
 from pathlib import Path
 
 from outpaint_lightning.forge import MAX_FRAMES
+
+PARTS = {
+    "mask": "where: border box band brush blob polygon object rain bar clouds remove-pixels",
+    "fill": "what: replicate reflect telea navier-stokes harmonic biharmonic patchmatch push-pull median mosaic "
+    "propagation copy-move splice net; or what is there, made anew: resample low-pass block-average denoise "
+    "renoise recompress flicker temporal-smooth autoencoder regenerate",
+    "seam": "how it meets the rest: hard feather poisson colour noise",
+    "chain": "how a clip and its forgeries are stored: none resize jpeg h264 hevc vp9 av1 h264-twice",
+}
+"""The parts of a recipe, and the known names of each kind."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,29 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help="same seed, same bytes (default: the recipe's)")
     parser.add_argument("--per-clip", type=int, metavar="N", help="forgeries of each clip (default: the recipe's)")
-    parser.add_argument(
-        "--mask",
-        nargs="+",
-        metavar="NAME",
-        help="where: border box band brush blob polygon object rain bar clouds remove-pixels",
-    )
-    parser.add_argument(
-        "--fill",
-        nargs="+",
-        metavar="NAME",
-        help="what: replicate reflect telea navier-stokes harmonic biharmonic patchmatch push-pull median mosaic "
-        "propagation copy-move splice net; or what is there, made anew: resample low-pass block-average denoise "
-        "renoise recompress flicker temporal-smooth autoencoder regenerate",
-    )
-    parser.add_argument(
-        "--seam", nargs="+", metavar="NAME", help="how it meets the rest: hard feather poisson colour noise"
-    )
-    parser.add_argument(
-        "--chain",
-        nargs="+",
-        metavar="NAME",
-        help="how a clip and its forgeries are stored: none resize jpeg h264 hevc vp9 av1",
-    )
+    for kind, names in PARTS.items():
+        parser.add_argument(f"--{kind}", nargs="+", metavar="NAME", help=names)
     parser.add_argument(
         "--masks", metavar="DIR", type=Path, help="object masks for the mask `object`: DIR/<clip>/00000.png"
     )

@@ -1,4 +1,4 @@
-"""A forger: where, what and how it meets the rest, sampled into a record that replays it."""
+"""A forger combines a mask, a fill and a seam, and samples them into a record that replays the forgery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from outpaint_lightning.forge.masks import MaskSampler
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.seams import Seam
 
-SMALLEST = 8  # pixels a side; narrower frames leave no room for a hole with something known around it
+SMALLEST = 8  # pixels per side; smaller frames leave no room for known pixels around a hole
 Record = dict[str, Any]
 
 
@@ -42,20 +42,20 @@ class Forger:
 
     @property
     def name(self) -> str:
-        """The three names, as the manifest's column `forger` has them: `border/mosaic/feather`."""
+        """The three names as in the manifest's column `forger`: `border/mosaic/feather`."""
         return f"{self.mask.title()}/{self.fill.title()}/{self.seam.title()}"
 
     @property
     def needs(self) -> frozenset[str]:
-        """What `Footage` must have beside frames."""
+        """The contents that `Footage` must have besides frames."""
         return self.mask.needs | self.fill.needs | self.seam.needs
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Record:
         """Draw a forgery for a clip.
 
         Args:
-            rng: The only source of chance.
-            footage: Frames of `SMALLEST` pixels a side or more, and what `needs` names.
+            rng: the only source of randomness.
+            footage: frames with at least `SMALLEST` pixels per side, and what `needs` names.
 
         Returns:
             JSON-able record: `mask`, `fill` and `seam`, each with `class_path` and `params`.
@@ -68,26 +68,26 @@ class Forger:
 
 
 def label(footage: Footage, record: Record) -> NDArray[np.bool_]:
-    """Return where the forgery of a record lies: `T H W`, True where pixels may differ."""
+    """Return the region of a recorded forgery: `T H W`, True where pixels may differ."""
     mask, params = MaskSampler.recorded(record.get("mask"))
     return mask.render(params, footage)
 
 
 def replay(footage: Footage, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Make the forgery of a record, the first time as any other: its pixels depend on nothing else.
+    """Make the forgery of a record; the result depends on the footage and the record only, so it is always the same.
 
     Args:
-        footage: What the record was sampled for; never changed.
-        record: What `Forger.sample` gave.
+        footage: the footage that the record was sampled for; not modified.
+        record: the result of `Forger.sample`.
 
     Returns:
         The forged frames `T H W 3` and the label `T H W`, True where pixels may differ.
 
     Raises:
-        InputError: The record names parts that it may not; see `Part.recorded`.
+        InputError: the record names parts that it may not name; see `Part.recorded`.
     """
     mask = label(footage, record)
-    fill, of_fill = Fill.recorded(record.get("fill"))
-    seam, of_seam = Seam.recorded(record.get("seam"))
-    filled = fill.apply(footage, mask, of_fill)
-    return seam.composite(footage.frames, filled, mask, of_seam), mask
+    fill, fill_params = Fill.recorded(record.get("fill"))
+    seam, seam_params = Seam.recorded(record.get("seam"))
+    filled = fill.apply(footage, mask, fill_params)
+    return seam.composite(footage.frames, filled, mask, seam_params), mask

@@ -1,4 +1,4 @@
-"""A clean clip and what may be taken into its forgeries."""
+"""A clean clip and the footage that its forgeries may use."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from outpaint_lightning.io import (
 )
 from outpaint_lightning.types import InputError
 
-DONORS = 16  # clips that may be spliced into one
-DONOR_FRAMES = 32  # read of a donor, the first ones; a longer forgery shows them forth and back
+DONORS = 16  # largest number of clips that may be spliced into one
+DONOR_FRAMES = 32  # frames read from a donor, the first ones; a longer forgery plays them forwards and backwards
 
 
 @dataclass(frozen=True)
 class Material:
-    """A clean clip and what may be taken into its forgeries.
+    """A clean clip and the footage that its forgeries may use.
 
     Attributes:
-        entry: The clip.
-        objects: Folder of one object mask a frame, or a mask file for a photo; everything but 0 is object.
-        donors: Name and path of some clips of other sources in the same split.
-        limit: Frames of a clip that are used, the first ones; None takes all.
+        entry: the clip.
+        objects: folder with one object mask per frame, or a mask file for a photo; every value except 0 is object.
+        donors: name and path of some clips of other sources in the same split.
+        limit: number of first frames that are used; None uses all.
     """
 
     entry: ClipEntry
@@ -52,7 +52,7 @@ class Material:
 
     @property
     def available(self) -> frozenset[str]:
-        """What its footage may have beside frames; see `Part.needs`."""
+        """The contents that its footage can have besides frames; see `Part.needs`."""
         return frozenset({"objects"} if self.objects else ()) | frozenset({"donor"} if self.donors else ())
 
     @property
@@ -61,14 +61,15 @@ class Material:
         return is_image(self.entry.frames)
 
     def span(self, clip: Clip) -> range:
-        """Return the frames that are used."""
+        """Return the indices of the frames that are used."""
         return range(len(clip) if self.limit is None else min(len(clip), self.limit))
 
     def check(self) -> Clip:
-        """Open the clip and look at its object masks.
+        """Open the clip and check its object masks.
 
         Raises:
-            InputError: It cannot be read, is smaller than `SMALLEST`, or its object masks have another number or size.
+            InputError: the clip cannot be read, is smaller than `SMALLEST`, or its object masks differ in number or
+                size.
         """
         clip = open_clip(self.entry.frames)
         if min(clip.height, clip.width) < SMALLEST:
@@ -83,9 +84,9 @@ class Material:
         return clip
 
     def fingerprint(self, needs: frozenset[str]) -> dict[str, Any]:
-        """Return what forgeries of this clip that need these depend on, in plain values.
+        """Return plain values on which the forgeries of this clip with these needs depend.
 
-        Files count by name, size and time of change.
+        Files are represented by name, size and modification time.
         """
         return {
             "split": self.entry.split,
@@ -109,15 +110,15 @@ class Material:
         """Draw a forgery, make it, and prepare it for its chain.
 
         Args:
-            frames: The clip's frames of `span`, `T H W 3`.
-            span: Their numbers.
-            chain: What clip and forgery go through.
-            forger: One whose needs are available; None leaves the clip as it is.
-            lot: What the forgery depends on.
-            twin_lot: What the chain's parameters depend on: the same for a forgery and its untouched twin.
+            frames: the clip's frames of `span`, `T H W 3`.
+            span: the indices of the frames.
+            chain: chain for the clip and its forgery.
+            forger: a forger whose needs are available; None leaves the clip unchanged.
+            lot: key of the forgery's random choices.
+            twin_lot: key of the chain's random choices, the same for a forgery and its untouched twin.
 
         Returns:
-            Frames and label ready to be encoded, and the record; without a forger there is no label.
+            Frames and label, ready to be encoded, and the record; without a forger the label is None.
         """
         mask, record = None, Record()
         try:
@@ -136,16 +137,16 @@ class Material:
     def draw(
         self, rng: np.random.Generator, forger: Forger, frames: NDArray[np.uint8], span: range
     ) -> tuple[Footage, Record]:
-        """Gather what a forger needs and draw a forgery.
+        """Collect the footage that a forger needs, and draw a forgery.
 
         Args:
-            rng: The only source of chance.
-            forger: One whose needs are available.
-            frames: The clip's frames of `span`, `T H W 3`.
-            span: Their numbers.
+            rng: the only source of randomness.
+            forger: a forger whose needs are available.
+            frames: the clip's frames of `span`, `T H W 3`.
+            span: the indices of the frames.
 
         Returns:
-            The footage and its record: what `Forger.sample` gives, with the `donor`'s name and whether `objects` are
+            The footage and its record: the result of `Forger.sample` plus the `donor`'s name and whether `objects` are
             needed.
         """
         taken: Record = {"objects": "objects" in forger.needs}
@@ -155,10 +156,10 @@ class Material:
         return footage, taken | forger.sample(rng, footage)
 
     def footage(self, frames: NDArray[np.uint8], span: range, record: Record) -> Footage:
-        """Gather the footage of a record that `draw` gave.
+        """Collect the footage for a record from `draw`.
 
         Raises:
-            InputError: The record's donor or objects are not there.
+            InputError: the record's donor or objects are missing.
         """
         objects = donor = None
         if record["objects"]:
@@ -175,7 +176,7 @@ class Material:
         return Footage(frames, objects, donor)
 
     def _object_files(self) -> list[Path]:
-        """Return the object mask of each frame, by the frames' names; of a video by their numbers."""
+        """Return the object mask of each frame, by the frame's name; for a video, by the frame's number."""
         if self.objects is None:
             return []
         frames, files = self.entry.frames, frame_files(self.objects)
@@ -184,23 +185,23 @@ class Material:
         return paired_masks(self.objects, names, frames) if len(names) == len(files) else files
 
     def shows_objects(self, span: range) -> bool:
-        """Whether an object mask of one of these frames marks anything."""
+        """Whether an object mask of one of these frames is not empty."""
         files = self._object_files()
         return any(read_mask(files[index], nonzero=True).any() for index in span if index < len(files))
 
 
 def materials(entries: Sequence[ClipEntry], objects: Path | None = None, limit: int | None = None) -> list[Material]:
-    """Gather the material of clean clips.
+    """Collect the material of clean clips.
 
     Args:
-        entries: Clips of all splits.
-        objects: Folder with a folder (or, for a photo, a PNG) of object masks for some of the clips.
-        limit: See `Material`.
+        entries: clips of all splits.
+        objects: folder with a folder (or, for a photo, a PNG) of object masks for some of the clips.
+        limit: see `Material`.
 
     Raises:
         InputError: `objects` has masks for none of the clips.
     """
-    # Each clip takes the ones that follow it on a randomly ordered ring, so that adding a clip changes few of them.
+    # A clip's donors follow it on a ring in random order, so that adding a clip changes few of them.
     rings: dict[str, list[ClipEntry]] = {}
     for entry in sorted(entries, key=lambda entry: rng_of("donors", entry.clip).random()):
         rings.setdefault(entry.split, []).append(entry)
@@ -211,8 +212,8 @@ def materials(entries: Sequence[ClipEntry], objects: Path | None = None, limit: 
     }
     found = []
     for entry in entries:
-        places = () if objects is None else (objects / entry.clip, objects / f"{entry.clip}.png")
-        masks = next((place for place in places if place.exists()), None)
+        candidates = () if objects is None else (objects / entry.clip, objects / f"{entry.clip}.png")
+        masks = next((path for path in candidates if path.exists()), None)
         found.append(Material(entry, masks, donors[entry.clip], limit))
     if objects is not None and not any(material.objects for material in found):
         raise InputError(f"{objects}: masks of none of the clips; expected {objects / entries[0].clip} or the like")

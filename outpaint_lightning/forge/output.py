@@ -1,4 +1,4 @@
-"""The folder that `forge` writes: made room for, or gone on with."""
+"""Prepares the folder that `forge` writes: empties it, or keeps the clips of an interrupted run."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from outpaint_lightning.io.output import is_free
 from outpaint_lightning.io.reading import inside
 from outpaint_lightning.types import InputError
 
-STAGE = ".forging"  # where clips are written before they are moved into place
+STAGE = ".forging"  # folder where clips are written before they are moved to their final path
 BEGUN = "forge.json"
 FOLDERS = ("frames", "videos", "masks", "records", STAGE)
 
 Clips = Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]
-"""For each clean clip the names of what is written of it, and what that depends on beside the recipe."""
+"""For each clean clip the names of its written clips, and the values they depend on besides the recipe."""
 
 
 def require_apart(out: Path, inputs: Sequence[Path]) -> None:
-    """Raise `InputError` when one of the inputs lies in `out`, or `out` in the first, the folder of clips."""
-    there = out.resolve()
+    """Raise `InputError` if an input lies in `out`, or if `out` lies in the first input, the folder of clips."""
+    target = out.resolve()
     for path in inputs:
-        if path.resolve().is_relative_to(there) or there.is_relative_to(inputs[0].resolve()):
+        if path.resolve().is_relative_to(target) or target.is_relative_to(inputs[0].resolve()):
             raise InputError(f"{out}: expected a folder outside of {path}")
 
 
 def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) -> list[str]:
-    """Make `out` an empty dataset, or keep what an interrupted run with the same settings left in it.
+    """Make `out` an empty dataset, or keep the clips of an interrupted run with the same settings.
 
-    Only what `forge` writes is ever removed, and only from a folder that it has begun.
+    It removes only files that `forge` writes, and only from a folder that `forge` has started.
 
     Args:
-        out: The folder.
-        settings: What all clips depend on, plain values.
-        clips: What each depends on.
-        overwrite: Replace a dataset that is there.
+        out: the folder.
+        settings: plain values on which all clips depend.
+        clips: values on which each clip depends.
+        overwrite: replace an existing dataset.
 
     Returns:
-        The clips of the interrupted run that are gone or have changed, whose old files were removed.
+        The clips of the interrupted run that are gone or have changed; their old files were removed.
 
     Raises:
-        InputError: `out` holds something else, a finished dataset, or one begun with other settings.
+        InputError: `out` holds other files, a finished dataset, or a dataset started with other settings.
     """
     begun = {"settings": settings, "clips": {clip: {"names": names, **on} for clip, (names, on) in clips.items()}}
     begun = json.loads(json.dumps(begun))
     is_ours = (out / BEGUN).is_file()
     if not is_ours and not is_free(out):
         raise InputError(f"{out}: holds something else than a dataset of forge; expected a new or empty folder")
-    anew = []
+    changed = []
     if is_ours and not (out / "manifest.csv").exists() and not overwrite:
         before = _begun(out / BEGUN)
         different = [key for key in settings if begun["settings"][key] != before["settings"].get(key)]
@@ -62,10 +62,10 @@ def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) 
                 f"{out}: was begun with another {', '.join(different)}; "
                 "expected the same to go on, or --overwrite to begin anew"
             )
-        anew = [clip for clip, on in before["clips"].items() if begun["clips"].get(clip) != on]
-        for name in (name for clip in anew for name in before["clips"][clip]["names"]):
+        changed = [clip for clip, on in before["clips"].items() if begun["clips"].get(clip) != on]
+        for name in (name for clip in changed for name in before["clips"][clip]["names"]):
             _remove(out, name)
-        for left in (out / "records").glob(".*"):  # by a run that was killed while it wrote one
+        for left in (out / "records").glob(".*"):  # left by a run that was killed while writing a record
             left.unlink()
     elif is_ours:
         require_free(out, overwrite)
@@ -74,14 +74,14 @@ def prepare(out: Path, settings: dict[str, Any], clips: Clips, overwrite: bool) 
         for folder in FOLDERS:
             shutil.rmtree(out / folder, ignore_errors=True)
     write_json(out / BEGUN, begun)
-    return anew
+    return changed
 
 
 def read_record(path: Path) -> Record | None:
-    """Return the record of a clip that an earlier run wrote, or None, in which case the clip is forged again.
+    """Return the record of a clip from an earlier run, or None; then the clip is forged again.
 
-    None also if the file is broken, or names something that the sheet and the summary cannot use, such as a file in
-    another folder.
+    It is also None if the file is broken, or holds values that the sheet and the summary cannot use, such as the path
+    of a file in another folder.
     """
     with suppress(InputError):
         record: Record = read_json(path, dict, "the record of a clip")
@@ -99,10 +99,10 @@ def read_record(path: Path) -> Record | None:
 
 
 def _begun(path: Path) -> dict[str, Any]:
-    """Read what an interrupted run has noted; the file, like the folder, may come from a stranger.
+    """Read the notes of an interrupted run; the file and its folder may come from a stranger.
 
     Raises:
-        InputError: it is broken, or names something that `forge` does not write: names are removed from the folder.
+        InputError: the file is broken, or holds a name that `forge` does not write. Clips with these names are removed.
     """
     content: dict[str, Any] = read_json(path, dict, "what forge notes when it begins")
     settings, clips = content.get("settings"), content.get("clips")
@@ -117,7 +117,7 @@ def _begun(path: Path) -> dict[str, Any]:
 
 
 def _remove(out: Path, name: str) -> None:
-    """Remove one written clip, its record first; not through links that lead out of the folder."""
+    """Remove one written clip, its record first; links that lead out of the folder are not followed."""
     for file in (out / "records" / f"{name}.json", out / "videos" / f"{name}.mp4"):
         if inside(file, out):
             file.unlink(missing_ok=True)

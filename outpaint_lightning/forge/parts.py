@@ -1,4 +1,4 @@
-"""What masks, fills, seams and chains have in common: a name, and parameters sampled apart from their application."""
+"""The base of masks, fills, seams and chains: a name, and parameters that are sampled before they are applied."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from outpaint_lightning.settings.build import ClassSpec, find_class
 from outpaint_lightning.types import InputError, did_you_mean
 
 Parameters = dict[str, Any]
-"""Sampled values, plain enough for JSON. With them a part is applied again and gives the same pixels."""
+"""Sampled values, plain enough for JSON. Applying a part with the same parameters gives the same pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """What a forgery is made of. None of it is ever changed.
+    """The input of a forgery; it is never modified.
 
     Attributes:
         frames: the authentic clip, uint8 `T H W 3`; a photo has T = 1.
-        objects: masks of an object in it, bool `T H W`, for the parts that need `objects`.
-        donor: frames of another source, uint8 `T' H' W' 3`, for the parts that need a `donor`.
+        objects: masks of an object in it, bool `T H W`, for parts that need `objects`.
+        donor: frames of another source, uint8 `T' H' W' 3`, for parts that need a `donor`.
 
     Example:
         >>> Footage.blank(frames=8, height=96, width=128).shape
@@ -45,25 +45,25 @@ class Footage:
 
     @classmethod
     def blank(cls, frames: int, height: int, width: int) -> Self:
-        """Return footage without content, for what looks at its shape only; it takes no memory."""
+        """Return footage without content, for functions that use its shape only; it takes no memory."""
         return cls(np.broadcast_to(np.uint8(0), (frames, height, width, 3)))
 
 
 class Part:
-    """One axis of a forgery. What a constructor takes shapes the *sampling*; applying depends on the parameters only.
+    """One axis of a forgery. The constructor's options control the *sampling*; applying depends on the parameters only.
 
-    A subclass is found by its `name` or its dotted path, so a new one needs no list to be edited.
+    A subclass is found by its `name` or its dotted path, so adding one needs no edit of a list.
     """
 
     name: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What `Footage` must have beside frames: any of `objects` and `donor`."""
+    """The contents that `Footage` must have besides frames: `objects`, `donor`, both or none."""
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    """Least and greatest value of options that are numbers; 0 and infinity where nothing is said."""
+    """Smallest and largest value of numeric options; by default 0 and infinity."""
 
     @property
     def class_path(self) -> str:
-        """The dotted path by which `named` gets this class back."""
+        """The dotted path by which `named` finds this class."""
         return f"{type(self).__module__}.{type(self).__qualname__}"
 
     @classmethod
@@ -71,17 +71,17 @@ class Part:
         """Return the subclass called `name`, or the one at the dotted path `name`.
 
         Raises:
-            InputError: There is none.
+            InputError: there is no such class.
         """
         found: type[Self] = find_class(name, (cls,), cls.known())
         return found
 
     @classmethod
     def recorded(cls, entry: Any) -> tuple[Self, Parameters]:
-        """Return the part and the parameters that a record names. Nothing is imported: it may be a stranger's.
+        """Return the part and the parameters of a record. Nothing is imported, because the record may be a stranger's.
 
         Raises:
-            InputError: It is no such entry, or its class is neither of this package nor of a module that is imported.
+            InputError: the entry is malformed, or its class is neither in this package nor in an imported module.
         """
         path, params = (entry.get(key) if isinstance(entry, Mapping) else None for key in ("class_path", "params"))
         if not isinstance(path, str) or not isinstance(params, dict):
@@ -96,7 +96,7 @@ class Part:
         """Construct a part from its name or from `{class_path: name or dotted path, init_args: {...}}`.
 
         Raises:
-            InputError: No such class, an option that it does not have, or a value that it refuses.
+            InputError: the class or an option is unknown, or a value is not accepted.
         """
         if isinstance(spec, cls):
             return spec
@@ -115,17 +115,17 @@ class Part:
 
     @classmethod
     def title(cls) -> str:
-        """Return its name, or the name of a class that has none."""
+        """Return its name; for a class without one, the class's name."""
         return cls.name or cls.__name__
 
     @classmethod
     def option_names(cls) -> list[str]:
-        """Return what the constructor takes."""
+        """Return the names of the constructor's options."""
         return [field.name for field in dataclasses.fields(cls) if field.init] if dataclasses.is_dataclass(cls) else []
 
     @classmethod
     def known(cls) -> dict[str, type[Self]]:
-        """Return the subclasses that are imported and have a name, by it."""
+        """Return the imported subclasses that have a name, by name."""
         return {part.name: part for part in cls._descendants() if part.name}
 
     @classmethod
@@ -139,10 +139,10 @@ NUMBERS: dict[type, tuple[str, tuple[type, ...]]] = {int: ("whole number", (int,
 
 
 def _check(what: str, value: Any, default: Any, lowest: float, highest: float) -> None:
-    """Raise `InputError` unless `value` is of its default's kind: for a pair of numbers, two in rising order."""
+    """Raise `InputError` unless `value` has the type of its default; a pair must have two numbers in rising order."""
     many = isinstance(default, tuple)
     kind = type(default[0] if many else default)
-    if kind not in NUMBERS:  # the part itself judges it
+    if kind not in NUMBERS:  # the part itself checks it
         return
     called, accepted = NUMBERS[kind]
     values = value if many and isinstance(value, list | tuple) else [value]
@@ -159,6 +159,6 @@ def _tupled(value: Any) -> Any:
 class ClipFreePart(Part):
     """A part whose parameters do not depend on the clip: fills, seams and chains."""
 
-    def sample(self, rng: np.random.Generator) -> Parameters:  # noqa: ARG002 - for the parts that leave things to chance
-        """Draw the parameters of one forgery; none unless a subclass says otherwise."""
+    def sample(self, rng: np.random.Generator) -> Parameters:  # noqa: ARG002 - for subclasses that draw something
+        """Draw the parameters of one forgery; by default there are none."""
         return {}

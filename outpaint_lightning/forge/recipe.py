@@ -1,4 +1,4 @@
-"""What may be forged: the parts to choose from, and the choice for each clip."""
+"""A recipe: the parts that forgeries may use, and the choice of parts for each clip."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ AXES: dict[str, type[Part]] = {"masks": MaskSampler, "fills": Fill, "seams": Sea
 
 @dataclass(frozen=True)
 class Recipe:
-    """The parts that forgeries are made of.
+    """The parts that forgeries may use.
 
-    A forgery depends on the seed, the name of its clip and its own number: another clip more changes none of its
-    pixels, but those that a splice takes from it.
+    A forgery depends on the seed, the name of its clip and its own number. Adding clips changes no existing forgery,
+    except splices whose donor changes.
 
     Attributes:
-        masks: Where; at least one.
-        fills: What; at least one.
-        seams: How it meets the rest; at least one.
-        chains: How a clip and all its forgeries are encoded; at least one.
-        per_clip: Forgeries of each clip.
-        seed: Of every choice.
+        masks: mask samplers; at least one.
+        fills: fills; at least one.
+        seams: seams; at least one.
+        chains: encodings of a clip and all its forgeries; at least one.
+        per_clip: number of forgeries per clip.
+        seed: seed of every random choice.
     """
 
     masks: tuple[MaskSampler, ...]
@@ -54,11 +54,11 @@ class Recipe:
         """Read a recipe.
 
         Args:
-            path: A YAML file, or the name of one of `configs/forge`.
-            changes: Keys that take the place of the file's; None leaves the file's.
+            path: a YAML file, or the name of a file in `configs/forge`.
+            changes: values that replace the file's keys; None keeps the file's value.
 
         Raises:
-            InputError: No such file, it is no YAML, or a key, part or value that cannot be used.
+            InputError: the file does not exist or is not YAML, or a key, part or value cannot be used.
         """
         file = find_config(path, "configs/forge")
         content = read_mapping(file, f"the keys {', '.join(AXES)}")
@@ -74,7 +74,7 @@ class Recipe:
         """Build a recipe from names, `class_path` mappings or parts for each axis.
 
         Raises:
-            InputError: A key, part or value that cannot be used.
+            InputError: a key, part or value cannot be used.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for key in content:
@@ -94,7 +94,7 @@ class Recipe:
         return cls(**built)
 
     def describe(self) -> dict[str, Any]:
-        """Return the recipe in plain values: what `of` takes."""
+        """Return the recipe as plain values, the arguments of `of`."""
         axes: dict[str, Any] = {
             axis: [{"class_path": part.class_path, "init_args": _options(part)} for part in getattr(self, axis)]
             for axis in AXES
@@ -105,14 +105,14 @@ class Recipe:
         """Pick the least-used combination, then the least-used parts, for each forgery of a clip; ties are random.
 
         Args:
-            clip: Its name.
-            available: What its footage has beside frames; see `Part.needs`.
+            clip: name of the clip.
+            available: contents of its footage besides frames; see `Part.needs`.
 
         Returns:
             `per_clip` forgers.
 
         Raises:
-            InputError: All of the recipe's forgers need more than is available.
+            InputError: all of the recipe's forgers need contents that are not available.
         """
         forgers = self.all_forgers(clip, available)
         order = [forgers[index] for index in rng_of(self.seed, clip, "forgers").permutation(len(forgers))]
@@ -125,10 +125,10 @@ class Recipe:
         return chosen
 
     def all_forgers(self, clip: str, available: frozenset[str]) -> list[Forger]:
-        """Return every combination that a clip allows.
+        """Return every combination whose needs a clip meets.
 
         Raises:
-            InputError: There is none.
+            InputError: there is none.
         """
         forgers = [Forger(*parts) for parts in itertools.product(self.masks, self.fills, self.seams)]
         usable = [forger for forger in forgers if forger.needs <= available]
@@ -142,15 +142,15 @@ class Recipe:
         return usable
 
     def chain(self, clip: str, is_photo: bool, *lot: object) -> Chain:
-        """Choose the chain that a clip and all its forgeries go through; a photo never becomes a video.
+        """Choose the chain for a clip and all its forgeries; a photo never becomes a video.
 
         Args:
-            clip: Its name.
-            is_photo: Whether it is one.
-            lot: What the choice depends on beside the seed and the name.
+            clip: name of the clip.
+            is_photo: whether the clip is a photo.
+            lot: values on which the choice depends besides the seed and the name.
 
         Raises:
-            InputError: All of the recipe's chains are for video.
+            InputError: all of the recipe's chains are for video.
         """
         chains = [chain for chain in self.chains if not (is_photo and chain.folder == "videos")]
         if not chains:
@@ -159,7 +159,7 @@ class Recipe:
 
 
 def rng_of(*key: object) -> np.random.Generator:
-    """Return a generator that depends on nothing but `key`."""
+    """Return a generator that depends on `key` only."""
     digest = hashlib.sha256("/".join(str(part) for part in key).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 

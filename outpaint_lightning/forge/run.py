@@ -1,13 +1,13 @@
-"""Forge a folder of clean clips into a labelled dataset.
+"""Forges a folder of clean clips into a labelled dataset.
 
 ```
 OUT/manifest.csv            clip,split,scene,camera,source,forger and the columns of the source's manifest
-OUT/frames/<clip>/00000.png the clip untouched; <clip>__1, <clip>__2, ... its forgeries; all through the same chain
-OUT/videos/<clip>.mp4       instead, where the chain makes videos
+OUT/frames/<clip>/00000.png the clip untouched; <clip>__1, <clip>__2, ... its forgeries; all with the same chain
+OUT/videos/<clip>.mp4       used instead if the chain makes videos
 OUT/masks/<clip>__1/00000.png
-OUT/records/<clip>.json     how it was made
-OUT/forge.json              the recipe: with the same one, an interrupted run goes on
-OUT/contact_sheet.png       some of it to look at
+OUT/records/<clip>.json     the parts and parameters of the clip
+OUT/forge.json              the recipe: with the same recipe, an interrupted run continues
+OUT/contact_sheet.png       a sample of the forgeries as a picture
 ```
 """
 
@@ -51,32 +51,32 @@ def forge(
     workers: int = 1,
     overwrite: bool = False,
 ) -> list[Record]:
-    """Write each clip of `source_dir` untouched, and forgeries of it that went through the same chain.
+    """Write each clip of `source_dir` untouched, and forgeries of it processed by the same chain.
 
     >>> records = outpaint_lightning.forge("clips", "data/forged", "outpainting", workers=4)  # doctest: +SKIP
     >>> [record["forger"] for record in records[:2]]  # doctest: +SKIP
     ['', 'border/telea/hard']
 
-    A run that was interrupted goes on where it was when it is called again with the same arguments; clips that changed
-    since are made anew.
+    Calling it again with the same arguments continues an interrupted run; clips that have changed since are forged
+    again.
 
     Args:
-        source_dir: A folder of clips: folders of frames, video files and photos.
-        out: The dataset; new, empty or begun by the same recipe unless `overwrite`.
-        recipe: The parts to choose from; or a YAML file, or the name of one in `configs/forge`.
-        manifest: CSV with the column `clip` and any of `split`, `scene`, `camera`, `source`; further columns are kept,
-            rows of clips that `source_dir` lacks are ignored.
-        objects: Folder with object masks for some of the clips, for the mask `object`: `<clip>/00000.png`, or
-            `<clip>.png` for a photo; everything but 0 is object.
-        max_frames: Use the first frames of longer clips only; None uses all. A clip is held in memory as a whole.
-        workers: Processes; more than 1 need a main module that can be imported.
-        overwrite: Replace a dataset of `forge` in `out`.
+        source_dir: a folder of clips: folders of frames, video files and photos.
+        out: the dataset; new, empty or started with the same recipe, unless `overwrite`.
+        recipe: the parts to choose from; or a YAML file, or the name of a file in `configs/forge`.
+        manifest: CSV with the column `clip` and optionally `split`, `scene`, `camera`, `source`. Other columns are
+            kept; rows of clips that `source_dir` lacks are ignored.
+        objects: folder with object masks for some of the clips, for the mask `object`: `<clip>/00000.png`, or
+            `<clip>.png` for a photo; every value except 0 is object.
+        max_frames: use at most this many first frames of a clip; None uses all. A clip is held in memory as a whole.
+        workers: number of processes; more than 1 needs a main module that can be imported.
+        overwrite: replace a dataset of `forge` in `out`.
 
     Returns:
         The record of each written clip, as in its JSON file.
 
     Raises:
-        InputError: A clip or a row that cannot be used, `out` exists, or another command writes there.
+        InputError: a clip or a row cannot be used, `out` exists, or another command writes there.
     """
     source_dir, out = Path(source_dir), Path(out)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
@@ -93,30 +93,30 @@ def forge(
     _require_distinct([name for job in jobs for name in job.names])
     settings = {"version": __version__, "recipe": recipe.describe(), "max_frames": max_frames}
     with sole_writer(out):
-        anew = prepare(out, settings, {job.names[0]: (job.names, job.fingerprint()) for job in jobs}, overwrite)
-        if anew:
-            print(f"forge: made anew, as they changed: {', '.join(anew)}", file=sys.stderr)
+        changed = prepare(out, settings, {job.names[0]: (job.names, job.fingerprint()) for job in jobs}, overwrite)
+        if changed:
+            print(f"forge: made anew, as they changed: {', '.join(changed)}", file=sys.stderr)
         if cut:
             print(f"forge: {cut} clips cut to their first {max_frames} frames (--max-frames)", file=sys.stderr)
         return _write(out, jobs, working)
 
 
 def _write(out: Path, jobs: Sequence[_Job], working: Generator[list[Record], None, None]) -> list[Record]:
-    """Let the jobs be done, and write the contact sheet and the manifest; return all records.
+    """Run the jobs, and write the contact sheet and the manifest; return all records.
 
-    The manifest comes last: a dataset that has one is complete.
+    The manifest is written last: a dataset with a manifest is complete.
     """
     try:
         with closing(working):
-            written = list(working)
+            record_lists = list(working)
     finally:
         shutil.rmtree(out / STAGE, ignore_errors=True)
-    records = [record for of_clip in written for record in of_clip]
+    records = [record for clip_records in record_lists for record in clip_records]
     write_contact_sheet(out, records)
     entries = [
         replace(job.material.entry, clip=record["clip"], forger=record["forger"])
-        for job, of_clip in zip(jobs, written, strict=True)
-        for record in of_clip
+        for job, clip_records in zip(jobs, record_lists, strict=True)
+        for record in clip_records
     ]
     write_manifest(out / "manifest.csv", entries)
     return records
@@ -151,26 +151,26 @@ class _Job:
         return [clip] + [f"{clip}__{number}" for number in range(1, len(self.forgers) + 1)]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what the written clips depend on beside the recipe."""
+        """Return the values on which the written clips depend besides the recipe."""
         return self.material.fingerprint(frozenset().union(*(forger.needs for forger in self.forgers)))
 
     def check(self) -> int:
         """Return the number of frames of the clip.
 
         Raises:
-            InputError: What can be known beforehand to fail: of the clip, its object masks, its chain or a fill.
+            InputError: a failure that can be foreseen: in the clip, its object masks, its chain or a fill.
         """
         clip = self.material.check()
         try:
             self.chain.check(clip.height, clip.width)
             for forger in self.forgers:
-                forger.fill.sample(np.random.default_rng(0))  # a net without its checkpoint says so
+                forger.fill.sample(np.random.default_rng(0))  # a net without its checkpoint raises here
         except InputError as error:
             raise InputError(f"{clip.path}: {error}") from error
         return len(clip)
 
     def run(self) -> list[Record]:
-        """Write the clips that are not there yet; return all records, the authentic clip's first."""
+        """Write the clips that are missing; return all records, the authentic clip's first."""
         names = self.names
         records = [self._written(name) for name in names]
         if not all(records):
@@ -183,7 +183,7 @@ class _Job:
         return [record for record in records if record]
 
     def _written(self, name: str) -> Record | None:
-        """Return the record of a clip that an earlier run has written: it is written last."""
+        """Return the record of a clip from an earlier run; a clip's record is its last file."""
         return read_record(self.out / "records" / f"{name}.json")
 
     def _forge(self, number: int, name: str, frames: NDArray[np.uint8], span: range, fps: float) -> Record:
@@ -191,8 +191,8 @@ class _Job:
         record: Record = {"clip": name, "split": entry.split, "source": entry.source, "path": entry.frames.name}
         forger = self.forgers[number - 1] if number else None
         twin_lot = (self.seed, entry.clip)
-        forged, mask, made = self.material.make(frames, span, self.chain, forger, (*twin_lot, number), twin_lot)
-        record |= {"forger": forger.name if forger else "", "seed": self.seed, "number": number} | made
+        forged, mask, sampled = self.material.make(frames, span, self.chain, forger, (*twin_lot, number), twin_lot)
+        record |= {"forger": forger.name if forger else "", "seed": self.seed, "number": number} | sampled
         record |= {"read": len(frames), "frames": len(forged), "height": forged.shape[1], "width": forged.shape[2]}
         record |= {"area": 0.0 if mask is None else float(mask.mean()), "version": __version__}
         self._write(name, forged, mask, fps / self.chain.step(len(frames), record["chain"]["params"]), record)
@@ -201,7 +201,7 @@ class _Job:
     def _write(
         self, name: str, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None, fps: float, record: Record
     ) -> None:
-        """Write one clip aside, then move it into place: its masks, its frames, its record."""
+        """Write one clip to the stage, then move its masks, its frames and its record to their final paths."""
         stage = self.out / STAGE / name
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
@@ -215,7 +215,7 @@ class _Job:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move into place, over what a killed run may have left."""
+    """Move to the final path, replacing what a killed run may have left there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
     source.replace(target)

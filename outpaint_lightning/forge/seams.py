@@ -1,4 +1,4 @@
-"""How a forgery meets the authentic pixels around it."""
+"""Seams: the transition from a forgery to the authentic pixels around it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from outpaint_lightning.forge.fills.diffusion import diffusion_solver
 from outpaint_lightning.forge.parts import ClipFreePart, Parameters
 
 CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
-"""Sums a pixel's four neighbours."""
+"""Sums the four neighbours of a pixel."""
 SECOND_DIFFERENCES = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32)
-"""Leaves noise and takes away planes and straight edges (Immerkaer, Fast noise variance estimation, 1996)."""
-ROUNDING = float((SECOND_DIFFERENCES**2).sum() / 12)  # variance that rounding to whole numbers adds behind the filter
-SMOOTHING = 3.0  # pixels of deviation of the Gaussian whose residual is taken for noise
-BLOB = 17  # pixels a side over which slopes are averaged, so that what is calm hangs together
+"""Keeps noise and removes planes and straight edges (Immerkaer, Fast noise variance estimation, 1996)."""
+ROUNDING = float((SECOND_DIFFERENCES**2).sum() / 12)  # variance of rounding to integers after the filter
+SMOOTHING = 3.0  # standard deviation in pixels of the Gaussian; its residual counts as noise
+BLOB = 17  # pixels per side over which slopes are averaged, so that calm regions are connected
 
 
 class Seam(ClipFreePart, ABC):
-    """Composites a fill into the original so that everything that changes lies inside the mask."""
+    """Composites a fill into the original; only pixels inside the mask change."""
 
     @abstractmethod
     def composite(
@@ -37,7 +37,7 @@ class Seam(ClipFreePart, ABC):
 
 @dataclass(frozen=True)
 class HardSeam(Seam):
-    """The fill as it is, up to the edge.
+    """The fill unchanged, up to the edge.
 
     Example:
         >>> import numpy as np
@@ -55,7 +55,7 @@ class HardSeam(Seam):
         original: NDArray[np.uint8],
         filled: NDArray[np.uint8],
         mask: NDArray[np.bool_],
-        params: Parameters,  # noqa: ARG002 - it has none
+        params: Parameters,  # noqa: ARG002 - this seam has no parameters
     ) -> NDArray[np.uint8]:
         """Return frames `T H W 3`."""
         return _hard(original, filled, mask)
@@ -63,10 +63,10 @@ class HardSeam(Seam):
 
 @dataclass(frozen=True)
 class FeatherSeam(Seam):
-    """The fill fades in from the edge inwards: weight d / (width + 1) at d pixels from the known region, at most 1.
+    """Fades the fill in from the edge: weight d / (width + 1) at d pixels from the known region, at most 1.
 
     Attributes:
-        width: Fewest and most pixels that are blended.
+        width: smallest and largest number of pixels that are blended.
     """
 
     name = "feather"
@@ -92,10 +92,10 @@ class FeatherSeam(Seam):
 
 @dataclass(frozen=True)
 class PoissonSeam(Seam):
-    """Keeps the fill's gradients and meets the known pixels without a step (Perez et al., Poisson image editing, 2003).
+    """Keeps the fill's gradients and matches the known pixels at the edge (Perez et al., Poisson image editing, 2003).
 
-    The step between each known pixel at the edge and the fill beside it is spread over the hole as a membrane, which
-    is added to the fill. What the hole hides has no part in it; at the edge of the frame the membrane ends level.
+    The difference between each known pixel at the edge and the fill beside it is spread over the hole as a membrane,
+    which is added to the fill. The hidden pixels have no influence; at the frame's edge the membrane's slope is zero.
     """
 
     name = "poisson"
@@ -105,7 +105,7 @@ class PoissonSeam(Seam):
         original: NDArray[np.uint8],
         filled: NDArray[np.uint8],
         mask: NDArray[np.bool_],
-        params: Parameters,  # noqa: ARG002 - it has none
+        params: Parameters,  # noqa: ARG002 - this seam has no parameters
     ) -> NDArray[np.uint8]:
         """Return frames `T H W 3`."""
         return paint(_hard(original, filled, mask), mask, self._painter)
@@ -117,7 +117,7 @@ class PoissonSeam(Seam):
         beside = np.maximum(cv2.filter2D(inside, -1, CROSS, borderType=cv2.BORDER_CONSTANT), 1)
 
         def paint_hole(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-            # The solver looks only at the known pixels beside the hole, where this is the step.
+            # The solver reads only the known pixels beside the hole; there the difference is the step.
             fill_beside = cv2.filter2D(frame * inside, -1, CROSS, borderType=cv2.BORDER_CONSTANT) / beside
             return frame[hole] + solve(frame - fill_beside)[hole]
 
@@ -126,14 +126,14 @@ class PoissonSeam(Seam):
 
 @dataclass(frozen=True)
 class ColourSeam(Seam):
-    """Grades the fill: each channel gets the mean and deviation that the known pixels around the hole have.
+    """Grades the fill: each channel gets the mean and deviation of the known pixels around the hole.
 
-    Both are measured on bands along the edge, over all frames at once: an editor grades a clip and not its frames, and
-    a grade that followed each frame would flicker.
+    Both are measured in bands along the edge, over all frames at once: an editor grades a clip, not single frames, and
+    a grade per frame would flicker.
 
     Attributes:
-        width: Narrowest and widest band, in pixels on either side of the edge.
-        most: The contrast is changed by at most this factor.
+        width: smallest and largest width of the bands, in pixels on either side of the edge.
+        most: largest factor by which the contrast changes.
     """
 
     name = "colour"
@@ -143,7 +143,7 @@ class ColourSeam(Seam):
     most: float = 2.0
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw `width`, in pixels, and pass `most` on."""
+        """Draw `width`, in pixels, and copy `most`."""
         return {"width": int(rng.integers(*self.width, endpoint=True)), "most": self.most}
 
     def composite(
@@ -155,7 +155,7 @@ class ColourSeam(Seam):
             return result
         inner, outer = _bands(mask, params["width"]), _bands(~mask, params["width"])
         (inner_mean, inner_deviation), (outer_mean, outer_deviation) = _moments(result[inner]), _moments(result[outer])
-        # A band of one colour, whose deviation is below that of rounding, would be stretched into steps.
+        # A band of one colour, with a deviation below that of rounding, would be stretched into steps.
         gain = np.clip(outer_deviation / np.maximum(inner_deviation, 0.5), 1 / params["most"], params["most"])
         graded = (np.arange(256)[:, None] - inner_mean) * gain + outer_mean
         look_up = np.clip(np.rint(graded), 0, 255).astype(np.uint8)
@@ -164,7 +164,7 @@ class ColourSeam(Seam):
 
 
 def _bands(regions: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """Return the pixels of each region (`T H W`) up to `width` pixels from its end inside the frame."""
+    """Return the pixels of each region (`T H W`) up to `width` pixels from its boundary inside the frame."""
     bands = np.zeros_like(regions)
     for band, region in zip(bands, regions, strict=True):
         if not region.all():
@@ -180,16 +180,16 @@ def _moments(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np
 
 @dataclass(frozen=True)
 class NoiseSeam(Seam):
-    """Adds the sensor noise that a fill lacks, then feathers its edge as `FeatherSeam`: the hard mode.
+    """Adds the sensor noise that a fill lacks, then feathers its edge as `FeatherSeam`: the hardest seam to detect.
 
-    What lacks is the difference of two variances, that of the known pixels and that of the fill, each measured behind
+    The missing variance is that of the known pixels minus that of the fill. Each is measured after the filter
     `SECOND_DIFFERENCES` in the calmer half of its region, per frame and channel. The noise is spot noise (van Wijk,
-    1991; Galerne, Gousseau and Morel, Random phase textures, 2011): the frame's own residual, where it is known and
-    calm, repeated at countless random shifts, fresh for each frame. So it has the footage's spatial correlation and
-    that of its channels, and no pattern of it.
+    1991; Galerne, Gousseau and Morel, Random phase textures, 2011): the frame's own residual in known, calm pixels,
+    repeated at random shifts, independent for each frame. So it has the spatial and channel correlation of the footage,
+    without its pattern.
 
     Attributes:
-        width: Fewest and most pixels that are blended.
+        width: smallest and largest number of pixels that are blended.
     """
 
     name = "noise"
@@ -214,15 +214,15 @@ class NoiseSeam(Seam):
 
 
 def _missing_noise(frame: NDArray[np.uint8], hole: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the noise (`H W 3`) that the fill in the hole (`H W`) of a frame (`H W 3`) lacks, everywhere."""
+    """Return the noise (`H W 3`, everywhere) that the fill in the hole (`H W`) of a frame (`H W 3`) lacks."""
     image = frame.astype(np.float32)
     smooth = cv2.GaussianBlur(image, (0, 0), SMOOTHING)
     slope = sum(np.abs(cv2.Sobel(smooth, cv2.CV_32F, x, y)).sum(axis=2) for x, y in ((1, 0), (0, 1)))
     slope = cv2.blur(slope, (BLOB, BLOB))
-    # Neither filter may reach across the edge of the hole.
+    # Neither filter may cross the edge of the hole.
     calm, calm_fill = _calm(slope, ~hole, round(4 * SMOOTHING)), _calm(slope, hole, 1)
     spot = image - smooth
-    limit = 4 * np.sqrt(_variance(spot[calm]))  # what is beyond is no noise but an edge
+    limit = 4 * np.sqrt(_variance(spot[calm]))  # larger values are edges, not noise
     weight = cv2.GaussianBlur(calm.astype(np.float32), (0, 0), SMOOTHING) * ~hole
     noise = _spot_noise(np.clip(spot, -limit, limit) * weight[..., None], rng)
 
@@ -233,14 +233,14 @@ def _missing_noise(frame: NDArray[np.uint8], hole: NDArray[np.bool_], rng: np.ra
 
 
 def _calm(slope: NDArray[np.float32], region: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
-    """Return the half of a region (`H W`) of the least slope, `margin` pixels within it where it is that wide."""
+    """Return the half of a region (`H W`) with the smallest slope, `margin` pixels inside it if it is wide enough."""
     within = cv2.erode(region.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
     within = within if within.any() else region
     return within & (slope <= np.median(slope[within]))
 
 
 def _spot_noise(spot: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return normal noise (`H W 3`) of the autocorrelation of `spot` (`H W 3`), up to its scale."""
+    """Return normal noise (`H W 3`) with the autocorrelation of `spot` (`H W 3`), up to a factor."""
     height, width = spot.shape[:2]
     size = fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
     white = rng.standard_normal(size, dtype=np.float32)
@@ -249,11 +249,11 @@ def _spot_noise(spot: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
 
 
 def _variance(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the variances of the channels of `n 3` values about zero, by their mean size, which outliers sway less."""
+    """Return the channels' variances of `n 3` values with mean zero, from the mean magnitude: robust to outliers."""
     variance: NDArray[np.float64] = np.abs(values).mean(axis=0, dtype=np.float64) ** 2 * (np.pi / 2)
     return variance
 
 
 def _hard(original: NDArray[np.uint8], filled: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the fill in the hole and the original around it, an array of its own."""
+    """Return a new array with the fill in the hole and the original around it."""
     return np.where(mask[..., None], filled, original)

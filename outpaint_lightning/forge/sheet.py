@@ -1,4 +1,4 @@
-"""What `forge` shows at the end: a table and a picture."""
+"""The summary of `forge`: a table and a picture."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.pictures import FORGED, band, overlay, strip
 
 ROWS, COLUMNS = 10, 3  # forgeries on the contact sheet
-WIDTH, HEIGHT = 220, 140  # pixels of each of its pictures, white where the frame has another shape
+WIDTH, HEIGHT = 220, 140  # pixels of each picture; frames of another shape get white margins
 
 
 def summary(records: Sequence[Record]) -> str:
-    """Return the tables of what `forge` wrote: by split, forgeries by fill and mask, and by chain."""
+    """Return the tables of what `forge` wrote: by split, forgeries by fill and mask, and by seam and chain."""
     lines = [f"{'split':8}{'sources':>8}{'authentic':>11}{'forged':>8}{'frames':>8}{'forged area':>13}"]
     for split in SPLITS:
         members = [record for record in records if record["split"] == split]
@@ -44,13 +44,13 @@ def _tally(names: Sequence[str]) -> str:
 
 
 def write_contact_sheet(root: Path, records: Sequence[Record]) -> None:
-    """Write `contact_sheet.png`: for some forgeries the untouched frame, the forged one and the label.
+    """Write `contact_sheet.png`: for some forgeries the untouched frame, the forged frame and the label.
 
-    It is drawn from the written files: what the chain did shows. Without forgeries there is none.
+    It is drawn from the written files, so the effect of the chain is visible. Without forgeries nothing is written.
 
     Args:
-        root: The dataset.
-        records: Of its clips; an authentic one comes before its forgeries.
+        root: the dataset.
+        records: records of its clips; an authentic clip comes before its forgeries.
     """
     forged = _varied([record for record in records if record["forger"]], ROWS * COLUMNS)
     pictures = [_picture(root, record) for record in forged]
@@ -62,7 +62,7 @@ def write_contact_sheet(root: Path, records: Sequence[Record]) -> None:
 
 
 def _varied(records: Sequence[Record], count: int) -> list[Record]:
-    """Choose records: each time the one whose fill, mask, seam, chain and source were chosen least so far."""
+    """Choose records: each time the record whose fill, mask, seam, chain and source were chosen least."""
     rest, used = list(records), Counter[str]()
     chosen: list[Record] = []
     while rest and len(chosen) < count:
@@ -78,7 +78,7 @@ def _traits(record: Record) -> list[str]:
 
 
 def _picture(root: Path, record: Record) -> NDArray[np.uint8]:
-    """Return untouched, forged and label side by side, at the frame with the largest label, under their names."""
+    """Return untouched, forged and label side by side, with their names, at the frame with the largest label."""
     forged, twin = (_clip(root, name) for name in (record["clip"], record["clip"].rpartition("__")[0]))
     masks = [read_mask(file) for file in frame_files(root / "masks" / record["clip"])]
     at = int(np.argmax([mask.sum() for mask in masks]))
@@ -90,7 +90,7 @@ def _picture(root: Path, record: Record) -> NDArray[np.uint8]:
 
 
 def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture as large as fits `HEIGHT` x `WIDTH`, in its middle."""
+    """Return a picture scaled to fit `HEIGHT` x `WIDTH`, centred."""
     factor = min(HEIGHT / picture.shape[0], WIDTH / picture.shape[1])
     height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
     cell = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""The clean clips of a folder, described by a manifest or by their names, and dealt to splits."""
+"""Lists the clean clips of a folder, described by a manifest or by their names, and assigns splits."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntr
     """List the clips of a folder in natural order: folders of frames, video files and photos.
 
     Args:
-        folder: Where they are; or a dataset of authentic clips, with `frames` or `videos` and a `manifest.csv`, which
-            says what clips there are.
-        manifest: CSV with the column `clip` and any of `split`, `scene`, `camera`, `source`; further columns are kept,
-            rows of clips that the folder lacks are ignored.
-        seed: Deals the sources 70 / 15 / 15 to train, val and test where the manifest gives no splits.
+        folder: the folder of clips; or a dataset of authentic clips, with `frames` or `videos` and a `manifest.csv`
+            that lists the clips.
+        manifest: CSV with the column `clip` and optionally `split`, `scene`, `camera`, `source`. Other columns are
+            kept; rows of clips that the folder lacks are ignored.
+        seed: seed of the assignment of sources to train, val and test (70 / 15 / 15) if the manifest has no splits.
 
     Raises:
-        InputError: There are none, or a row is missing or cannot be used.
+        InputError: there are no clips, or a row is missing or cannot be used.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of clips (folders of frames, video files or photos)")
     own = folder / "manifest.csv"
-    if own.is_file() and any((folder / place).is_dir() for place in ("frames", "videos")):
+    if own.is_file() and any((folder / name).is_dir() for name in ("frames", "videos")):
         if manifest is not None:
             raise InputError(f"{manifest}: {own} lists the clips already; expected one of them")
         return deal_splits(_require_authentic(read_dataset(folder), own), seed, own)
@@ -52,15 +52,15 @@ def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntr
 
 
 def left_out(folder: Path) -> list[Path]:
-    """Return the pictures and videos of a folder that `clean_clips` leaves out, as they are not read here."""
+    """Return the pictures and videos of a folder that `clean_clips` leaves out because they are not supported."""
     return unread(folder.iterdir()) if folder.is_dir() else []
 
 
 def deal_splits(entries: list[ClipEntry], seed: int, manifest: Path | None) -> list[ClipEntry]:
-    """Keep the splits of the manifest, or deal the sources 70 / 15 / 15 where it gives none.
+    """Keep the splits of the manifest; without splits, assign the sources 70 / 15 / 15.
 
     Raises:
-        InputError: Some clips have a split and others have none, there is no such split, or two share a source.
+        InputError: only some clips have a split, a split is unknown, or a source is in two splits.
     """
     without = [entry.clip for entry in entries if not entry.split]
     if 0 < len(without) < len(entries):

@@ -1,4 +1,4 @@
-"""What the first bits of a packet tell of its picture, without decoding it.
+"""Reads from the first bits of a packet how other pictures use its picture, without decoding it.
 
 Sources: ITU-T H.264, 7.3.1 and 7.4.1 (`nal_ref_idc`); ITU-T H.265, 7.3.1.2 and table 7-1 (sub-layer non-reference
 pictures); ISO/IEC 14496-15, 5.3.3.1 and 8.3.3.1 (sizes in place of start codes); RFC 6386, 9.1 (VP8); VP9 Bitstream &
@@ -14,35 +14,35 @@ _START = b"\x00\x00\x01"
 
 
 class Use(NamedTuple):
-    """What other pictures need a picture for."""
+    """How a picture is used by other pictures."""
 
     layer: int
-    """Temporal layer: pictures refer to those of their own layer and of lower ones."""
+    """Temporal layer: a picture may refer to pictures of its own and of lower layers."""
     is_reference: bool
     """Whether pictures of its own layer may refer to it."""
     is_hidden: bool = False
-    """Whether it is only referred to and never shown: the packet makes no frame."""
+    """Whether it is only a reference and never shown: the packet produces no frame."""
 
 
 REFERENCE = Use(layer=0, is_reference=True)
-"""What is assumed of a picture that does not tell."""
+"""The assumption for a picture whose packet does not show its use."""
 
 
 def use_reader(codec: str, extradata: bytes | None) -> Callable[[bytes], Use] | None:
-    """Return what finds the `Use` of the picture in a packet, or None for codecs whose packets do not tell.
+    """Return a function that finds the `Use` of the picture in a packet; None for codecs whose packets do not show it.
 
-    A picture of the stream's highest layer that is no reference can be left out without harm to the others.
+    A picture of the stream's highest layer that is not a reference can be left out without affecting the others.
 
     Args:
         codec: FFmpeg's name of the decoder.
-        extradata: the stream's configuration record, which says how the packets of H.264 and HEVC are divided.
+        extradata: the stream's configuration record, which gives the format of the packets of H.264 and HEVC.
     """
     if codec in _WHOLE_PACKETS:
         return _WHOLE_PACKETS[codec]
     if codec not in _UNITS:
         return None
     at, use_of = _UNITS[codec]
-    # A configuration record begins with its version, 1; else there are start codes.
+    # A configuration record begins with its version, 1; without a record the packets use start codes.
     width = (extradata[at] & 3) + 1 if extradata and len(extradata) > at and extradata[0] == 1 else 0
 
     def use(data: bytes) -> Use:
@@ -53,7 +53,7 @@ def use_reader(codec: str, extradata: bytes | None) -> Callable[[bytes], Use] | 
 
 
 def _units(data: bytes, width: int) -> Iterator[int]:
-    """Yield where NAL units begin; `width` is the number of bytes that tell the size of each, 0 for start codes."""
+    """Yield the offset of each NAL unit; `width` is the number of bytes of a unit's size, 0 for start codes."""
     at = 0
     while width and at + width < len(data):
         yield at + width
@@ -79,10 +79,10 @@ def _vp8(data: bytes) -> Use:
 def _vp9(data: bytes) -> Use:
     if data[-1] & 0xE0 == 0xC0:  # a superframe, whose last frame is shown
         return REFERENCE
-    bits = data[0] << 1 if data[0] & 0x30 == 0x30 else data[0]  # profile 3 has one bit more
+    bits = data[0] << 1 if data[0] & 0x30 == 0x30 else data[0]  # profile 3 has one more bit
     shows_existing, shows_this = bits & 8, bits & 2
     return REFERENCE._replace(is_hidden=not (shows_existing or shows_this))
 
 
-_UNITS = {"h264": (4, _h264), "hevc": (21, _hevc)}  # where the record says how wide sizes are, and a unit's header
+_UNITS = {"h264": (4, _h264), "hevc": (21, _hevc)}  # offset of the sizes' width in the record; reader of a unit
 _WHOLE_PACKETS: dict[str, Callable[[bytes], Use]] = {"vp8": _vp8, "vp9": _vp9, "libvpx": _vp8, "libvpx-vp9": _vp9}

@@ -1,4 +1,4 @@
-"""A clip is a sequence of frames of one size, wherever they come from; here, from a folder of images or one image."""
+"""Clips: sequences of frames of one size. This module reads them from a folder of images or from one image."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Clip(ABC):
 
     Attributes:
         path: the folder or file.
-        name: what the clip is called: the folder's name, the file's without its suffix.
+        name: the folder's name, or the file's name without its suffix.
         height: rows of every frame, in pixels.
         width: columns of every frame, in pixels.
-        fps: frames a second; the average where the rate varies.
+        fps: frames per second; the average if the rate varies.
     """
 
     path: Path
@@ -54,20 +54,20 @@ class Clip(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield every frame in order, `H W 3` uint8 RGB, holding only a few at a time.
+        """Yield every frame in order, `H W 3` uint8 RGB, with only a few frames in memory at a time.
 
         Raises:
-            InputError: a frame does not decode; those before it have been yielded.
+            InputError: a frame does not decode; the frames before it have been yielded.
         """
 
     @property
     def names(self) -> list[str]:
-        """What each frame is called, without a suffix; where it has no name, its number: `00000`."""
+        """Name of each frame without a suffix; frames without a name use their number: `00000`."""
         return frame_numbers(len(self))
 
     @property
     def timestamps(self) -> NDArray[np.float64]:
-        """When each frame is shown, in seconds."""
+        """Time at which each frame is shown, in seconds."""
         return np.arange(len(self)) / self.fps
 
     def _check(self, indices: Sequence[int]) -> None:
@@ -77,18 +77,18 @@ class Clip(ABC):
 
 
 def frame_numbers(count: int) -> list[str]:
-    """Return what the frames of a video are called where each has a file: `00000`, `00001`, ..."""
+    """Return the names of a video's frames when they are stored as files: `00000`, `00001`, ..."""
     return [f"{index:05d}" for index in range(count)]
 
 
 class FrameFolder(Clip):
-    """A folder of images, one a frame, in natural order (`2.png` before `10.png`); or one image, a clip of one frame.
+    """A folder with one image per frame in natural order (`2.png` before `10.png`), or a single image.
 
-    Other files of the folder are ignored, but for pictures of a kind that is not read here: without them, every later
-    frame would have another's number.
+    Other files in the folder are ignored. Pictures in a format that is not supported are an error, because skipping one
+    would shift the number of every later frame.
 
     Attributes:
-        files: the frames' paths, in order.
+        files: paths of the frames, in order.
 
     Example:
         >>> import tempfile
@@ -102,14 +102,15 @@ class FrameFolder(Clip):
     """
 
     def __init__(self, path: StrPath, fps: float = 25.0) -> None:
-        """Look at the folder's names and the first frame's size; frames are decoded when they are read.
+        """Read the folder's names and the size of the first frame; frames are decoded when they are read.
 
         Args:
             path: the folder, or one image.
-            fps: frames a second, which images cannot tell.
+            fps: frames per second, which images do not store.
 
         Raises:
-            InputError: no such folder, no image in it, a picture that cannot be read here, or two images of one name.
+            InputError: the folder is missing or holds no image, a picture's format is not supported, or two images have
+                one name.
         """
         self.path = Path(path)
         self.files = frame_files(self.path)
@@ -123,7 +124,7 @@ class FrameFolder(Clip):
 
     @property
     def names(self) -> list[str]:
-        """The names of the images, without their suffix."""
+        """Names of the images, without suffix."""
         return [file.stem for file in self.files]
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
@@ -149,11 +150,11 @@ class FrameFolder(Clip):
 
 
 def frame_files(path: StrPath) -> list[Path]:
-    """Return the images of a folder in natural order, hidden files and other kinds left out; of an image, itself.
+    """Return the images of a folder in natural order, without hidden files and other kinds; for an image, itself.
 
     Raises:
-        InputError: no such folder, no image in it, a picture of a kind that is not read here, or two images of one name
-            (`00000.png` beside `00000.jpg`).
+        InputError: the folder is missing or holds no image, a picture's format is not supported, or two images have one
+            name (`00000.png` and `00000.jpg`).
     """
     files = image_files(Path(path))
     require_distinct(files)
@@ -161,10 +162,10 @@ def frame_files(path: StrPath) -> list[Path]:
 
 
 def image_files(path: Path) -> list[Path]:
-    """Return the images as `frame_files` does, even if two have one name.
+    """Return the images as `frame_files` does, but allow two images with one name.
 
     Raises:
-        InputError: no such folder, no image in it, or a picture of a kind that is not read here.
+        InputError: the folder is missing or holds no image, or a picture's format is not supported.
     """
     if has_name_of_image(path) and path.exists() and not path.is_dir():
         return [path]
@@ -181,7 +182,7 @@ def image_files(path: Path) -> list[Path]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return what is called an image in a folder, in natural order; a broken link too, for its reader to refuse.
+    """Return the files of a folder with an image's name, in natural order, and broken links too; readers refuse those.
 
     Raises:
         OSError: the folder cannot be read.
@@ -191,7 +192,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def require_distinct(files: Sequence[Path]) -> None:
-    """Raise `InputError` when two images of a folder are one frame: `00000.png` beside `00000.jpg`."""
+    """Raise `InputError` if two images of a folder are the same frame: `00000.png` and `00000.jpg`."""
     by_stem: dict[str, Path] = {}
     for file in files:
         if (twin := by_stem.setdefault(file.stem, file)) != file:
@@ -201,7 +202,7 @@ def require_distinct(files: Sequence[Path]) -> None:
 
 
 def until_broken(clip: Clip, error: list[InputError]) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames that decode; put what stopped them early into `error`."""
+    """Yield the frames that decode; if an error ends them early, append it to `error`."""
     try:
         yield from clip
     except InputError as problem:
@@ -211,24 +212,24 @@ def until_broken(clip: Clip, error: list[InputError]) -> Iterator[NDArray[np.uin
 def paired_masks(path: StrPath, names: Sequence[str], clip: StrPath) -> list[Path]:
     """Return the mask of each frame of a clip, from a folder of images.
 
-    Where frames and masks are numbered, by their last group of digits, a mask belongs to the frame of its number. Other
-    names pair in natural order, as a single frame does.
+    If all frames and masks are numbered, a mask belongs to the frame with its number, the last group of digits in the
+    name. Other names pair in natural order; so does a single frame.
 
     Args:
         path: the folder, or the mask of a single frame.
-        names: of the frames; see `Clip.names`.
-        clip: where the frames are, for messages.
+        names: names of the frames; see `Clip.names`.
+        clip: path of the frames, for messages.
 
     Raises:
-        InputError: a frame has no mask, which is named, or there are more or fewer masks than frames.
+        InputError: a frame has no mask (the message names it), or the numbers of masks and frames differ.
     """
     files = frame_files(path)
     of_frames, of_masks = _numbers(names), _numbers([file.stem for file in files])
     by_number = dict(zip(of_masks, files, strict=False)) if of_frames and len(names) > 1 else {}
     missing = next((_renumbered(files[0], number) for number in of_frames if number not in by_number), "")
     if len(files) != len(names):
-        told = f"; {missing} is missing" if by_number and missing else ""
-        raise InputError(f"{path}: {len(files)} masks; {len(names)} were expected, one for each frame of {clip}{told}")
+        hint = f"; {missing} is missing" if by_number and missing else ""
+        raise InputError(f"{path}: {len(files)} masks; {len(names)} were expected, one for each frame of {clip}{hint}")
     if not by_number:
         return files
     if missing:
@@ -240,12 +241,12 @@ def paired_masks(path: StrPath, names: Sequence[str], clip: StrPath) -> list[Pat
 
 
 def _numbers(names: Sequence[str]) -> list[str]:
-    """Return the last number in each name, without leading zeros; none unless all have one, and no two the same."""
+    """Return the last number in each name, without leading zeros; empty unless all names have a distinct number."""
     found = [re.findall("[0-9]+", name) for name in names]
     numbers = [groups[-1].lstrip("0") for groups in found if groups]
     return numbers if len(set(numbers)) == len(names) else []
 
 
 def _renumbered(mask: Path, number: str) -> str:
-    """Return the name of a mask with another number in place of its own."""
+    """Return the name of a mask with another number."""
     return re.sub("[0-9]+(?=[^0-9]*$)", lambda own: number.zfill(len(own[0])), mask.stem) + mask.suffix

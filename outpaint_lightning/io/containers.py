@@ -1,4 +1,4 @@
-"""Open video files with PyAV (FFmpeg): containers of media on this disk, never a list of other files or an address."""
+"""Opens video files with PyAV (FFmpeg): only containers of media on this disk, never playlists or addresses."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from outpaint_lightning.io.limits import pixel_limit, require_pixels
 from outpaint_lightning.io.reading import require_regular
 from outpaint_lightning.types import InputError
 
-av.logging.set_level(None)  # FFmpeg's remarks are not ours; what matters comes as an exception
-os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 prints past FFmpeg's log: fatal errors only
+av.logging.set_level(None)  # FFmpeg's log is not shown; what matters is raised as an exception
+os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 does not use FFmpeg's log; print fatal errors only
 
 FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "asf", "flv", "live_flv", "ogg", "mxf", "gxf", "nut", "ivf", "obu"),
     *("rm", "dv", "wtv", "dhav", "h264", "hevc", "mpegvideo", "m4v", "mjpeg", "yuv4mpegpipe"),
 )
-"""FFmpeg's names of the containers that are read. Its others are playlists, which open files and addresses that they
-name (concat, hls, dash), devices, pictures and text."""
+"""FFmpeg's names of the containers that are read. The rest are playlists, which open files and addresses that they name
+(concat, hls, dash), devices, images and text."""
 
-# Until 19, which always does so, PyAV replaces what is not UTF-8 in a file's title only when asked to.
+# PyAV 19 and later replace bytes that are not UTF-8 in a file's title; older versions do so only on request.
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 @contextmanager
 def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file with its first moving stream; cover pictures do not count.
+    """Open a file and its first moving stream; cover pictures do not count.
 
     Raises:
-        InputError: there is no such file, it is no container of `FORMATS` with a video that FFmpeg can decode, or its
-            frames are too large; see `limits`.
+        InputError: the file is missing, its container is not in `FORMATS`, it has no video that FFmpeg can decode, or
+            its frames are too large; see `limits`.
     """
     size = require_regular(path, "a video file")
     most = str(pixel_limit(size))
@@ -55,7 +55,7 @@ def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) from error
     with container:
         stream = _moving_stream(path, container)
-        stream.codec_context.options = {"max_pixels": most}  # of frames whose header claims more than the container's
+        stream.codec_context.options = {"max_pixels": most}  # a frame's header may claim more than the container
         require_pixels(path, stream.codec_context.width, stream.codec_context.height, size)
         yield container, stream
 
@@ -70,8 +70,8 @@ def _moving_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Yield the packets that hold something; where a damaged file cannot be read on, it ends."""
-    # PyAV ends in an IndexError when a stream turned up (late sound in FLV) that was not there at the beginning.
+    """Yield the packets that are not empty; end where a damaged file cannot be read any further."""
+    # PyAV raises IndexError when a stream appears later that the header did not list (late sound in FLV).
     with suppress(av.FFmpegError, IndexError):
         for packet in container.demux(stream):
             if packet.size:

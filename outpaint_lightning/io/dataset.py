@@ -1,13 +1,13 @@
-"""The dataset on disk: which clips there are and where their frames and masks lie, checked.
+"""The dataset on disk: finds and checks its clips with their frames and masks.
 
 ```
-ROOT/manifest.csv            one row a clip
+ROOT/manifest.csv            one row per clip
 ROOT/frames/<clip>/00000.png (or .jpg), or ROOT/frames/<clip>.jpg for a photo, or ROOT/videos/<clip>.mp4
                              (either folder may hold all three)
-ROOT/masks/<clip>/00000.png  8-bit, 255 = forged, 0 = authentic; or ROOT/masks/<clip>.png of a photo; none = authentic
+ROOT/masks/<clip>/00000.png  8-bit, 255 = forged, 0 = authentic; or ROOT/masks/<clip>.png for a photo; none = authentic
 ```
 
-`layouts.py` knows other layouts, which may have a `manifest.csv` as well.
+`layouts.py` reads other layouts, which may also have a `manifest.csv`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from outpaint_lightning.io.reading import composed
 from outpaint_lightning.types import InputError, did_you_mean
 
 ProblemKind = Literal["manifest", "missing", "twice", "empty", "undecodable", "masks", "stray", "split", "leak"]
-"""What is wrong with a dataset: a list cannot be read; a listed clip has no frames; one name stands twice; a folder
-holds no frames; a video does not open or a folder cannot be read; masks are missing or of another number than frames;
-masks belong to no clip; a split has no such name; two splits share a source."""
+"""Kinds of problems. manifest: a list cannot be read; missing: a listed clip has no frames; twice: a name occurs twice;
+empty: a folder holds no frames; undecodable: a video does not open or a folder cannot be read; masks: masks are missing
+or their number differs from that of the frames; stray: masks match no clip; split: a split's name is unknown; leak: two
+splits share a source."""
 
 OnProblem = Callable[[ProblemKind, InputError], None]
 
 
 class Problem(InputError):
-    """One problem of a dataset, with its kind; the message begins with the path it is about."""
+    """One problem of a dataset, with its kind; the message begins with the path concerned."""
 
     def __init__(self, kind: ProblemKind, message: str) -> None:
         super().__init__(kind, message)
@@ -47,24 +48,23 @@ class Problem(InputError):
 
 
 def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[ClipEntry]:
-    """List the clips of a dataset, in the order of its manifest or, without one, in natural order of their names.
+    """List the clips of a dataset in the order of its manifest; without a manifest, in natural order of their names.
 
     Args:
-        root: the folder with `frames` or `videos`, and perhaps `masks` and `manifest.csv`, or one in another layout of
+        root: the folder with `frames` or `videos`, and optionally `masks` and `manifest.csv`, or with another layout of
             `layouts.py`.
-        on_problem: called with each problem; the clips that can be used are still returned. That includes clips whose
-            source is in several splits, and the clips beside masks that match none. Without it the first problem is
-            raised.
+        on_problem: called with each problem; the usable clips are still returned. Clips are returned too when sources
+            leak across splits or when masks match no clip. If it is None, the first problem is raised.
 
     Raises:
-        InputError: there is no dataset at `root`, or no clip in it; without `on_problem` also: frames, a mask or a
-            column is missing, a clip is listed twice, a split has no such name, or two splits share a source.
+        InputError: there is no dataset at `root`, or it has no clip. Without `on_problem` also: frames, a mask or a
+            column is missing, a clip is listed twice, the name of a split is unknown, or two splits share a source.
     """
     root = Path(root)
     with _reported(None):
         layout = layout_of(root)
     entries: dict[str, ClipEntry] = {}
-    with _reported(on_problem):  # no more can be read after an error that leaves this block
+    with _reported(on_problem):  # after an error that leaves this block, nothing more can be read
         with _as("manifest"):
             contents = layout.read(root)
         if not contents.clips:
@@ -76,7 +76,7 @@ def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[Cli
         listed, rows = _rows(root, clips)
         for row in rows:
             with _reported(on_problem):
-                _add_entry(entries, row, clips, listed, [root / place for place in layout.places])
+                _add_entry(entries, row, clips, listed, [root / location for location in layout.places])
         first: dict[str, ClipEntry] = {}
         for entry in entries.values():
             with _reported(on_problem):
@@ -91,7 +91,7 @@ def read_dataset(root: StrPath, on_problem: OnProblem | None = None) -> list[Cli
 
 @contextmanager
 def _reported(on_problem: OnProblem | None) -> Iterator[None]:
-    """Decide what becomes of a problem: `on_problem` is told and the block left; without it the problem is raised."""
+    """Handle a problem in the block: pass it to `on_problem`, or raise it if that is None."""
     try:
         with _readable():
             yield
@@ -103,7 +103,7 @@ def _reported(on_problem: OnProblem | None) -> Iterator[None]:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Make a problem of a folder or file that the system does not let us read."""
+    """Turn an error of the operating system about a folder or file into a problem."""
     try:
         yield
     except OSError as error:
@@ -112,7 +112,7 @@ def _readable() -> Iterator[None]:
 
 @contextmanager
 def _as(kind: ProblemKind) -> Iterator[None]:
-    """Give an error of a reader that knows no kinds its kind."""
+    """Turn an `InputError` of a reader into a problem of a kind."""
     try:
         yield
     except InputError as error:
@@ -126,7 +126,7 @@ def _add_found(clips: dict[str, Found], found: Found) -> None:
 
 
 def _rows(root: Path, clips: Iterable[str]) -> tuple[Path, list[dict[str, str]]]:
-    """Return the rows of the manifest, or a row for each clip where there is none, and the path to blame for them."""
+    """Return the rows of the manifest, or one row per clip without a manifest, and the path for error messages."""
     manifest = root / "manifest.csv"
     if not manifest.exists():
         return root, [{"clip": clip} for clip in sorted(clips, key=natural_key)]
@@ -142,14 +142,14 @@ def _rows(root: Path, clips: Iterable[str]) -> tuple[Path, list[dict[str, str]]]
 
 
 def _add_entry(
-    entries: dict[str, ClipEntry], row: dict[str, str], clips: Mapping[str, Found], listed: Path, places: Iterable[Path]
+    entries: dict[str, ClipEntry], row: dict[str, str], clips: Mapping[str, Found], listed: Path, paths: Iterable[Path]
 ) -> None:
     clip = row["clip"]
     if not clip.isprintable():
         raise Problem("missing", f"{listed}: clip {clip!r}: the name of a folder or file was expected")
     found = clips.get(clip)
     if found is None:
-        expected = " or ".join(str(place).replace("<clip>", clip) for place in places)
+        expected = " or ".join(str(path).replace("<clip>", clip) for path in paths)
         raise Problem(
             "missing", f"{listed}: clip {clip!r} has no frames; expected {expected}" + did_you_mean(clip, clips)
         )
@@ -162,7 +162,7 @@ def _add_entry(
 
 
 def _entry(row: dict[str, str], found: Found, listed: Path) -> ClipEntry:
-    clip, forger = found.clip, row.get("forger", "")
+    clip, forger = found.clip, row.get("forger", found.forger)
     split = row.get("split") or found.split
     if split not in ("", *SPLITS):
         raise Problem(
@@ -179,9 +179,9 @@ def _entry(row: dict[str, str], found: Found, listed: Path) -> ClipEntry:
     return ClipEntry(
         clip=clip,
         split=split,
-        scene=row.get("scene") or scene,
+        scene=row.get("scene") or found.scene or scene,
         camera=row.get("camera") or camera,
-        source=row.get("source") or clip,
+        source=row.get("source") or found.source or clip,
         forger=forger,
         frames=found.frames,
         masks=masks,
@@ -191,13 +191,13 @@ def _entry(row: dict[str, str], found: Found, listed: Path) -> ClipEntry:
 
 
 def _masks(found: Found) -> Path | None:
-    """Return the masks once every frame is known to have its own; None where there are none.
+    """Return the masks after checking that each frame has one; None if there are none.
 
     A mask in a folder has the name of its frame. The frames of a video file are named by their number: `00000.png`.
     """
     frames, masks = found.frames, found.masks
     is_video = frames.is_file() and has_name_of_video(frames)
-    names = [] if is_video else _image_names(frames)  # also finds empty folders, of authentic clips as well
+    names = [] if is_video else _image_names(frames)  # also detects empty folders of authentic clips
     if masks is None:
         return None
     if not masks.exists():
@@ -212,8 +212,8 @@ def _masks(found: Found) -> Path | None:
     if masks.is_dir():
         _check_masks(masks, names, frames)
     elif not is_image(masks) or len(names) > 1:
-        place = "" if is_image(frames) else f" in {masks.with_suffix('')}/"
-        raise Problem("masks", f"{masks}: not the masks of {frames}; one PNG a frame was expected{place}")
+        where = "" if is_image(frames) else f" in {masks.with_suffix('')}/"
+        raise Problem("masks", f"{masks}: not the masks of {frames}; one PNG a frame was expected{where}")
     return masks
 
 

@@ -1,8 +1,8 @@
-"""Decode the frames of a video file by number, and find out which of them are whole.
+"""Decodes the frames of a video file by number, and finds out which of them are complete.
 
-Every packet carries its own number through the decoder, in place of its time: so each frame that comes out is known,
-whatever the file's clock says. A frame is given when all that was decoded before it, and may have been referred to, has
-come out whole.
+Every packet passes through the decoder with its own number as its time, so each frame that comes out is identified, no
+matter what the file's clock says. A frame is returned once all packets before it, which it may refer to, have been
+decoded completely.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from outpaint_lightning.io.packets import TINY, FrameIndex, mark_of
 Numbered = tuple[int, av.VideoFrame]
 
 PATIENCE = 34
-"""Packets after which a frame that has not come out is lost: decoders hold back 16, each perhaps of two fields."""
+"""Packets after which a frame that has not come out is lost: decoders delay 16 frames, perhaps of two fields each."""
 
 _STRICT = {"err_detect": "explode"}
-_SLIGHT = 1 / 50  # of a frame; see `_is_slight`
+_SLIGHT = 1 / 50  # share of a frame's pixels; see `_is_slight`
 _INTER = (PictureType.P, PictureType.B, PictureType.S)
 
 
 class NoStartError(Exception):
-    """What the container calls a keyframe holds no whole picture; decoding must start further back."""
+    """The packet that the container calls a keyframe holds no complete picture; decoding must start further back."""
 
 
 class DisorderError(Exception):
-    """The decoder gives the frames in another order than the index has them."""
+    """The decoder returns the frames in another order than the index."""
 
 
 class _TroubleError(Exception):
-    """Something is damaged, somewhere near."""
+    """A packet is damaged, this one or one before it."""
 
 
 def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
-    """Decode from the last place before a frame where that is possible; yield whole frames with their numbers.
+    """Decode from the last possible start before a frame; yield complete frames with their numbers.
 
-    Numbers rise; those of frames that are not whole are left out. It ends where other frames refer to such a one.
+    Numbers increase; incomplete frames are skipped. It ends at an incomplete frame to which other frames refer.
 
     Args:
         path: the file.
-        index: of the file; it learns which packets are damaged.
-        start: number of the first frame wanted.
+        index: index of the file; damaged packets are recorded in it.
+        start: number of the first frame to return.
 
     Raises:
-        NoStartError: decoding cannot start there.
+        NoStartError: decoding cannot start at that packet.
         DisorderError: the index is wrong.
     """
     with open_stream(path) as (container, stream):
@@ -76,10 +76,10 @@ def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
 
 
 def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
-    """Decode from the start on all cores; yield frames with their numbers, none left out, and end at the first trouble.
+    """Decode from the start on all cores; yield consecutive frames with their numbers, and end at the first damage.
 
-    Several threads may forget to mark a damaged frame. They do stop at it when told to, before they give it: so what
-    comes before is whole, and from there on `decode` tells what is damaged.
+    With several threads a decoder may not mark a damaged frame. In strict mode it stops before returning
+    that frame. So all frames yielded are complete; `decode` finds the damage after them.
 
     Raises:
         DisorderError: the index is wrong.
@@ -96,27 +96,27 @@ def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
 
 
 class _Run:
-    """What has come out of a decoder so far, and what is awaited."""
+    """The state of a decoder: the frames that came out, and the packets whose frame is still expected."""
 
     def __init__(self, path: Path, index: FrameIndex, key: int, start: int, learns: bool) -> None:
         self._path, self._index, self._key, self._learns = path, index, key, learns
         self._first = index.first_shown(key)
         self.begin = max(self._first, start - PATIENCE)
-        """The first frame that is followed: a disorder of frames does not reach further."""
+        """The first frame that is tracked; reordering does not reach further back."""
         self._next, self._latest = self.begin, -1
         self._has_begun = key == index.first or index.number[key] < 0
-        self._awaited: dict[int, None] = {}  # packets whose frame has not come out; rising
-        self._held: dict[int, av.VideoFrame] = {}  # whole frames by number
-        self._lost: set[int] = set()  # packets that alone are damaged
-        self._end = len(index.packets)  # the packet from which on nothing is whole
+        self._awaited: dict[int, None] = {}  # packets whose frame has not come out; increasing
+        self._held: dict[int, av.VideoFrame] = {}  # complete frames by number
+        self._lost: set[int] = set()  # damaged packets to which no other packet refers
+        self._end = len(index.packets)  # from this packet on, no frame is complete
 
     @property
     def is_broken(self) -> bool:
-        """Whether a packet is damaged that others refer to."""
+        """Whether a packet is damaged to which others refer."""
         return self._end < len(self._index.packets)
 
     def decode(self, context: VideoCodecContext, at: int, packet: av.Packet) -> None:
-        """Decode a packet and keep what comes out."""
+        """Decode a packet and store the frames that come out."""
         if self._index.number[at] >= self._first:  # leading pictures belong to an earlier key
             self._awaited[at] = None
         try:
@@ -129,7 +129,7 @@ class _Run:
             self._refuse(oldest)
 
     def finish(self, context: VideoCodecContext) -> None:
-        """Take what the decoder holds back; what has not come out then is lost."""
+        """Take the frames that the decoder still holds; packets without a frame are then lost."""
         with suppress(av.FFmpegError):
             for frame in context.decode(None):
                 self._take(frame)
@@ -139,7 +139,7 @@ class _Run:
             self._index.break_at(self._end)
 
     def ready(self) -> Iterator[Numbered]:
-        """Yield the next frames, as far as it is certain that they are whole."""
+        """Yield the next frames as long as they are certain to be complete."""
         order = self._index.order
         while self._next < len(order):
             at = order[self._next]
@@ -158,7 +158,7 @@ class _Run:
             self._disagree()
 
     def rest(self) -> Iterator[Numbered]:
-        """Yield what is whole of the frames that are held, once nothing more comes."""
+        """Yield the complete frames that are still stored, after the end of the packets."""
         for number in sorted(self._held):
             if self._index.order[number] < self._end:
                 yield number, self._held.pop(number)
@@ -180,7 +180,7 @@ class _Run:
             self._held[number] = frame
 
     def _begin(self, at: int, number: int, frame: av.VideoFrame) -> None:
-        """Check that decoding began with a whole picture; those shown before it belong to an earlier key."""
+        """Check that decoding began with a complete picture; pictures shown before it belong to an earlier key."""
         if at == self._key and not frame.is_corrupt and frame.pict_type not in _INTER:
             self._has_begun = True
         elif at == self._key or number > self._first:
@@ -203,7 +203,7 @@ class _Run:
 
     def _is_slight(self, at: int) -> bool:
         index = self._index
-        if not (self._learns and index.packets[at].is_key):  # what threads fill in depends on how they take turns
+        if not (self._learns and index.packets[at].is_key):  # the fill-in by several threads depends on their timing
             return False
         if at not in index.slight:
             index.slight[at] = _is_slight(self._path, index, at)
@@ -211,12 +211,12 @@ class _Run:
 
 
 class Watched(NamedTuple):
-    """What a decoder makes of packets."""
+    """The result of decoding packets."""
 
     given: list[int]
     """Packets of the frames that came out, in this order."""
     hidden: list[int]
-    """Packets that make no frame, of those that were decoded."""
+    """Decoded packets that produce no frame."""
 
 
 def watch(path: Path, index: FrameIndex, count: int | None = None) -> Watched:
@@ -224,10 +224,10 @@ def watch(path: Path, index: FrameIndex, count: int | None = None) -> Watched:
 
     Args:
         path: the file.
-        index: of the file.
-        count: number of packets to decode; None takes all.
+        index: index of the file.
+        count: number of packets to decode; None decodes all.
     """
-    given: dict[int, bool] = {}  # of each packet, whether its frame is interlaced
+    given: dict[int, bool] = {}  # for each packet, whether its frame is interlaced
     decoded = []
     with open_stream(path) as (container, stream):
         context = stream.codec_context
@@ -244,7 +244,7 @@ def watch(path: Path, index: FrameIndex, count: int | None = None) -> Watched:
 
 
 def _interlaced(context: VideoCodecContext, packet: av.Packet | None) -> dict[int, bool]:
-    """Decode a packet; return for that of each frame whether the frame is interlaced."""
+    """Decode a packet; return for the packet of each frame that comes out whether the frame is interlaced."""
     try:
         return {frame.pts: frame.interlaced_frame for frame in context.decode(packet) if frame.pts is not None}
     except av.FFmpegError:
@@ -252,7 +252,7 @@ def _interlaced(context: VideoCodecContext, packet: av.Packet | None) -> dict[in
 
 
 def _is_no_frame(codec: str, index: FrameIndex, at: int, given: dict[int, bool]) -> bool:
-    """Whether a packet that did not come out is no damaged frame, but a second field or the word 'nothing new'."""
+    """Whether a packet without a frame is a second field, or an empty MPEG-4 packet, and not a damaged frame."""
     if codec == "h264":
         return given.get(at - 1, False)
     return codec == "mpeg4" and index.packets[at].mark.size < TINY
@@ -261,9 +261,10 @@ def _is_no_frame(codec: str, index: FrameIndex, at: int, given: dict[int, bool])
 def _packets_from(
     key: int, path: Path, index: FrameIndex, container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[int, av.Packet]]:
-    """Yield packets from `key` on with their numbers, which stand in place of their times.
+    """Yield packets from `key` on with their numbers, which replace their times.
 
-    What comes after a seek is compared with the index; where it differs, the packets are counted from the file's start.
+    Packets after a seek are compared with the index. If they differ, the packets are counted from the start of the
+    file.
     """
     at, end = key, len(index.packets)
     if key > index.first and index.is_seekable:
@@ -293,7 +294,7 @@ def _counted(begin: int, end: int, container: InputContainer, stream: VideoStrea
 
 
 def _sought(key: int, index: FrameIndex, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Yield the packets from `key` on after a seek; none where the seek lands behind it."""
+    """Yield the packets from `key` on after a seek; none if the seek lands after it."""
     wanted = index.packets[key]
     try:
         container.seek(0 if wanted.dts is None else wanted.dts, stream=stream)
@@ -314,10 +315,10 @@ def _numbered(packet: av.Packet, number: int) -> av.Packet:
 
 
 def _is_slight(path: Path, index: FrameIndex, key: int) -> bool:
-    """Whether a picture that the decoder calls damaged is so in a few blocks only.
+    """Whether only a few blocks are damaged in a picture that the decoder calls damaged.
 
-    Some cameras write keyframes whose last blocks do not decode, and every player shows what it fills in there. How
-    much that is tells the same picture with nothing filled in.
+    Some cameras write keyframes whose last blocks do not decode; every player shows the decoder's fill-in there.
+    Decoding the picture again without fill-in gives the damaged share.
     """
     filled, bare = (_alone(path, index, key, options) for options in ({}, {"ec": "0"}))
     if filled is None or bare is None or filled.shape != bare.shape:
@@ -326,7 +327,7 @@ def _is_slight(path: Path, index: FrameIndex, key: int) -> bool:
 
 
 def _alone(path: Path, index: FrameIndex, key: int, options: dict[str, str]) -> NDArray[np.uint8] | None:
-    """Return the first plane of a picture that is decoded by itself."""
+    """Return the first plane of a picture that is decoded alone."""
     with open_stream(path) as (container, stream), suppress(av.FFmpegError):
         context = stream.codec_context
         context.thread_count, context.options = 1, context.options | options

@@ -1,4 +1,4 @@
-"""The metadata of a file of footage: everything except its pixels."""
+"""The metadata of footage: everything in a file except its pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAGS = ("encoder", "software", "com.apple.quicktime.software", "com.android.ver
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the file, or folder, that a clip was read from. Anything written in a file can be forged."""
+    """Facts about the file or folder of a clip. Everything written in a file can be forged."""
 
     files: int
     bytes: int
@@ -32,17 +32,17 @@ class Facts:
     fps: float
     seconds: float
     bits_per_pixel: float
-    """Bytes of the pictures alone times 8, over the pixels of all frames: how hard it is compressed."""
+    """Bytes of the pictures alone times 8, divided by the pixels of all frames; low values mean strong compression."""
     keyframe_distance: float | None
     """Median number of frames from one keyframe to the next; None with fewer than two."""
     encoder: str
-    """What encoders and devices left in the metadata; empty for nothing."""
+    """Traces of encoders and devices in the metadata; empty if there are none."""
     audio: str
-    """Codec of the sound; empty for none."""
+    """Codec of the sound; empty if there is none."""
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a video file, which tells a frame rate."""
+        """Whether it is a video file, which stores a frame rate."""
         return not self.container.endswith(("image", "images"))
 
 
@@ -87,7 +87,7 @@ def _of_video(clip: Clip) -> Facts:
         sound = ", ".join(context.name for context in codecs if context)
         container_name, codec = container.format.name, stream.codec_context.name
         packets = [(packet.size, packet.is_keyframe) for packet in packets_of(container, stream)]
-    said = dict.fromkeys(value for key, value in tags.items() if key.lower() in _TAGS and value)
+    traces = dict.fromkeys(value for key, value in tags.items() if key.lower() in _TAGS and value)
     return Facts(
         files=1,
         bytes=clip.path.stat().st_size,
@@ -101,7 +101,7 @@ def _of_video(clip: Clip) -> Facts:
         seconds=len(clip) / clip.fps,
         bits_per_pixel=_bits_per_pixel(sum(size for size, _ in packets), clip),
         keyframe_distance=_distance([at for at, (_, is_key) in enumerate(packets) if is_key]),
-        encoder=", ".join(said),
+        encoder=", ".join(traces),
         audio=sound,
     )
 

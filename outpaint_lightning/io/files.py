@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and the order people expect of numbered names."""
+"""Writing files so that a reader never sees an incomplete one, and the natural order of numbered names."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ StrPath = str | os.PathLike[str]
 
 @contextmanager
 def atomic(path: StrPath) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that becomes `path` when the block ends well and is removed otherwise.
+    """Yield a temporary path beside `path`. It is renamed to `path` if the block succeeds, and removed otherwise.
 
-    The temporary file keeps the suffix, from which writers guess the format, and is hidden by a leading dot, so that
-    no frame folder counts it. Missing parent folders are made.
+    The temporary file keeps the suffix, from which writers infer the format. A leading dot hides it, so that no frame
+    folder counts it. Missing parent folders are created.
     """
     path = Path(path)
     temporary = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
@@ -42,10 +42,10 @@ def atomic(path: StrPath) -> Iterator[Path]:
 
 @contextmanager
 def full_disk_at(path: Path) -> Iterator[None]:
-    """Let the error of a full disk name the file that is written: the system names none, or a temporary one.
+    """Make the error of a full disk name the file being written; the system names none, or a temporary file.
 
     Raises:
-        OSError: naming `path`.
+        OSError: names `path`.
     """
     try:
         yield
@@ -56,14 +56,14 @@ def full_disk_at(path: Path) -> Iterator[None]:
 
 
 def write_json(path: StrPath, obj: Any) -> None:
-    """Write `obj` as JSON, keys in their own order; numbers that are not finite become `null`, paths strings."""
+    """Write `obj` as JSON with its order of keys; numbers that are not finite become `null`, paths become strings."""
     text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_csv(path: StrPath, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write one line a row under the columns of all rows in the order they appear; what is undefined stays empty."""
+    """Write one line per row, under the columns of all rows in order of appearance; undefined values stay empty."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -72,9 +72,9 @@ def write_csv(path: StrPath, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def natural_key(path: StrPath) -> list[tuple[int, str]]:
-    """Return the key that sorts `frame2.png` before `frame10.png`: numbers by value, the text between as text.
+    """Return the key that sorts `frame2.png` before `frame10.png`: numbers by value, other text as text.
 
-    Digits and text alternate, so keys of any two names compare; ties (`1` and `01`) are settled by the spelling.
+    Digits and text alternate, so the keys of any two names compare; the spelling decides ties (`1` and `01`).
     """
     name = os.fspath(path)
     parts = re.split(r"([0-9]+)", name)
@@ -83,13 +83,13 @@ def natural_key(path: StrPath) -> list[tuple[int, str]]:
 
 
 def _number_key(digits: str) -> tuple[int, str]:
-    """Return what sorts numbers by value: of two without leading zeros, the longer is the larger, however long."""
+    """Return the key that sorts numbers by value: without leading zeros, a longer number is larger."""
     digits = digits.lstrip("0")
     return len(digits), digits
 
 
 def require_free(path: StrPath, overwrite: bool) -> None:
-    """Raise `InputError` when something other than an empty folder lies at `path` and may not be overwritten."""
+    """Raise `InputError` if `path` exists, is not an empty folder and may not be overwritten."""
     path = Path(path)
     taken = any(path.iterdir()) if path.is_dir() else path.exists()
     if taken and not overwrite:
@@ -97,7 +97,7 @@ def require_free(path: StrPath, overwrite: bool) -> None:
 
 
 def _plain(obj: Any) -> Any:
-    """Return `obj` in JSON's own types: numpy unpacked, paths as strings, numbers that are not finite as None."""
+    """Return `obj` in JSON's types: numpy values unpacked, paths as strings, numbers that are not finite as None."""
     match obj:
         case np.ndarray() | np.generic():
             return _plain(obj.tolist())

@@ -1,11 +1,11 @@
-"""Optical flow in files: pixels, `u` (x) first, and where it is known.
+"""Optical flow in files: pixels, `u` (x) first, and a mask of the known vectors.
 
-| suffix | what it holds | error of a round trip |
+| suffix | content | error of a round trip |
 |---|---|---|
 | `.flo` | Middlebury: float32; float16 under the same header, as ProPainter writes it, is read only | none |
-| `.flow.png` | ours: 16 bits a component over its range, which stands in the file; where it is known | range / 131070 |
-| `.png`, 16 bits | KITTI: steps of 1/64 from -512 to 511.98 px; where it is known | 1/128 px |
-| `.png`, 8 bits | the report's: one range for both components, in `minmax.txt` beside it; read only | range / 510 |
+| `.flow.png` | ours: 16 bits per component, scaled to the range stored in the file; known mask | range / 131070 |
+| `.png`, 16 bits | KITTI: steps of 1/64 from -512 to 511.98 px; known mask | 1/128 px |
+| `.png`, 8 bits | the report: one range for both components, in `minmax.txt` beside it; read only | range / 510 |
 
 Sources: Baker et al. (IJCV 2011), the benchmark's `flowIO.h`; Geiger et al. (CVPR 2012), the development kit.
 """
@@ -29,27 +29,27 @@ from outpaint_lightning.io.reading import read_bytes
 from outpaint_lightning.types import InputError
 
 _MAGIC = b"PIEH"
-_LARGEST = 1e9  # pixels; what is longer is unknown by Middlebury's rule
-_UNKNOWN = 1e10  # what Middlebury writes there
+_LARGEST = 1e9  # pixels; by Middlebury's rule, longer vectors are unknown
+_UNKNOWN = 1e10  # Middlebury's value for unknown vectors
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_HEADER_END = len(_PNG) + 25  # IHDR comes first and has one length
-_STEPS = 2**16 - 1  # of 16 bits
-_ENDS = ("flow_min_u", "flow_min_v", "flow_max_u", "flow_max_v")  # our range, in the PNG's text
+_HEADER_END = len(_PNG) + 25  # IHDR comes first and has a fixed length
+_STEPS = 2**16 - 1  # 16 bits
+_ENDS = ("flow_min_u", "flow_min_v", "flow_max_u", "flow_max_v")  # our range, stored as text in the PNG
 _KITTI_ZERO, _KITTI_SCALE = 2**15, 64
 
 
 class FlowFile(NamedTuple):
-    """What a flow file holds."""
+    """The content of a flow file."""
 
     flow: NDArray[np.float32]
-    """`H W 2`, pixels, `u` first; 0 where it is not known."""
+    """`H W 2`, pixels, `u` first; 0 where it is unknown."""
     valid: NDArray[np.bool_]
     """`H W`, True where the flow is known."""
 
 
 class _Picture(NamedTuple):
-    """A PNG: uint8 or uint16 `H W 3`, blue first as OpenCV has it, and its text."""
+    """A PNG: uint8 or uint16 `H W 3`, blue first as in OpenCV, and its text."""
 
     pixels: NDArray[Any]
     text: Mapping[str, str]
@@ -58,10 +58,10 @@ class _Picture(NamedTuple):
 def read_flow(path: StrPath) -> FlowFile:
     """Read a flow file of any kind in the module's table.
 
-    Vectors that are not finite or longer than 1e9 px are not known.
+    Vectors that are not finite or longer than 1e9 px count as unknown.
 
     Raises:
-        InputError: the file is missing, truncated or of no such kind, or its range is nowhere to be found.
+        InputError: the file is missing, truncated or of another kind, or its range is missing.
     """
     decode = _kind(path).decode
     return decode(path, read_bytes(path, "a flow file"))
@@ -71,14 +71,14 @@ def write_flow(path: StrPath, flow: NDArray[Any], valid: NDArray[np.bool_] | Non
     """Write a flow as `.flo`, `.flow.png` (ours) or `.png` (KITTI), by the suffix of `path`; values are rounded.
 
     Args:
-        path: the file, which appears whole or not at all.
+        path: the file; it is written completely or not at all.
         flow: `H W 2`, pixels, `u` first.
-        valid: `H W`, where it is known, by default everywhere; never where it is not finite or longer than 1e9 px.
+        valid: `H W`, where the flow is known; None means everywhere. Vectors that are not finite or longer than 1e9 px
+            are always unknown.
 
     Raises:
-        InputError: the suffix is none of these, the flow has another shape or is longer than KITTI's range, or it is
-            to be a `.flo`, of which most readers take every value for known, and has unknown vectors that no `valid`
-            admits.
+        InputError: the suffix is none of these; the flow has another shape or exceeds KITTI's range; or it has unknown
+            vectors, `valid` is None, and the file is a `.flo`, where most readers take every value as known.
     """
     encode = _kind(path).encode
     if flow.ndim != 3 or flow.shape[2] != 2 or not flow.size:
@@ -126,7 +126,7 @@ def _encode_ours(_path: StrPath, flow: NDArray[np.float64], valid: NDArray[np.bo
 
 def _decode_png(path: StrPath, data: bytes) -> FlowFile:
     picture = _read_png(path, data)
-    if _ENDS[0] in picture.text:  # ours under another name: read as KITTI's it would be wrong and look right
+    if _ENDS[0] in picture.text:  # ours under another name: as a KITTI file it would be wrong and look right
         return _from_own_range(path, picture)
     if picture.pixels.dtype == np.uint16:
         vectors = (picture.pixels[..., :0:-1] - np.float64(_KITTI_ZERO)) / _KITTI_SCALE
@@ -144,7 +144,7 @@ def _encode_kitti(path: StrPath, flow: NDArray[np.float64], valid: NDArray[np.bo
 
 
 def _known(flow: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    known = (np.abs(flow) <= _LARGEST).all(axis=2)  # NaN is not
+    known = (np.abs(flow) <= _LARGEST).all(axis=2)  # NaN gives False
     return np.asarray(known if valid is None else known & valid)
 
 
@@ -172,7 +172,7 @@ def _finite(text: str) -> float:
 
 
 def _report_range(path: Path) -> tuple[float, float]:
-    """Return the range of a flow of the report, from the line `path min max` that ends in the file's own name."""
+    """Return the range of a flow file of the report, from the line `path min max` whose path has the file's name."""
     table = path.with_name("minmax.txt")
     if not table.exists():
         raise InputError(f"{path}: an 8-bit flow; {table} with its range was expected beside it")
@@ -188,7 +188,7 @@ def _read_png(path: StrPath, data: bytes) -> _Picture:
     if len(data) >= _HEADER_END:
         width, height = struct.unpack(">II", data[16:24])
         require_pixels(path, width, height, len(data))
-    with suppress(ValueError, cv2.error):  # the latter of a size that OpenCV refuses
+    with suppress(ValueError, cv2.error):  # cv2.error: a size that OpenCV refuses
         text = [chunk[4:].decode("latin-1").partition("\0") for chunk in _chunks(data) if chunk.startswith(b"tEXt")]
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 3:
@@ -198,10 +198,10 @@ def _read_png(path: StrPath, data: bytes) -> _Picture:
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yield kind and content of each chunk of a PNG, to its end.
+    """Yield type and content of each chunk of a PNG, up to its end.
 
     Raises:
-        ValueError: it is none, or a chunk is not whole, of which OpenCV would fill what is missing and say nothing.
+        ValueError: it is not a PNG, or a chunk is incomplete; OpenCV would fill the rest without an error.
     """
     chunk, at = b"", len(_PNG)
     while not chunk.startswith(b"IEND"):
@@ -214,7 +214,7 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _png(steps: NDArray[np.float64], known: NDArray[np.bool_], text: Mapping[str, str]) -> bytes:
-    """Encode whole steps `H W 2`, red and green, and where they are known, blue; unknown pixels are black."""
+    """Encode integer steps `H W 2` as red and green, and the known mask as blue; unknown pixels are black."""
     red_green = np.where(known[..., None], steps, 0)
     _, encoded = cv2.imencode(".png", np.dstack([known, red_green[..., ::-1]]).astype(np.uint16))
     data = encoded.tobytes()
@@ -232,7 +232,7 @@ class _Kind(NamedTuple):
     encode: Callable[[StrPath, NDArray[np.float64], NDArray[np.bool_] | None], bytes]
 
 
-_KINDS = {  # `.flow.png` before `.png`, which it ends in too
+_KINDS = {  # `.flow.png` before `.png`, because it also ends in `.png`
     ".flo": _Kind(_decode_flo, _encode_flo),
     ".flow.png": _Kind(_decode_ours, _encode_ours),
     ".png": _Kind(_decode_png, _encode_kitti),

@@ -1,7 +1,7 @@
-"""Single images and masks, in and out.
+"""Reading and writing single images and masks.
 
-Images are `H W 3` uint8 RGB whatever the file holds: 16-bit samples keep their high byte, grey is repeated, alpha is
-dropped, the palette is looked up and the EXIF orientation is applied. Masks are `H W` bool, True = forged.
+Images are `H W 3` uint8 RGB for every kind of file: 16-bit samples keep their high byte, grey is repeated, alpha is
+dropped, palettes are resolved and the EXIF orientation is applied. Masks are `H W` bool, True = forged.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _EXIF_ORIENTATION = 0x0112
 _BYTES_OF_PIXEL = 8  # 16 bits of four channels, uncompressed
-_PAGES = 64  # looked at
-# Pillow's names of what is read. It knows more: one of them has Ghostscript run a program that the file holds (EPS).
+_PAGES = 64  # pages to look at
+# Pillow's names of the formats that are read. One of the others (EPS) lets Ghostscript run a program in the file.
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "GIF")
-_ONE_PICTURE = ("JPEG", "MPO")  # what follows in these is no page: depth, gain map, the other eye
-_REDUCED = 254, 1  # tag and bit of a TIFF's page that is another one in small
-# Pillow's names of the layouts that a 0/255 mask may come in; RGB when its channels are equal.
+_ONE_PICTURE = ("JPEG", "MPO")  # more pictures in these are not pages, but depth, a gain map or the other eye
+_REDUCED = 254, 1  # tag and bit of a TIFF page that is a reduced copy of another page
+# Pillow's names of the modes that a 0/255 mask may have; RGB if its channels are equal.
 _MASK_MODES = ("1", "L", "P", "RGB")
 
 
@@ -40,23 +40,23 @@ def read_image(path: StrPath) -> NDArray[np.uint8]:
     """Read an image file.
 
     Args:
-        path: a file of one of `kinds.IMAGE_SUFFIXES`; its content counts, not its suffix.
+        path: a file of one of `kinds.IMAGE_SUFFIXES`; its content decides the format, not its suffix.
 
     Returns:
         `H W 3` uint8 RGB.
 
     Raises:
-        InputError: the file is missing, no regular file, does not decode, is truncated, larger than `limits` allow, or
-            holds several pictures: pages or an animation.
+        InputError: the file is missing, not a regular file, does not decode, is truncated, exceeds `limits`, or holds
+            several pictures: pages or an animation.
     """
     return _image(path, _read_bytes(path))
 
 
 def image_size(path: StrPath) -> tuple[int, int]:
-    """Return height and width of the image that `read_image` would give, reading only the file's header.
+    """Return height and width of the image that `read_image` would return, from the file's header only.
 
     Raises:
-        InputError: the file is missing, is no image, or is one that `read_image` refuses by its header.
+        InputError: the file is missing, is not an image, or has a header that `read_image` refuses.
     """
     with opened_image(path) as image:
         width, height = image.size
@@ -66,10 +66,10 @@ def image_size(path: StrPath) -> tuple[int, int]:
 
 @contextmanager
 def opened_image(path: StrPath) -> Iterator[Image.Image]:
-    """Open an image with Pillow, which has read its header alone.
+    """Open an image with Pillow, which reads only its header.
 
     Raises:
-        InputError: as `read_image`, as far as the header tells; also for what Pillow raises inside the block.
+        InputError: as `read_image`, if the header shows the problem; also for what Pillow raises inside the block.
     """
     size = require_regular(path, "an image file")
     with _refusing(path), _opened(path, path, size) as image:
@@ -86,30 +86,30 @@ def write_image(path: StrPath, rgb: NDArray[np.uint8]) -> None:
 
 
 def read_mask(path: StrPath, nonzero: bool = False) -> NDArray[np.bool_]:
-    """Read a mask: an 8-bit grey PNG (or RGB with equal channels) of 255 = forged and 0 = authentic, nothing between.
+    """Read a mask: an 8-bit grey PNG (or RGB with equal channels) with only 255 = forged and 0 = authentic.
 
     Args:
         path: the PNG.
-        nonzero: it holds object numbers instead, as in DAVIS: a palette's index or a grey value, of which everything
-            but 0 is forged; of a colour image, everything but black.
+        nonzero: the PNG holds object numbers instead, as in DAVIS: palette indices or grey values. All but 0 are
+            forged; in a colour image, everything but black.
 
     Returns:
         `H W` bool, True = forged.
 
     Raises:
-        InputError: the file is missing, does not decode, or is no such PNG; the values found are named.
+        InputError: the file is missing, does not decode, or is another kind of PNG; the message lists the values found.
     """
     data = _read_bytes(path)
     if not data.startswith(_PNG):
         raise InputError(f"{path}: not a PNG; a mask is an 8-bit grey PNG of the values 0 and 255")
     mode = "L" if _is_ordinary(data) else _decode(path, data).mode
-    if mode not in _MASK_MODES or data[24] > 8:  # byte 24 of a PNG: bits a sample
+    if mode not in _MASK_MODES or data[24] > 8:  # byte 24 of a PNG: bits per sample
         raise InputError(
             f"{path}: {data[24]}-bit PNG of mode {mode}; "
             "a mask is an 8-bit grey PNG of the values 0 and 255, without alpha"
         )
     if nonzero:
-        numbers = np.atleast_3d(np.asarray(_decode(path, data)))  # a palette is not looked up
+        numbers = np.atleast_3d(np.asarray(_decode(path, data)))  # the palette is not resolved
         return np.asarray(numbers.any(axis=2))
     image = _image(path, data)
     mask: NDArray[np.uint8] = image[..., 0]
@@ -127,7 +127,7 @@ def write_mask(path: StrPath, mask: NDArray[np.bool_]) -> None:
     """Write `H W` bool as an 8-bit grey PNG, 255 = True = forged.
 
     Raises:
-        InputError: the suffix is not `.png`, the one kind here that keeps values exactly.
+        InputError: the suffix is not `.png`, the only kind here that keeps values exactly.
     """
     _write(path, np.where(mask, np.uint8(255), np.uint8(0)), (".png",))
 
@@ -142,8 +142,8 @@ def _read_bytes(path: StrPath) -> bytes:
 def _image(path: StrPath, data: bytes) -> NDArray[np.uint8]:
     if _is_ordinary(data):
         with _refusing(path), _opened(path, io.BytesIO(data), len(data)):
-            pass  # its size is known to be harmless now
-        with suppress(cv2.error):  # of a size that it refuses, which Pillow then tells of
+            pass  # now its size is known to be harmless
+        with suppress(cv2.error):  # a size that OpenCV refuses; Pillow then reports it
             image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # ~1.5x Pillow's speed
             if image is not None:
                 return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
@@ -153,15 +153,15 @@ def _image(path: StrPath, data: bytes) -> NDArray[np.uint8]:
 def _is_ordinary(data: bytes) -> bool:
     """Whether OpenCV reads `data` as Pillow would: a complete 8-bit grey or RGB PNG or JPEG without orientation.
 
-    OpenCV fills what is missing of a truncated file and says nothing, so the end marker must be there; and it takes
-    memory for a chunk of any length before it reads it.
+    OpenCV fills the missing part of a truncated file without an error, so the end marker must be there. It also
+    allocates memory for a chunk of any length before reading it.
     """
     if data.startswith(_PNG):
-        plain = data[24:26] in (b"\x08\x00", b"\x08\x02") and _is_whole_png(data)  # bits a sample, colour type
-        special = [b"eXIf", b"tRNS", b"acTL", b"Raw profile", b"iCCP"]  # iCCP: libpng grumbles about many
+        plain = data[24:26] in (b"\x08\x00", b"\x08\x02") and _is_whole_png(data)  # bits per sample, colour type
+        special = [b"eXIf", b"tRNS", b"acTL", b"Raw profile", b"iCCP"]  # iCCP: libpng warns about many
     else:
         plain = data.startswith(_JPEG) and data.endswith(b"\xff\xd9")
-        special = [b"Exif\0\0", b"Adobe", b":Orientation"]  # Adobe: CMYK and its inverted kin
+        special = [b"Exif\0\0", b"Adobe", b":Orientation"]  # Adobe: CMYK and its inverted variants
     return plain and not any(mark in data for mark in special)
 
 
@@ -185,7 +185,7 @@ def _decode(path: StrPath, data: bytes) -> Image.Image:
 
 @contextmanager
 def _refusing(path: StrPath) -> Iterator[None]:
-    """Turn what Pillow raises into an `InputError`; every plugin raises its own kind."""
+    """Turn every exception of Pillow into an `InputError`; each plugin raises its own kind."""
     try:
         yield
     except InputError:
@@ -203,18 +203,18 @@ def _is_cut_off(path: Path) -> bool:
     """Whether a file begins as a PNG or JPEG and does not end as one."""
     with path.open("rb") as file:
         head = file.read(len(_PNG))
-        file.seek(max(0, path.stat().st_size - 64))  # some writers leave a few bytes behind the end
+        file.seek(max(0, path.stat().st_size - 64))  # some writers add a few bytes after the end
         tail = file.read()
     return (head == _PNG and b"IEND" not in tail) or (head.startswith(_JPEG) and b"\xff\xd9" not in tail)
 
 
 def _opened(path: StrPath, source: StrPath | io.BytesIO, size: int) -> Image.Image:
-    """Read the header of a file of `size` bytes, and refuse what is too large or holds several pictures."""
-    formats = ("TGA",) if Path(path).suffix.lower() == ".tga" else _FORMATS  # nearly anything passes for a TGA
-    if (limit := pixel_limit(size)) > MAX_PIXELS:  # the user says so
+    """Open a file of `size` bytes and read its header; refuse an image that is too large or has several pictures."""
+    formats = ("TGA",) if Path(path).suffix.lower() == ".tga" else _FORMATS  # almost any file passes as a TGA
+    if (limit := pixel_limit(size)) > MAX_PIXELS:  # set by the user
         Image.MAX_IMAGE_PIXELS = limit
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of images of half Pillow's limit, and of odd metadata
+        warnings.simplefilter("ignore")  # about images of half Pillow's limit, and about odd metadata
         image = Image.open(source, formats=formats)
         require_pixels(path, *image.size, size)
         pictures = 1 if image.format in _ONE_PICTURE else _pictures(image)
@@ -226,7 +226,7 @@ def _opened(path: StrPath, source: StrPath | io.BytesIO, size: int) -> Image.Ima
 
 
 def _pictures(image: Image.Image) -> int:
-    """Return the number of pages or of the frames of an animation; the small copies in a TIFF do not count."""
+    """Return the number of pages, or of frames of an animation; reduced copies in a TIFF do not count."""
     count = getattr(image, "n_frames", 1)
     if count == 1 or image.format != "TIFF":
         return int(count)

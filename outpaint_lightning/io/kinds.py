@@ -1,4 +1,4 @@
-"""Which files are pictures and which are videos, by their suffix, and which of them are read here."""
+"""Which files are images and which are videos, by their suffix, and which of them are supported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = (
     *(".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".mjpg", ".mjpeg", ".y4m", ".dav"),
 )
 
-# Beside what `mimetypes` knows, which differs from system to system.
+# Added to the kinds that `mimetypes` knows, which differ between systems.
 _UNREAD_SUFFIXES = (
     *(".gif", ".apng", ".heic", ".heif", ".hif", ".avifs", ".jxl", ".jxr", ".psd", ".xcf", ".svg", ".exr", ".hdr"),
     *(".pfm", ".pcx", ".sgi", ".ico", ".dds", ".qoi", ".cr2", ".cr3", ".crw", ".dng", ".nef", ".nrw", ".arw", ".srf"),
@@ -37,17 +37,17 @@ SOME_VIDEO_SUFFIXES = f"{' '.join(VIDEO_SUFFIXES[:12])} and {len(VIDEO_SUFFIXES)
 
 
 def has_name_of_image(path: Path) -> bool:
-    """Whether a name is that of an image which is read here, and is not hidden."""
+    """Whether a name is not hidden and has the suffix of a supported image."""
     return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."
 
 
 def has_name_of_video(path: Path) -> bool:
-    """Whether a name is that of a video file which is read here, and is not hidden."""
+    """Whether a name is not hidden and has the suffix of a supported video."""
     return path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "."
 
 
 def has_name_of_media(path: Path) -> bool:
-    """Whether a name is that of a picture or a video, also of a kind that is not read here (.gif, .heic)."""
+    """Whether a name is that of an image or a video, supported or not (.gif, .heic)."""
     suffix = path.suffix.lower()
     kind = mimetypes.guess_type(f"name{suffix}")[0] or ""
     known = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *_UNREAD_SUFFIXES)
@@ -60,7 +60,7 @@ def is_image(path: Path) -> bool:
 
 
 def unread(paths: Iterable[Path]) -> list[Path]:
-    """Return the pictures and videos of kinds that are not read here, in natural order: to be named, not skipped."""
+    """Return the images and videos of unsupported kinds in natural order, so that they are reported, not skipped."""
     others = (
         path
         for path in paths

@@ -1,4 +1,4 @@
-"""How large a picture may be: what a file claims is checked before memory is taken for it."""
+"""Limits on the size of pictures: the size that a file claims is checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from outpaint_lightning.io.files import StrPath
 from outpaint_lightning.types import InputError
 
 MAX_PIXELS = 178_956_970
-"""Pixels of the largest picture or frame that is read, as of Pillow; a 16K frame has 133 million."""
+"""Pixels of the largest picture or frame that is read, the same as Pillow's limit; a 16K frame has 133 million."""
 
 VARIABLE = "OUTPAINT_LIGHTNING_MAX_PIXELS"
-"""Environment variable that replaces both limits: this one and the one by the file's bytes."""
+"""Environment variable that replaces both limits: this one, and the one that depends on the file's size."""
 
-_HARMLESS = 2**24  # pixels; a frame of so many takes 50 MB
-_PER_BYTE = 2**15  # pixels; a black frame of the best codecs has fewer for every byte of its file
+_HARMLESS = 2**24  # pixels; such a frame takes 50 MB
+_PER_BYTE = 2**15  # pixels; a black frame of the best codecs has fewer per byte of its file
 
 
 def pixel_limit(size: int) -> int:
     """Return the number of pixels that a picture in a file of `size` bytes may have.
 
-    A small file cannot hold a large picture: above 16.8 million pixels, 32768 for every byte are allowed.
+    A small file cannot hold a large picture: above 16.8 million pixels, each byte allows 32768 pixels.
 
     Raises:
-        InputError: the environment variable `VARIABLE` is no positive whole number.
+        InputError: the environment variable `VARIABLE` is not a positive integer.
     """
     given = os.environ.get(VARIABLE)
     if given is None:
@@ -34,16 +34,16 @@ def pixel_limit(size: int) -> int:
 
 
 def require_pixels(path: StrPath, width: int, height: int, size: int) -> None:
-    """Check what a file claims before anything of that size is allocated.
+    """Check the size that a file claims, before memory of that size is allocated.
 
     Args:
-        path: for the message.
+        path: path for the message.
         width: columns that the file claims.
-        height: rows that it claims.
-        size: bytes of the file.
+        height: rows that the file claims.
+        size: size of the file in bytes.
 
     Raises:
-        InputError: more than `pixel_limit`; the limit and how to raise it are named.
+        InputError: the size exceeds `pixel_limit`; the message gives the limit and how to raise it.
     """
     limit = pixel_limit(size)
     if width * height > limit:

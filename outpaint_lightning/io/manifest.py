@@ -1,4 +1,4 @@
-"""What is known of a clip, and the table that says it: `manifest.csv`.
+"""The description of a clip, and the table that stores it: `manifest.csv`.
 
 ```
 clip,split,scene,camera,source,forger[,more columns are kept]
@@ -22,7 +22,7 @@ COLUMNS = ("clip", "split", "scene", "camera", "source", "forger")
 SPLITS = ("train", "val", "test")
 
 # Shullani et al., VISION: a video and image dataset for source identification, 2017, section 3: device, V for video,
-# scene, the platform it passed through (YouTube, WhatsApp), camera motion, number. Names made from one may go on.
+# scene, platform (YouTube, WhatsApp), camera motion, number. Names of derived clips may continue after the number.
 _VISION = re.compile(r"D\d{2}_V_(flat|indoor|outdoor)(?:_?(?:YT|WA))?_(still|move|panrot)_\d{4}(?!\d)")
 
 
@@ -40,17 +40,17 @@ class ClipEntry:
 
     clip: str
     split: str
-    """`train`, `val`, `test`, or empty when the dataset is not divided."""
+    """`train`, `val`, `test`, or empty if the dataset has no splits."""
     scene: str
     camera: str
     source: str
-    """The original footage; splits never share one."""
+    """The original footage; splits never share a source."""
     forger: str
-    """What made the forgery; empty for an authentic clip or where it is not known."""
+    """The forger that made the clip; empty for an authentic clip or an unknown forger."""
     frames: Path
-    """A folder of images, a video file, or an image: a clip of one frame."""
+    """A folder of images, a video file, or one image (a clip of one frame)."""
     masks: Path | None
-    """A folder of one mask a frame, or the mask of a clip of one frame; None for an authentic clip."""
+    """A folder with one mask per frame, or the mask of a clip of one frame; None for an authentic clip."""
     extra: dict[str, str] = field(default_factory=dict)
     """The manifest's other columns."""
     nonzero: bool = False
@@ -58,15 +58,16 @@ class ClipEntry:
 
 
 def write_manifest(path: StrPath, entries: Iterable[ClipEntry]) -> None:
-    """Write `manifest.csv`: the six columns of the dataset, then whatever the entries carry beside them."""
+    """Write `manifest.csv`: the six columns of the dataset, then the extra columns of the entries."""
     write_csv(path, [{column: getattr(entry, column) for column in COLUMNS} | entry.extra for entry in entries])
 
 
 def read_table(path: StrPath) -> list[dict[str, str]]:
-    """Read a CSV file with a header, cells stripped of surrounding blanks and their accents composed (NFC).
+    """Read a CSV file with a header; cells are stripped of whitespace and their accents composed (NFC).
 
     Raises:
-        InputError: no such file, not UTF-8, no or a doubled column name, or a row of another length than the header.
+        InputError: the file is missing or not UTF-8, a column name is missing or occurs twice, or a row is longer or
+            shorter than the header.
     """
     text = read_text(path, "a CSV file")
     try:
@@ -83,6 +84,6 @@ def read_table(path: StrPath) -> list[dict[str, str]]:
 
 
 def vision_name(clip: str) -> tuple[str, str] | None:
-    """Return scene and camera of a VISION-style name (`D01_V_indoor_move_0001`), or None for any other."""
+    """Return scene and camera of a VISION-style name (`D01_V_indoor_move_0001`); None for other names."""
     match = _VISION.match(clip)
     return (match[1], match[2]) if match else None

@@ -1,4 +1,4 @@
-"""Open whatever a path leads to as a clip."""
+"""Opens any path as a clip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_clip(path: StrPath) -> Clip:
     """Open a folder of frames, a video file, or an image file as a clip of one frame.
 
     Raises:
-        InputError: nothing is there, or it is neither a folder nor a file of a video's or an image's suffix, or it
+        InputError: nothing is there, it is neither a folder nor a file with a video's or an image's suffix, or it
             cannot be read.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""Output folders: one command at a time writes to one, and folders and files appear only when they are complete."""
+"""Output folders: one command at a time writes to a folder, and folders and files appear only when complete."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from filelock import FileLock, Timeout
 from outpaint_lightning.io.files import full_disk_at
 from outpaint_lightning.types import InputError
 
-_REMAINS = re.compile(r"\.(.+\.)?lock|\.[0-9a-f]{12}(\.\w+)?")  # names of locks, and those that `files.atomic` gives
+_REMAINS = re.compile(r"\.(.+\.)?lock|\.[0-9a-f]{12}(\.\w+)?")  # names of locks, and temporary names of `files.atomic`
 
 
 @contextmanager
 def sole_writer(out: Path, *parts: str) -> Iterator[None]:
     """Keep other commands from writing to a folder, or to some parts of it, until the block ends.
 
-    A lock is a file, `.lock` or `.<part>.lock` in the folder, which the operating system frees when the process ends in
-    whatever way. Each process that the block starts may write too. Locks hold on one host, and between hosts where the
-    file system passes them on, as NFS 4 does.
+    A lock is a file, `.lock` or `.<part>.lock` in the folder; the operating system frees it however the process ends.
+    The processes that the block starts may write too. Locks hold on one host, and between hosts if the file system
+    supports that, as NFS 4 does.
 
     Args:
-        out: the folder. It is made if it is missing, and removed again if the block leaves nothing in it.
-        parts: names in it; none keeps the whole folder.
+        out: the folder. It is created if it is missing, and removed again if the block leaves it empty.
+        parts: names in the folder; without any, the whole folder is locked.
 
     Raises:
-        InputError: another command writes there, or `out` is no folder.
+        InputError: another command writes there, or `out` is not a folder.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; expected a folder to write into")
@@ -43,7 +43,7 @@ def sole_writer(out: Path, *parts: str) -> Iterator[None]:
 
 
 def is_free(folder: Path, *but: str) -> bool:
-    """Return whether a folder is missing, or holds nothing but locks, what a killed writer left, and some names."""
+    """Return whether a folder is missing, or holds only locks, remains of a killed writer, and the given names."""
     return not folder.is_dir() or all(p.name in but or _REMAINS.fullmatch(p.name) for p in folder.iterdir())
 
 
@@ -60,21 +60,21 @@ def _lock(out: Path, part: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # Safe while the lock is held: whoever has opened the file sees that it lost its name and opens another.
-            # Windows removes no open file; there it stays.
+            # Safe while the lock is held: whoever has the file open sees that its name is gone and opens another.
+            # Windows does not remove open files; the file stays there.
             with suppress(OSError):
                 file.unlink()
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders, each before its parent, as far as nothing is in them."""
+    """Remove empty folders, each before its parent; stop at one that is not empty."""
     with suppress(OSError):
         for folder in folders:
             folder.rmdir()
 
 
 def require_spared(folder: Path, inputs: Iterable[Path]) -> None:
-    """Raise `InputError` when one of the inputs lies in a folder that is to be replaced."""
+    """Raise `InputError` if an input lies in a folder that will be replaced."""
     for path in inputs:
         if path.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{folder}: would replace {path}; give another --out")
@@ -82,9 +82,9 @@ def require_spared(folder: Path, inputs: Iterable[Path]) -> None:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder that takes the place of `folder` when the block ends well, and is removed otherwise.
+    """Yield a folder that replaces `folder` if the block succeeds, and is removed otherwise.
 
-    What lies in `folder` is kept until then, also if the process is killed. For use within `sole_writer`.
+    The old content of `folder` is kept until then, even if the process is killed. Use it within `sole_writer`.
     """
     partial, replaced = (folder.with_name(f".{folder.name}.{kind}") for kind in ("partial", "replaced"))
     if replaced.exists() and not folder.exists():  # killed between the two renames below
@@ -104,7 +104,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder with all that is in it, or a file."""
+    """Remove a file, or a folder with its content."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -113,9 +113,9 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def durable(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block ends well and the disk holds it.
+    """Yield a temporary path beside `path`; it replaces `path` after the block succeeded and the data is on the disk.
 
-    The temporary file has one name, so that a killed process leaves no more than one behind.
+    The temporary file always has the same name, so killed processes leave at most one behind.
     """
     temporary = path.with_name(f".{path.name}.partial")
     with full_disk_at(path):
@@ -130,7 +130,7 @@ def durable(path: Path) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder. Windows syncs no folders; there it does nothing for them."""
+    """Flush a file, or the names in a folder, to the disk. Windows cannot flush folders; there it does nothing."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

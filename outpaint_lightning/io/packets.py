@@ -1,8 +1,8 @@
-"""Which packet of a video file is which frame, and where decoding may start.
+"""Finds which packet of a video file is which frame, and where decoding may start.
 
-Frames are counted, not timed: clocks restart where recordings were joined, several frames share one time where a
-container keeps whole milliseconds, and some encoders write times in another order than that of the pictures. Times
-only sort the packets; where they cannot even do that, `FrameIndex.watched` takes the order that the decoder gives.
+Frames are counted, not timed: clocks restart where recordings were joined, several frames share one time in containers
+that store whole milliseconds, and some encoders write times in another order than the pictures. Times only sort the
+packets; if they cannot, `FrameIndex.watched` uses the order in which the decoder returns the frames.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from outpaint_lightning.io.containers import packets_of
 from outpaint_lightning.types import InputError
 
 TINY = 12
-"""Bytes of an MPEG-4 packet that may say 'nothing here'; the smallest picture has more."""
+"""Bytes of an MPEG-4 packet that may be empty ('nothing new'); the smallest picture has more."""
 
 
 class Mark(NamedTuple):
-    """What a packet is recognised by after a seek; each alone may be shared, as packets of ASF share a place."""
+    """Identifies a packet after a seek. A single field may not be unique: packets of ASF share a position."""
 
     pts: int | None
     place: int | None
@@ -37,12 +37,12 @@ class Mark(NamedTuple):
 
 
 def mark_of(packet: av.Packet) -> Mark:
-    """Return what a packet is recognised by."""
+    """Return the mark that identifies a packet."""
     return Mark(packet.pts, packet.pos, packet.size)
 
 
 class Packet(NamedTuple):
-    """The parts of a packet that are needed later: times in the stream's units, and flags."""
+    """The fields of a packet that are needed later: times in the stream's units, and flags."""
 
     pts: int | None
     dts: int | None
@@ -50,42 +50,42 @@ class Packet(NamedTuple):
     is_key: bool
     is_whole: bool
     is_shown: bool
-    """False where an edit list has it decoded only for the sake of others, and of pictures that are never shown."""
+    """False if an edit list marks it as decoded but not shown, or if the picture is never shown."""
     use: Use
 
 
 @dataclass
 class FrameIndex:
-    """Which packet is which frame.
+    """Maps packets to frames.
 
-    Packets and frames are counted from 0, the former in the order of the file, the latter in the order they are shown.
+    Packets and frames are counted from 0, packets in the order of the file, frames in the order of display.
     """
 
     packets: list[Packet]
-    """All that can be decoded: what follows a cut is left out."""
+    """All packets that can be decoded; those after a cut are left out."""
     order: list[int]
     """The packet of each frame."""
     first: int
-    """The packet from which the whole file is decoded."""
+    """The packet at which decoding of the whole file starts."""
     missing: int
-    """Frames at the end which the container counts and the file has lost."""
+    """Number of frames at the end that the container counts but the file has lost."""
     is_seekable: bool
     is_doubtful: bool
-    """Times say less than the order of the frames."""
+    """The times do not determine the order of the frames."""
     is_watched: bool = False
-    """The order is the one in which the decoder gives the frames, from the file's start."""
+    """The order is the one in which the decoder returns the frames, from the file's start."""
     broken: list[int] = field(default_factory=list)
-    """Packets from which on, until decoding can start anew, no frame is whole; rising."""
+    """Packets after which no frame is complete until decoding can start again; increasing."""
     slight: dict[int, bool] = field(default_factory=dict)
-    """For each keyframe that the decoder calls damaged: whether the damage is slight."""
+    """For each keyframe that the decoder calls damaged, whether the damage is slight."""
     number: list[int] = field(init=False)
-    """The frame of each packet, -1 for those that are none."""
+    """The frame of each packet; -1 for packets without a frame."""
     spare: list[bool] = field(init=False)
-    """For each packet: whether no other packet needs it."""
+    """For each packet, whether no other packet needs it."""
     _keys: list[tuple[int, int]] = field(init=False)
-    """Number of the first frame that decoding gives, and the packet to start from; rising."""
+    """Number of the first frame that decoding returns, and the packet to start from; increasing."""
     _lost: set[int] = field(init=False)
-    """Packets whose frame alone is not whole."""
+    """Packets of which only their own frame is incomplete."""
 
     def __post_init__(self) -> None:
         self.number = [-1] * len(self.packets)
@@ -106,29 +106,29 @@ class FrameIndex:
                 yield number, key
 
     def key(self, number: int) -> int:
-        """Return the packet to start from for a frame: of those that show no later one, the last."""
+        """Return the packet to start from for a frame: the last key that does not start after the frame."""
         at = bisect_right(self._keys, number, key=lambda key: key[0]) - 1
         while at >= 0 and self._keys[at][1] > self.order[number]:
             at -= 1
         return self._keys[at][1] if at >= 0 else self.first
 
     def first_shown(self, key: int) -> int:
-        """Return the number of the first frame that decoding from a packet gives."""
+        """Return the number of the first frame that decoding from a packet returns."""
         return next((number for number, packet in self._keys if packet == key), 0)
 
     def distrust(self, key: int) -> None:
-        """No longer start from a packet: it holds no whole picture, as where frames are refreshed part by part."""
+        """Stop using a packet as a start: it holds no complete picture, for example with gradual refresh."""
         self._keys = [(number, packet) for number, packet in self._keys if packet != key]
 
     def break_at(self, packet: int) -> None:
-        """Remember that a packet does not decode, nor what refers to it."""
+        """Record that a packet does not decode, and so nothing that refers to it."""
         if self.spare[packet]:
             self._lost.add(packet)
         elif packet not in self.broken:
             insort(self.broken, packet)
 
     def damage(self, number: int) -> int | None:
-        """Return the frame whose damage a frame suffers from, itself perhaps; None where none is known."""
+        """Return the damaged frame on which a frame depends, perhaps itself; None if no damage is known."""
         packet = self.order[number]
         if packet in self._lost:
             return number
@@ -138,17 +138,17 @@ class FrameIndex:
         return None
 
     def without(self, packets: Iterable[int]) -> FrameIndex:
-        """Return the index without the frames of these packets, which the decoder never gives."""
+        """Return the index without the frames of these packets, which the decoder never returns."""
         gone = set(packets)
         return replace(self, order=[packet for packet in self.order if packet not in gone])
 
     def watched(self, given: Sequence[int], hidden: Iterable[int]) -> FrameIndex:
-        """Return the index by what a decoder gave.
+        """Return the index in the order of a decoder's output.
 
         Args:
             given: packets of the frames that came out, in this order.
-            hidden: packets that make no frame. What did not come out though it is not hidden is damaged, and keeps the
-                place that its time gives it.
+            hidden: packets that produce no frame. Other packets that did not come out are damaged; they keep the
+                position that their time gives.
         """
         order = list(dict.fromkeys(packet for packet in given if self.packets[packet].is_shown))
         lost = set(self.order).difference(order, hidden)
@@ -163,21 +163,21 @@ class FrameIndex:
 
 
 class Clock(NamedTuple):
-    """When the frames of an index are shown."""
+    """The display times of the frames of an index."""
 
     seconds: NDArray[np.float64]
-    """From the first frame to each, never falling."""
+    """Time since the first frame for each frame, never decreasing."""
     fps: float
-    """Frames a second, on average."""
+    """Average frames per second."""
 
 
 def clock_of(index: FrameIndex, rate: float, unit: float) -> Clock:
-    """Read the times of frames; where a clock restarts, the next frame follows at the usual distance.
+    """Read the times of frames; after a restart of the clock, the next frame follows at the usual distance.
 
     Args:
-        index: of the file.
-        rate: frames a second where times do not tell.
-        unit: seconds of the stream's unit of time.
+        index: index of the file.
+        rate: frames per second, used if the times do not give it.
+        unit: the stream's unit of time, in seconds.
     """
     times = [index.packets[packet].pts for packet in index.order]
     if not times or any(time is None for time in times):
@@ -197,17 +197,17 @@ def clock_of(index: FrameIndex, rate: float, unit: float) -> Clock:
 
 
 def index_frames(path: Path, container: InputContainer, stream: VideoStream) -> FrameIndex:
-    """Learn from the packets which frames there are.
+    """Build the index of the frames from the packets.
 
     Raises:
-        InputError: there are none, or they are encrypted.
+        InputError: there are no packets, or they are encrypted.
     """
     packets = _survey(path, container, stream)
     if not packets:
         raise InputError(f"{path}: holds no video frames; a video file was expected")
-    claimed = stream.frames if stream.frames <= path.stat().st_size else 0  # each takes a byte, of a list or of its own
+    claimed = stream.frames if stream.frames <= path.stat().st_size else 0  # each frame takes at least a byte
     end, missing, is_stream = float("inf"), 0, container.format.name == "mpegts"
-    if not is_stream:  # which tells neither that it was cut nor how many frames it has
+    if not is_stream:  # MPEG-TS stores neither its end nor its number of frames
         packets, end, missing = _before_cut(packets, claimed, stream)
     runs = _runs(packets)
 
@@ -215,13 +215,13 @@ def index_frames(path: Path, container: InputContainer, stream: VideoStream) -> 
         pts = packets[at].pts
         return (runs[at], at if pts is None else pts, at)
 
-    # What precedes the first keyframe of a recording that began amid a broadcast is not counted. An MP4 begins with
-    # one: if its first packet does not look so, it is damaged.
+    # A recording that began during a broadcast has packets before its first keyframe; they are not counted. An MP4
+    # begins with a keyframe: if its first packet is not one, it is damaged.
     is_recording = not container.format.name.startswith("mov")
     first = next((at for at, packet in enumerate(packets) if packet.is_key and is_recording), 0)
     order = sorted((at for at in range(first, len(packets)) if packets[at].is_shown), key=shown)
     order = [at for at in order if (packets[at].pts or 0) < end]
-    # A seek in an MPEG program stream lands amid a frame and gives the next ones the times of others.
+    # A seek in an MPEG program stream lands inside a frame and gives the next frames wrong times.
     is_seekable = container.format.name != "mpeg" and runs[-1] == 0
     is_doubtful = _is_doubtful(packets, runs, container, stream)
     return FrameIndex(
@@ -251,30 +251,30 @@ def _survey(path: Path, container: InputContainer, stream: VideoStream) -> list[
 
 
 def _before_cut(packets: list[Packet], claimed: int, stream: VideoStream) -> tuple[list[Packet], float, int]:
-    """Leave out what a file that was cut off does not hold as a whole.
+    """Leave out what a truncated file does not hold completely.
 
     Args:
-        packets: those that are there.
-        claimed: how many frames the container counts, 0 where it does not.
-        stream: of the packets.
+        packets: the packets of the file.
+        claimed: number of frames that the container counts, 0 if it does not.
+        stream: stream of the packets.
 
     Returns:
-        The packets that are whole, the time before which their frames are shown, and the number of missing frames.
+        The complete packets, the time before which their frames are shown, and the number of missing frames.
     """
     if not _is_cut_off(packets, claimed, stream.duration or 0):
         return packets, float("inf"), 0
-    # What is missing would be shown at its decoding time or later, perhaps before frames that are still here.
+    # A missing frame would be shown at its decoding time or later, perhaps before frames that are still there.
     last = packets[-1]
     end = float("inf") if last.dts is None else last.dts + last.is_whole
-    here = sum(packet.pts is None or packet.pts < end for packet in packets)
+    present = sum(packet.pts is None or packet.pts < end for packet in packets)
     whole = packets if last.is_whole else packets[:-1]
-    return whole or packets, end, max(claimed, len(packets)) - here
+    return whole or packets, end, max(claimed, len(packets)) - present
 
 
 def _is_cut_off(packets: list[Packet], claimed: int, duration: int) -> bool:
-    """Whether the last packet is incomplete, or the container tells of more frames and of a later end.
+    """Whether the last packet is incomplete, or the container claims more frames and a later end.
 
-    The number of frames alone does not tell: it counts what an edit list has cut away for good.
+    The number of frames alone is not enough: it includes the frames that an edit list has cut away.
     """
     times = [packet.pts for packet in packets if packet.pts is not None] or [0]
     early = max(times) - min(times) < duration * (1 - 1.5 / len(packets))
@@ -282,7 +282,7 @@ def _is_cut_off(packets: list[Packet], claimed: int, duration: int) -> bool:
 
 
 def _runs(packets: Sequence[Packet]) -> list[int]:
-    """Return for each packet how often the clock has restarted before it: a keyframe is shown after all before it."""
+    """Return for each packet how often the clock restarted before it: at keyframes with an earlier time."""
     runs, run, latest = [], 0, float("-inf")
     for packet in packets:
         if packet.pts is not None:
@@ -294,24 +294,24 @@ def _runs(packets: Sequence[Packet]) -> list[int]:
 
 
 def _is_doubtful(packets: list[Packet], runs: list[int], container: InputContainer, stream: VideoStream) -> bool:
-    """Whether times do not tell the order, or packets not the number of the frames."""
+    """Whether times do not give the order of the frames, or packets do not give their number."""
     reorders = bool(stream.codec_context.has_b_frames)
     times = [(run, packet.pts) for run, packet in zip(runs, packets, strict=True) if packet.is_shown]
     if any(time is None for _, time in times):
         return reorders
     shuffled = any(a[0] == b[0] and (b[1] or 0) < (a[1] or 0) for a, b in pairwise(times))
     shared = len(set(times)) < len(times)
-    # AVI stores no times of presentation: with B-frames, FFmpeg's are guesses.
+    # AVI stores no presentation times: with B-frames, FFmpeg guesses them.
     guessed = container.format.name == "avi" and reorders
     empty = stream.codec_context.name == "mpeg4" and any(packet.mark.size < TINY for packet in packets)
     return (shared and shuffled) or guessed or empty
 
 
 def _gaps(packets: list[Packet]) -> Iterable[int]:
-    """Yield the packets of a transport stream that a loss has reached, or follows at once.
+    """Yield the packets of a transport stream that are damaged by a loss or follow it directly.
 
     FFmpeg marks the packet before the one that was being read when the stream's counter jumped. A jump right before a
-    keyframe harms nothing: there, streams are joined.
+    keyframe is harmless: there, streams were joined.
     """
     for at, packet in enumerate(packets[:-1]):
         joins = at + 2 < len(packets) and packets[at + 2].is_key

@@ -1,4 +1,4 @@
-"""Reading whole files: regular ones only, and what their names mean."""
+"""Reading whole regular files, and the meaning of their names."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from outpaint_lightning.types import InputError
 
 
 def require_regular(path: StrPath, expected: str) -> int:
-    """Check that `path` leads to a regular file: a pipe would be waited for, a device such as /dev/zero has no end.
+    """Check that `path` is a regular file: reading a pipe would block, and a device such as /dev/zero has no end.
 
     Args:
-        path: links are followed.
-        expected: what the file should have been, for the message: "an image file".
+        path: path of the file; links are followed.
+        expected: the expected kind of file, for the message: "an image file".
 
     Returns:
         Its size in bytes.
 
     Raises:
-        InputError: nothing is there, or it is no regular file.
+        InputError: nothing is there, or it is not a regular file.
     """
     try:
         status = Path(path).stat()
@@ -64,19 +64,19 @@ def read_text(path: StrPath, expected: str) -> str:
 
 
 def read_json(path: StrPath, kind: type, expected: str) -> Any:
-    """Read a JSON file that anyone may have written.
+    """Read a JSON file from any author.
 
     Args:
-        path: of the file.
-        kind: `dict` or `list`, which it holds.
-        expected: what it should hold, for messages: "the record of a clip".
+        path: path of the file.
+        kind: expected type of the content, `dict` or `list`.
+        expected: expected content, for messages: "the record of a clip".
 
     Raises:
-        InputError: it cannot be read, is no JSON, is nested too deep, or holds something else.
+        InputError: it cannot be read, is not JSON, is nested too deeply, or holds something else.
     """
     try:
         content = json.loads(read_text(path, f"JSON with {expected}"))
-    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
+    except (ValueError, RecursionError) as error:  # also for numbers with thousands of digits
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         raise InputError(f"{path}: is not JSON ({reason}); {expected} was expected") from error
     if not isinstance(content, kind):
@@ -85,15 +85,15 @@ def read_json(path: StrPath, kind: type, expected: str) -> Any:
 
 
 def inside(path: Path, folder: Path) -> bool:
-    """Return whether a path that stands in a file leads into a folder, once `..` and links are followed."""
+    """Return whether a path found in a file leads into a folder after `..` and links are resolved."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # a NUL in the name, or links in a circle
+    except (OSError, ValueError, RuntimeError):  # a NUL in the name, or circular links
         return False
 
 
 def composed(name: str) -> str:
-    r"""Return a name with accents joined to their letters (NFC): macOS stores them apart, spreadsheets do not.
+    r"""Return a name with composed accents (NFC): macOS stores them decomposed, spreadsheets do not.
 
     >>> composed("cafe\u0301") == "caf\u00e9"
     True
@@ -102,7 +102,7 @@ def composed(name: str) -> str:
 
 
 def on_disk(path: Path) -> Path:
-    """Return a path as it is spelled on the disk, where that differs in its accents alone; see `composed`."""
+    """Return a path as it is spelled on the disk, if the spelling differs only in its accents; see `composed`."""
     if path.parent == path or os.path.lexists(path):
         return path
     parent = on_disk(path.parent)

@@ -1,4 +1,4 @@
-"""Frames through a video codec and back, in memory: what `VideoWriter` and `VideoFile` do by way of a file."""
+"""Encodes frames with a video codec and decodes them, in memory; the same as `VideoWriter` and `VideoFile`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from outpaint_lightning.io.video import TO_RGB
 from outpaint_lightning.io.writer import frame_rate, open_encoder, picture
 from outpaint_lightning.types import InputError
 
-_DECODERS = {"av1": "libdav1d"}  # FFmpeg's own decoder of that name needs a graphics card
+_DECODERS = {"av1": "libdav1d"}  # FFmpeg's own AV1 decoder needs a graphics card
 
 
 def recode(
@@ -22,20 +22,20 @@ def recode(
 ) -> NDArray[np.uint8]:
     """Encode frames and decode them again.
 
-    The pixels are those that a reader of a file sees which `VideoWriter` made of the same arguments.
+    The pixels are the same as after writing a file with `VideoWriter` and the same arguments, and reading it.
 
     Args:
         frames: `T H W 3` uint8 RGB, at least one.
-        fps: frames a second.
-        codec: name of an encoder of FFmpeg.
+        fps: frames per second.
+        codec: FFmpeg's name of an encoder.
         crf: constant rate factor; see `VideoWriter`.
-        options: what else FFmpeg is to tell the encoder, by FFmpeg's names.
+        options: more options of the encoder, by FFmpeg's names.
 
     Returns:
         `T H W 3` uint8 RGB.
 
     Raises:
-        InputError: FFmpeg has no such encoder here, or it refuses frames of this size.
+        InputError: this FFmpeg lacks the encoder, or the encoder refuses frames of this size.
 
     Example:
         >>> frames = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), dtype=np.uint8)
@@ -52,13 +52,13 @@ def recode(
     packets += encoder.encode(None)
     kind = encoder.codec.canonical_name
     decoder = cast(VideoCodecContext, CodecContext.create(_DECODERS.get(kind, kind), "r"))
-    decoder.thread_count = 1  # the callers are workers beside others
+    decoder.thread_count = 1  # the callers already run in parallel workers
     shown = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
     return np.stack([np.asarray(frame.to_ndarray(**TO_RGB), np.uint8) for frame in shown])
 
 
 def require_encoder(codec: str) -> None:
-    """Raise `InputError` when the installed PyAV lacks an encoder, named as FFmpeg does."""
+    """Raise `InputError` if the installed PyAV lacks an encoder, given by FFmpeg's name."""
     try:
         Codec(codec, "w")
     except ValueError as error:

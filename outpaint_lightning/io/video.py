@@ -1,7 +1,7 @@
-"""Video files by PyAV (FFmpeg), with frame-accurate random access.
+"""Video files read with PyAV (FFmpeg), with frame-accurate random access.
 
-Opening a file reads its packets without decoding them; `packets.FrameIndex` learns from them which frames there are.
-`decoding.decode` gives the frames that are whole, and this module keeps the decoders and turns frames upright.
+Opening a file reads its packets without decoding them; `packets.FrameIndex` finds the frames in them. `decoding.decode`
+returns the complete frames; this module caches decoders and applies the orientation.
 """
 
 from __future__ import annotations
@@ -34,36 +34,35 @@ from outpaint_lightning.io.files import StrPath
 from outpaint_lightning.io.packets import clock_of, index_frames
 from outpaint_lightning.types import InputError
 
-# PyAV converts colours with as many threads as there are cores: too many beside others in data loader workers, and a
-# worker forked while they live would wait for them forever.
+# By default PyAV converts colours with one thread per core: too many beside other data loader workers, and a worker
+# that is forked while these threads exist would wait for them forever.
 TO_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
-_OPEN_DECODERS = 4  # kept between reads; each holds up to some 20 frames
-_RECENT_FRAMES = 8  # kept by a decoder, so that overlapping windows decode every frame once
-_USUAL_RATE = 25.0  # frames a second, of files that do not tell
-_PROBE = 60  # packets; of fields of interlaced H.264, the second of each pair makes no frame
+_OPEN_DECODERS = 4  # cached between reads; each holds up to about 20 frames
+_RECENT_FRAMES = 8  # cached by a decoder, so that overlapping windows decode every frame once
+_USUAL_RATE = 25.0  # frames per second, for files that do not store it
+_PROBE = 60  # packets; in interlaced H.264 with separate fields, every second packet produces no frame
 
 
 class VideoFile(Clip):
     """A video file with frame-accurate random access.
 
-    Frames are numbered in the order in which they are shown, and that is all that identifies them: clocks that restart,
-    shared times and keyframes that are none change nothing. The orientation stored in the file is applied; the sample
-    aspect ratio is not, pixels stay as they are coded. Reading is safe from several threads, after a fork and after
-    pickling.
+    Frames are identified by their position in display order alone, so restarted clocks, shared times and false
+    keyframes have no effect. The orientation stored in the file is applied; the sample aspect ratio is not, pixels stay
+    as they are coded. Reading is safe from several threads, after a fork and after pickling.
 
-    A frame that the decoder calls damaged is refused, whatever is read before it, and so are those up to the next
-    keyframe, which may refer to it, unless none does by its header. A file that was cut off gives the frames before the
-    first that is, or may be, missing. Its length counts the missing ones too, where the container tells how many there
-    were.
+    If the decoder calls a frame damaged, that frame and those up to the next keyframe, which may refer to it, raise an
+    error, whichever frame is read first; if its header shows that no frame refers to it, only it does. A truncated file
+    gives the frames before the first one that is, or may be, missing. Its length includes the missing frames if the
+    container gives their number.
     """
 
     def __init__(self, path: StrPath) -> None:
         """Index the packets and decode the first frame, for its size and orientation.
 
-        Where times do not tell the order of the frames, all are decoded once.
+        If times do not give the order of the frames, all frames are decoded once.
 
         Raises:
-            InputError: no such file, no video in it, or none of its frames decodes.
+            InputError: the file is missing, has no video, or none of its frames decodes.
         """
         self.path = Path(path)
         self.name = self.path.stem
@@ -79,21 +78,21 @@ class VideoFile(Clip):
             self._watch()
         matrix = first.side_data.get("DISPLAYMATRIX")
         a, b, _, c, d = (1, 0, 0, 0, 1) if matrix is None else np.sign(np.frombuffer(bytes(matrix), "<i4", 5)).tolist()
-        self._matrix = (a, b, c, d)  # of FFmpeg's display matrix: x' = a x + c y, y' = b x + d y
+        self._matrix = (a, b, c, d)  # from FFmpeg's display matrix: x' = a x + c y, y' = b x + d y
         self.height, self.width = (first.height, first.width) if a else (first.width, first.height)
-        self._tell_time()
+        self._read_times()
 
     def __len__(self) -> int:
-        """Return the number of frames, those missing from a truncated file included."""
+        """Return the number of frames, including the missing frames of a truncated file."""
         return len(self._index.order) + self._index.missing
 
     @property
     def timestamps(self) -> NDArray[np.float64]:
-        """Seconds from the first frame to each, `len(self)` values, never falling; NaN for frames that are missing."""
+        """Seconds from the first frame to each frame, `len(self)` values, never decreasing; NaN for missing frames."""
         return np.concatenate([self._seconds, np.full(self._index.missing, np.nan)])
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Read some frames; see `Clip.read`. They are decoded in rising order, each group of pictures once."""
+        """Read some frames; see `Clip.read`. They are decoded in increasing order, each group of pictures once."""
         self._check(indices)
         frames = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for slot in sorted(range(len(indices)), key=indices.__getitem__):
@@ -101,7 +100,7 @@ class VideoFile(Clip):
         return frames
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield every frame in order; see `Clip`. Decodes on all cores, as far as nothing is damaged."""
+        """Yield every frame in order; see `Clip`. Decodes on all cores up to the first damage."""
         expected = 0
         with suppress(DisorderError):
             for index, frame in decode_hastily(self.path, self._index):
@@ -111,11 +110,11 @@ class VideoFile(Clip):
             yield self._frame(index)
 
     def _frame(self, index: int) -> NDArray[np.uint8]:
-        """Return a frame, `H W 3` uint8 RGB, not to be written to."""
+        """Return a frame, `H W 3` uint8 RGB; do not write to it."""
         return _decoder(self, os.getpid(), threading.get_ident()).frame(index)
 
     def _decode(self, start: int) -> Iterator[Numbered]:
-        """Yield whole frames from `start` on with their numbers; see `decoding.decode`."""
+        """Yield complete frames from `start` on with their numbers; see `decoding.decode`."""
         while start < len(self._index.order):
             index = self._index
             try:
@@ -127,14 +126,14 @@ class VideoFile(Clip):
                 index.distrust(index.key(start))
             except DisorderError:
                 self._watch()
-                self._tell_time()
+                self._read_times()
 
     def _watch(self) -> None:
-        """Learn the order of the frames from the decoder."""
+        """Get the order of the frames from the decoder."""
         self._index = self._index.watched(*watch(self.path, self._index))
 
     def _leave_out_leading(self) -> None:
-        """Leave out pictures that are shown before the first keyframe, and refer to what precedes the file's start."""
+        """Leave out pictures that are shown before the first keyframe and refer to pictures before the file's start."""
         index = self._index
         if leading := index.order[: max(index.number[index.first], 0)]:
             given = watch(self.path, index, max(leading) - index.first + PATIENCE).given
@@ -149,11 +148,11 @@ class VideoFile(Clip):
                 return found[1]
         raise self._undecodable(0)
 
-    def _tell_time(self) -> None:
+    def _read_times(self) -> None:
         self._seconds, self.fps = clock_of(self._index, self._rate or _USUAL_RATE, self._unit)
 
     def _rgb(self, index: int, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """Convert to `H W 3` uint8 RGB, turned upright."""
+        """Convert a frame to `H W 3` uint8 RGB in its correct orientation."""
         try:
             rgb = frame.to_ndarray(**TO_RGB)
         except (av.FFmpegError, ValueError, MemoryError) as error:
@@ -179,19 +178,19 @@ class VideoFile(Clip):
 
 
 class _Decoder:
-    """An open decoder that stands behind some frame, and the frames it gave last.
+    """An open decoder at some position in the file, with a cache of its last frames.
 
-    Reading on costs what was not decoded yet; only a frame further back or in another group of pictures costs a seek.
+    Reading forwards decodes only new frames; a frame further back or in another group of pictures needs a seek.
     """
 
     def __init__(self, video: VideoFile) -> None:
         self._video = video
         self._frames: Iterator[Numbered] = iter(())
-        self._found: Numbered | None = None  # what it gave last, whose number may lie ahead of what was asked for
+        self._found: Numbered | None = None  # its last frame, whose number may be larger than the one requested
         self._recent: dict[int, NDArray[np.uint8]] = {}
 
     def frame(self, index: int) -> NDArray[np.uint8]:
-        """Return a frame, `H W 3` uint8 RGB, not to be written to."""
+        """Return a frame, `H W 3` uint8 RGB; do not write to it."""
         if index not in self._recent:
             self._recent[index] = self._decode(index)
             if len(self._recent) > _RECENT_FRAMES:
@@ -212,7 +211,7 @@ class _Decoder:
         return video._rgb(*self._found)
 
     def _is_far(self, index: int) -> bool:
-        """Whether a frame ahead is in another group of pictures."""
+        """Whether a later frame is in another group of pictures."""
         found = -1 if self._found is None else self._found[0]
         return index > found + 1 and self._video._index.key(found + 1) != self._video._index.key(index)
 

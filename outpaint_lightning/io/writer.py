@@ -1,4 +1,4 @@
-"""Write frames to a video file with PyAV (FFmpeg)."""
+"""Writes frames to a video file with PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from outpaint_lightning.io.files import StrPath, atomic
 from outpaint_lightning.types import InputError
 
-_LONGEST = 2**16  # seconds that a frame is shown, 18 hours; MP4 counts 16384ths of them in 31 bits
-_FASTEST = 2**20  # frames a second
-_BT601, _LIMITED = 6, 1  # H.273's numbers of what swscale makes of RGB; untagged, players take large frames for BT.709
+_LONGEST = 2**16  # seconds that a frame is shown, 18 hours; MP4 stores 1/16384 s in 31 bits
+_FASTEST = 2**20  # frames per second
+_BT601, _LIMITED = 6, 1  # H.273's numbers for swscale's RGB conversion; players take large untagged frames for BT.709
 
 
 class VideoWriter:
-    """Write frames to a video file; a context manager, whose file appears under its name when the block ends well.
+    """Writes frames to a video file; a context manager. The file appears under its name if the block succeeds.
 
-    Sizes are kept exactly: even ones are stored as `yuv420p`, which plays everywhere, odd ones as `yuv444p`.
+    Sizes are kept exactly: even sizes are stored as `yuv420p`, which plays everywhere, odd sizes as `yuv444p`.
 
     Example:
         >>> import tempfile
@@ -54,16 +54,16 @@ class VideoWriter:
         crf: int = 18,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        """Remember what to write; the file is opened on entering the block.
+        """Store the options; the file is opened when the block is entered.
 
         Args:
             path: the file; its suffix chooses the container.
             height: rows of a frame, in pixels.
             width: columns of a frame, in pixels.
-            fps: frames a second.
-            codec: name of an encoder of FFmpeg.
-            crf: constant rate factor, 0 (best) to 51 or 63, of the encoders that have one.
-            options: what else FFmpeg is to tell the encoder, by FFmpeg's names.
+            fps: frames per second.
+            codec: FFmpeg's name of an encoder.
+            crf: constant rate factor, 0 (best) to 51 or 63, for encoders that have one.
+            options: more options of the encoder, by FFmpeg's names.
         """
         self.path = Path(path)
         self.height, self.width = height, width
@@ -76,15 +76,15 @@ class VideoWriter:
         """Open the file under a temporary name.
 
         Raises:
-            InputError: FFmpeg knows no such container or encoder, the one cannot hold the other, or the encoder
-                refuses frames of this size.
+            InputError: FFmpeg does not know the container or the encoder, the container cannot hold the codec, or the
+                encoder refuses frames of this size.
         """
         self._session = self._open()
         self._container, self._stream = self._session.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Finish the file and give it its name; after an error, remove it."""
+        """Finish the file and rename it to its final name; after an error, remove it."""
         self._session.__exit__(kind, error, at)
 
     def write(self, frame: NDArray[np.uint8]) -> None:
@@ -114,10 +114,10 @@ class VideoWriter:
 
 
 def frame_rate(fps: float) -> Fraction:
-    """Return a rate that a file can hold: 30000/1001 stays exact, and so does a frame an hour.
+    """Return a rate that a file can store: 30000/1001 stays exact, and so does one frame per hour.
 
     Raises:
-        ValueError: it is not positive and finite.
+        ValueError: the rate is not positive and finite.
     """
     if not 0 < fps < math.inf:
         raise ValueError(f"{fps} frames a second; a positive number was expected")
@@ -127,14 +127,14 @@ def frame_rate(fps: float) -> Fraction:
 
 
 def picture(frame: NDArray[np.uint8], number: int, rate: Fraction) -> av.VideoFrame:
-    """Return `H W 3` uint8 RGB as the frame that an encoder takes, shown as the `number`-th."""
-    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    made.pts, made.time_base = number, 1 / rate
-    return made
+    """Return `H W 3` uint8 RGB as a frame for an encoder, with display number `number`."""
+    encoded = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    encoded.pts, encoded.time_base = number, 1 / rate
+    return encoded
 
 
 def open_encoder(context: VideoCodecContext, height: int, width: int) -> None:
-    """Open an encoder for frames of one size, with the colours that swscale makes of RGB.
+    """Open an encoder for frames of one size, with the colour tags of swscale's conversion of RGB.
 
     Raises:
         InputError: the encoder refuses this size.

@@ -1,4 +1,4 @@
-"""Weights & Biases for runs of this package: offline by itself where there is no key, frames with masks and boxes."""
+"""Weights & Biases for runs of this package: offline without a key, frames with masks and boxes."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from outpaint_lightning.types import InputError
 
 
 class WandbLogger(lightning.pytorch.loggers.WandbLogger):
-    """Lightning's logger, which works without a key and shows what is found on the frames.
+    """Lightning's W&B logger, extended to work without a key and to show masks and boxes on the frames.
 
-    Without a key (`WANDB_API_KEY`, or what `wandb login` stores in netrc) and unless `WANDB_MODE` says otherwise, the
-    run is kept in its run folder, without any request to the network, and one line says how to upload it later.
+    Without a key (`WANDB_API_KEY`, or netrc from `wandb login`), and unless `WANDB_MODE` is set, the run is stored in
+    its run folder without any network request, and a printed line shows how to upload it later.
 
     Args:
-        project: of W&B; `WANDB_PROJECT`, else `outpaint_lightning`, by default.
-        name: of the run; `WANDB_NAME`, else the name of the run folder, by default.
-        group: of runs; `WANDB_RUN_GROUP` by default, which a sweep sets to its name.
-        job_type: `WANDB_JOB_TYPE`, else the command (`fit`, `test`), by default.
-        tags: of the run.
-        notes: on the run.
-        entity: user or team; the key's own by default.
-        id: of the run; given that of an earlier run, W&B goes on with it.
-        offline: True stays offline, False needs a key; None is offline where there is none.
-        save_dir: holds the folder `wandb`; the run folder by default.
+        project: project at W&B; default: `WANDB_PROJECT`, else `outpaint_lightning`.
+        name: name of the run; default: `WANDB_NAME`, else the name of the run folder.
+        group: group of the run; default: `WANDB_RUN_GROUP`, which a sweep sets to its name.
+        job_type: job type of the run; default: `WANDB_JOB_TYPE`, else the command (`fit`, `test`).
+        tags: tags of the run.
+        notes: notes on the run.
+        entity: user or team; default: the key's own.
+        id: id of the run; with the id of an earlier run, W&B continues that run.
+        offline: True stays offline, False needs a key; None is offline if there is no key.
+        save_dir: folder for the folder `wandb`; default: the run folder.
         log_model: upload checkpoints: `all`, or True for the last ones at the end.
-        settings: of `wandb.Settings`.
+        settings: options of `wandb.Settings`.
 
     Raises:
-        InputError: `log_model` of an offline run.
+        InputError: `log_model` is set for an offline run.
     """
 
     def __init__(
@@ -67,19 +67,19 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             id=id,
             project=project or os.environ.get("WANDB_PROJECT", "outpaint_lightning"),
             log_model=log_model,
-            group=group or os.environ.get("WANDB_RUN_GROUP"),  # W&B reads it once a process, maybe too early
+            group=group or os.environ.get("WANDB_RUN_GROUP"),  # W&B reads it once per process, maybe too early
             job_type=job_type,
             tags=tags,
             notes=notes,
             entity=entity,
         )
         self._wandb_init["dir"] = self._save_dir = save_dir
-        del self._wandb_init["anonymous"]  # W&B warns of it, whatever it is
+        del self._wandb_init["anonymous"]  # W&B warns about it, regardless of its value
         self._settings = settings or {}
         self._stays_offline = offline
 
     def belong_to(self, run: Path, command: str) -> None:
-        """Take from a command and its run folder what was not given: where to write, the run's name and job type."""
+        """Set the missing options from a command and its run folder: folder, name and job type of the run."""
         self._wandb_init["dir"] = self._save_dir = self._save_dir or str(run)
         self._wandb_init["name"] = self._name = self._name or run.resolve().name
         self._wandb_init["job_type"] = self._wandb_init["job_type"] or os.environ.get("WANDB_JOB_TYPE", command)
@@ -87,10 +87,10 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """W&B's run, begun when first asked for.
+        """W&B's run; it starts at the first access.
 
         Raises:
-            InputError: W&B cannot begin: a setting that it does not know, a key or a server that refuses.
+            InputError: W&B cannot start: an unknown setting, or a key or a server is refused.
         """
         return super().experiment if self._experiment is not None else self._begin()
 
@@ -98,10 +98,10 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         mode = self._mode()
         offline = mode == "offline"
         if offline:
-            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # W&B reads it while it is imported
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # W&B reads it during its import
         import wandb
 
-        Path(self._save_dir or ".").mkdir(parents=True, exist_ok=True)  # else W&B writes to a temporary folder
+        Path(self._save_dir or ".").mkdir(parents=True, exist_ok=True)  # otherwise W&B writes to a temporary folder
         try:
             settings = wandb.Settings(**{"silent": offline, **self._settings})
             self._wandb_init |= {"mode": mode, "settings": settings}
@@ -113,21 +113,22 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             ) from error
         if run.settings.mode == "offline":
             folder = Path(run.settings.sync_dir)
-            here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-            print(f"W&B is offline{'' if has_key() else ' (no key)'}; to upload the run later: wandb sync {here}")
+            shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+            print(f"W&B is offline{'' if has_key() else ' (no key)'}; to upload the run later: wandb sync {shown}")
         return run
 
     def _mode(self) -> str | None:
-        """Return the mode that W&B is told; None leaves it to what its own settings say."""
+        """Return the mode for W&B; None leaves it to W&B's own settings."""
         if self._stays_offline is None:
             return os.environ.get("WANDB_MODE") or (None if has_key() else "offline")
         return "offline" if self._stays_offline else "online"
 
     @rank_zero_only
     def log_pictures(self, name: str, pictures: Sequence[MarkedPicture], step: int | None = None) -> None:
-        """Log frames with their masks and boxes as layers that the dashboard switches on and off.
+        """Log frames with their masks and boxes as layers that the dashboard can show or hide.
 
-        W&B shows pictures of one name at one size, so smaller ones get a white border on the right and below.
+        W&B shows all pictures of one name at one size, so smaller ones get a white border on the right and at the
+        bottom.
         """
         frames = [picture.drawn if picture.frame is None else picture.frame for picture in pictures]
         height, width = (max(frame.shape[side] for frame in frames) for side in range(2))
@@ -141,20 +142,20 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         )
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Keep the best value of what is monitored in the run's summary, as `best/<metric>`."""
+        """Write the best value of the monitored metric to the run's summary, as `best/<metric>`."""
         super().after_save_checkpoint(checkpoint_callback)
         if checkpoint_callback.monitor and checkpoint_callback.best_model_score is not None:
             self.experiment.summary[f"best/{checkpoint_callback.monitor}"] = checkpoint_callback.best_model_score.item()
 
     @rank_zero_only
     def finish(self, exit_code: int) -> None:
-        """End W&B's run: one that has begun, as done where `exit_code` is 0, as failed otherwise."""
+        """End a started W&B run: as finished if `exit_code` is 0, otherwise as failed."""
         if self._experiment is not None:
             self._experiment.finish(exit_code=exit_code)
 
 
 def has_key() -> bool:
-    """Return whether there is a key for W&B: in `WANDB_API_KEY`, or in netrc for the host of `WANDB_BASE_URL`."""
+    """Return whether W&B has a key: in `WANDB_API_KEY`, or in netrc for the host of `WANDB_BASE_URL`."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
@@ -165,7 +166,7 @@ def has_key() -> bool:
 
 
 def as_options(config: Any) -> Any:
-    """Return a config under the keys of the command line: `model.criterion.gamma`, without the YAML's `init_args`."""
+    """Return a config with the keys of the command line: `model.criterion.gamma`, without the YAML's `init_args`."""
     if isinstance(config, Mapping):
         merged = {key: value for key, value in config.items() if key != "init_args"} | (config.get("init_args") or {})
         return {key: as_options(value) for key, value in merged.items()}
@@ -173,20 +174,20 @@ def as_options(config: Any) -> Any:
 
 
 def finish(loggers: Iterable[Any], exit_code: int) -> None:
-    """End the runs of those loggers that are W&B's; see `WandbLogger.finish`."""
+    """End the runs of W&B's loggers; see `WandbLogger.finish`."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.finish(exit_code)
 
 
 def _bordered(picture: NDArray[np.uint8], height: int, width: int, value: int) -> NDArray[np.uint8]:
-    """Return a picture `h w ...` as part of one `height width ...`."""
+    """Return a picture `h w ...` in the corner of a larger one, `height width ...`."""
     edges = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)][: picture.ndim]
     return np.pad(picture, edges, constant_values=value)
 
 
 def _masks(picture: MarkedPicture, height: int, width: int) -> dict[str, Any]:
-    """Return masks in W&B's format; each has a class of its own, and so a colour."""
+    """Return masks in W&B's format; each has its own class, and so its own colour."""
     return {
         name: {
             "mask_data": _bordered(mask.astype(np.uint8) * np.uint8(number), height, width, 0),

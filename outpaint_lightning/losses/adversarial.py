@@ -8,6 +8,7 @@ places. Each loss is a pair: what the critic pays, and what the generator pays.
 | `Bce` | softplus(-real) + softplus(fake) | softplus(-fake), the non-saturating form of Goodfellow et al. (2014) |
 | `Hinge` | relu(1 - real) + relu(1 + fake) | -fake (Miyato et al., arXiv:1802.05957) |
 | `LeastSquares` | (real - 1)^2 + fake^2 | (fake - 1)^2 (Mao et al., arXiv:1611.04076) |
+| `Wasserstein` | fake - real, beside a gradient penalty | -fake (Arjovsky et al., arXiv:1701.07875) |
 | `RelativisticLeastSquares` | (r - m(f) - 1)^2 + (f - m(r) + 1)^2 | the same, r and f exchanged (arXiv:1807.00734) |
 """
 
@@ -79,6 +80,18 @@ class LeastSquares(AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """See `AdversarialLoss`."""
         return (fake - 1).square().mean()
+
+
+class Wasserstein(AdversarialLoss):
+    """The difference of the mean scores; the critic needs a bound on its slope, such as `gradient_penalty`."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """See `AdversarialLoss`."""
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """See `AdversarialLoss`."""
+        return -fake.mean()
 
 
 class RelativisticLeastSquares(AdversarialLoss):

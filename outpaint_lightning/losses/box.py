@@ -1,7 +1,7 @@
-"""Losses of a region detector: of its class, its box and its mask.
+"""Losses for a region detector: for its class, its box and its mask.
 
-A box is `xmin ymin xmax ymax` in pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`. Source of the criterion
-and of the losses it names: *Classification & Localization of Inpainted Regions* (Sideras 2023).
+A box is `xmin ymin xmax ymax` in pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`. The criterion and the
+losses follow *Classification & Localization of Inpainted Regions* (Sideras 2023), called "the paper" below.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import float32_or_better, generalized_iou
+from outpaint_lightning.geometry import box_iou, float32_or_better, generalized_iou
 from outpaint_lightning.losses.dice import dice_loss
 from outpaint_lightning.losses.sequence import cross_entropy
 from outpaint_lightning.processes.reduce import mean_over_processes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class GIoU(nn.Module):
-    """One minus `generalized_iou`: in [0, 2], and the same at every scale.
+    """One minus `generalized_iou`. It lies in [0, 2] and does not depend on the scale.
 
     Example:
         >>> import torch
@@ -38,17 +38,17 @@ class GIoU(nn.Module):
 
 
 class SmoothL1(nn.Module):
-    """Squared where the boxes are near and absolute where they are far, mean over the four numbers.
+    """Smooth L1 loss: squared for small differences, absolute for large ones; the mean over the four coordinates.
 
-    With d the difference of a number, in pixels::
+    With d the difference of a coordinate, in pixels::
 
         0.5 d^2 / beta    where |d| < beta
         |d| - 0.5 beta    elsewhere
 
-    The source prints `0.5 d^2` and `|d| - 0.5 beta^2`, which do not meet at beta unless it is 1.
+    The paper prints `0.5 d^2` and `|d| - 0.5 beta^2`. These meet at beta only if beta is 1.
 
     Args:
-        beta: where the pieces meet, in pixels.
+        beta: difference at which the two pieces meet, in pixels.
 
     Raises:
         InputError: beta is not positive.
@@ -77,8 +77,9 @@ class SmoothL1(nn.Module):
 class MSE(nn.Module):
     """Mean of the four squared differences, in square pixels.
 
-    The source's example of what a scale does: boxes (10, 10, 80, 80) and (15, 15, 85, 85) against (10, 10, 180, 180)
-    and (15, 15, 200, 200) have an IoU of 0.758 both, but an MSE of 25 against 212.5 (the source prints 225).
+    An example from the paper shows the effect of scale: boxes (10, 10, 80, 80) and (15, 15, 85, 85), and boxes
+    (10, 10, 180, 180) and (15, 15, 200, 200), both have an IoU of 0.758. Their MSE is 25 and 212.5 (the paper prints
+    225).
 
     Example:
         >>> import torch
@@ -106,7 +107,7 @@ class MeanL1(nn.Module):
 
 
 class MeanL2(nn.Module):
-    """Euclidean norm of the four differences, in pixels; its slope is 0 where the boxes are equal.
+    """Euclidean norm of the four differences, in pixels. Its gradient is 0 where the boxes are equal.
 
     Example:
         >>> import torch
@@ -121,64 +122,78 @@ class MeanL2(nn.Module):
 
 
 class RegionCriterion(nn.Module):
-    """Judge what a region detector says: the class, the box and, where there is one, the mask.
+    """The loss of a region detector: of its class, its box and, if the net predicts one, its mask.
 
-    The terms, by their weights::
+    The weighted terms are::
 
-        alpha (class + mask_weight mask) + beta box
+        alpha (class + mask_weight mask + quality_weight quality) + beta box
 
     - class: binary cross-entropy, mean over images.
-    - box: `localization`, mean over the images with a region, and 0 in a batch without: an authentic image has no box,
-      so it must not count among those the sum is divided by either.
-    - mask: cross-entropy, mean over all pixels, plus `dice_loss`; on the scale of the class term, so that alpha weighs
-      what is told in classes against what is told in the unit of `localization`.
+    - box: `localization`, mean over the images with a region; 0 in a batch without any. An authentic image has no box,
+      so it does not count in the divisor either.
+    - mask: cross-entropy, mean over all pixels, plus `dice_loss`. It has the scale of the class term, so alpha weighs
+      both against the unit of `localization`.
+    - quality, if the net predicts it: cross-entropy between the predicted IoU of the box and its actual IoU, mean over
+      the images with a region. It has the scale of the class term, too. The box gets no gradient from it.
 
-    alpha and beta are the source's best. GIoU never passes 2, so by them it weighs little until the class is learned; a
-    `localization` in pixels weighs as much from the start.
+    The defaults of alpha and beta are the best values of the paper. GIoU never exceeds 2, so with these weights it has
+    little effect until the class is learned. A `localization` in pixels has a large effect from the start.
 
     Args:
-        localization: called with predicted and true boxes `N 4`, returns `N`; finite, and with finite slopes, for any
-            boxes: those of authentic images are zeros.
+        localization: called with predicted and true boxes `N 4`; returns `N`. Values and gradients must be finite for
+            all boxes: the boxes of authentic images are zeros.
         alpha: weight of the class and the mask.
         beta: weight of the box.
-        mask_weight: weight of the mask against the class.
+        mask_weight: weight of the mask relative to the class.
+        quality_weight: weight of the predicted IoU relative to the class.
 
     Raises:
         InputError: a weight is negative.
     """
 
     def __init__(
-        self, localization: nn.Module, alpha: float = 100.0, beta: float = 0.8, mask_weight: float = 1.0
+        self,
+        localization: nn.Module,
+        alpha: float = 100.0,
+        beta: float = 0.8,
+        mask_weight: float = 1.0,
+        quality_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, weight in (("alpha", alpha), ("beta", beta), ("mask_weight", mask_weight)):
+        weights = {"alpha": alpha, "beta": beta, "mask_weight": mask_weight, "quality_weight": quality_weight}
+        for name, weight in weights.items():
             if not weight >= 0:
                 raise InputError(f"RegionCriterion: {name} is {weight}: expected 0 or more")
         self.localization = localization
-        self.alpha, self.beta, self.mask_weight = alpha, beta, mask_weight
+        self.alpha, self.beta, self.mask_weight, self.quality_weight = weights.values()
 
     def forward(self, output: RegionOutput, label: Tensor, box: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the loss of a batch, in float32 also under autocast.
+        """Return the loss of a batch. It is computed in float32, also under autocast.
 
         Args:
-            output: what the net says.
+            output: output of the net.
             label: `B`, 1 = contains a forged region.
             box: `B 4` in pixels; ignored where `label` is 0.
-            mask: `B 1 H W` in {0, 1}, 1 = forged; ignored if `output` has none.
+            mask: `B 1 H W` in {0, 1}, 1 = forged; ignored if `output` has no mask.
 
         Returns:
-            `loss`; `loss/class`, `loss/box` and, if `output` has a mask, `loss/mask`, before their weights and without
-            gradient.
+            `loss`; `loss/class`, `loss/box` and, if `output` has them, `loss/mask` and `loss/quality`. The terms are
+            unweighted and have no gradient.
         """
         logit = float32_or_better(output.logit)
         classes = F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype), reduction="sum")
         terms = {"class": mean_over_processes(classes, len(logit))}
-        apart: Tensor = self.localization(output.box, box)
+        distance: Tensor = self.localization(output.box, box)
         positive = label > 0
-        terms["box"] = mean_over_processes(torch.where(positive, apart, 0).sum(), positive.sum())
+        terms["box"] = mean_over_processes(torch.where(positive, distance, 0).sum(), positive.sum())
         loss = self.alpha * terms["class"] + self.beta * terms["box"]
         if output.mask is not None:
             logits = float32_or_better(torch.cat([torch.zeros_like(output.mask), output.mask], 1))
             terms["mask"] = cross_entropy(logits, mask) + dice_loss(logits, mask)
             loss = loss + self.alpha * self.mask_weight * terms["mask"]
+        if output.quality is not None:
+            reached = box_iou(output.box.detach(), box)
+            apart = F.binary_cross_entropy_with_logits(float32_or_better(output.quality), reached, reduction="none")
+            terms["quality"] = mean_over_processes(torch.where(positive, apart, 0).sum(), positive.sum())
+            loss = loss + self.alpha * self.quality_weight * terms["quality"]
         return {"loss": loss, **{f"loss/{name}": value.detach() for name, value in terms.items()}}

@@ -1,4 +1,4 @@
-"""A criterion for training under codecs: it may also ask for the same answer on a window before its codec."""
+"""A criterion for training under codecs. It can also require the same answer before and after the codec."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from outpaint_lightning.nets.localizers.analysis import AnalysingNet, Analysis
 from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import Batch, InputError
 
-BEST_QUALITY = 60.0  # dB; as `data.codec` clips it
+BEST_QUALITY = 60.0  # dB; `data.codec` clips the PSNR to it
 
 
 def consistency(logits: Tensor, reference: Tensor) -> Tensor:
-    """How far the class probabilities of one view are from those of another: Kullback-Leibler divergence, in nats.
+    """Return the Kullback-Leibler divergence of the class probabilities of two views, in nats.
 
-    The reference gets no gradient: the answer under a codec learns from the answer without, not the reverse.
+    The reference gets no gradient: the degraded view learns from the clean view, not the reverse.
 
     Source: Zheng et al., *Improving the Robustness of Deep Neural Networks via Stability Training* (CVPR 2016,
-    arXiv:1604.04326), equation 6, whose reference does get a gradient.
+    arXiv:1604.04326), equation 6. Their reference does get a gradient.
 
     Args:
-        logits: `B 2 H W`, of the degraded view.
-        reference: `B 2 H W`, of the clean view.
+        logits: `B 2 H W`, from the degraded view.
+        reference: `B 2 H W`, from the clean view.
 
     Returns:
         A scalar of at least 0, mean over pixels.
@@ -36,11 +36,13 @@ def consistency(logits: Tensor, reference: Tensor) -> Tensor:
 
 
 def feature_distance(features: Tensor, reference: Tensor) -> Tensor:
-    """One minus the cosine between the features of two views, mean over places; the reference gets no gradient.
+    """Return one minus the cosine between the features of two views, mean over positions.
+
+    The reference gets no gradient.
 
     Args:
-        features: `B C h w`, of the degraded view.
-        reference: `B C h w`, of the clean view.
+        features: `B C h w`, from the degraded view.
+        reference: `B C h w`, from the clean view.
 
     Returns:
         A scalar in [0, 2].
@@ -50,27 +52,27 @@ def feature_distance(features: Tensor, reference: Tensor) -> Tensor:
 
 
 class CompressionCriterion(nn.Module):
-    """A criterion of the degraded windows, and what they have in common with their clean twins.
+    """A criterion on degraded windows, with optional terms that compare them with their clean twins.
 
-    The loss is that of `criterion`, plus the weighted terms::
+    The loss is the loss of `criterion`, plus these weighted terms::
 
         clean        the same criterion on the clean view
-        consistency  of the logits, see `consistency`
-        features     of the features, see `feature_distance`
+        consistency  difference of the logits, see `consistency`
+        features     difference of the features, see `feature_distance`
         quality      absolute error of the predicted PSNR, in units of `BEST_QUALITY`
 
-    Terms with weight 0 are not computed. The first three need `data.codec.paired: true` and, but for a clean view
-    that is not judged, the time of a second training step; without `clean`, that of a second forward pass.
+    Terms with weight 0 are not computed. The first three need `data.codec.paired: true`. They cost the time of a second
+    training step, or of a second forward pass if `clean` is 0.
 
     Args:
         criterion: called with logits and masks, such as `SequenceCrossEntropyDice`.
         clean: weight of the criterion on the clean view.
         consistency: weight of the divergence of the logits.
         features: weight of the distance of the features.
-        quality: weight of the error of the predicted quality; for nets that predict it.
+        quality: weight of the error of the predicted quality; only for nets that predict it.
 
     Raises:
-        InputError: a negative weight.
+        InputError: a weight is negative.
     """
 
     def __init__(
@@ -89,13 +91,13 @@ class CompressionCriterion(nn.Module):
                 raise InputError(f"CompressionCriterion: {name} is {getattr(self, name)}: expected 0 or more")
 
     def set_forged_share(self, share: float) -> None:
-        """Tell `criterion` the share of forged pixels in the training masks."""
-        tell = getattr(self.criterion, "set_forged_share", None)
-        if callable(tell):
-            tell(share)
+        """Pass the share of forged pixels in the training masks to `criterion`."""
+        setter = getattr(self.criterion, "set_forged_share", None)
+        if callable(setter):
+            setter(share)
 
     def forward(self, logits: list[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """Return the terms of `criterion` alone, as in validation."""
+        """Return the terms of `criterion` alone, as used in validation."""
         terms: dict[str, Tensor] = self.criterion(logits, mask)
         return terms
 
@@ -104,10 +106,10 @@ class CompressionCriterion(nn.Module):
 
         Args:
             net: an `AnalysingNet`.
-            batch: with `image` and `mask`, and what the weights ask for: `clean`, `quality`.
+            batch: a batch with `image` and `mask`, and with `clean` and `quality` if their weights need them.
 
         Raises:
-            InputError: the net or the batch lacks what a weight asks for.
+            InputError: the net or the batch lacks something that a weight needs.
         """
         if not hasattr(net, "analyse"):
             raise InputError(f"CompressionCriterion: {type(net).__name__} has no features to compare (`analyse`)")
@@ -124,7 +126,7 @@ class CompressionCriterion(nn.Module):
     def _against_clean(
         self, net: AnalysingNet, seen: Analysis, batch: Batch, mask: Tensor
     ) -> dict[str, tuple[float, Tensor]]:
-        """Return weight and value of each term that compares a view with its clean twin."""
+        """Return the weight and value of each term that compares a view with its clean twin."""
         if "clean" not in batch:
             raise InputError("CompressionCriterion: compares with clean windows: expected data.codec.paired: true")
         with torch.set_grad_enabled(self.clean > 0):

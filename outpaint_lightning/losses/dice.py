@@ -1,4 +1,4 @@
-"""Cross-entropy and Dice over the sequence of a recurrent net's updates."""
+"""Cross-entropy and Dice loss over the sequence of updates of a recurrent net."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SMOOTHING = 1.0  # pixels
 
 
 def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """One minus the soft Dice coefficient of the forged region, of each sample, mean over samples.
+    """Return one minus the soft Dice coefficient of the forged region, computed per sample, mean over samples.
 
     With p the forged probability and m the mask, summed over the pixels of a sample, and s = 1 pixel::
 
         1 - (2 sum(p m) + s) / (sum(p) + sum(m) + s)
 
-    Where nothing is forged this is `sum(p) / (sum(p) + s)`: 0 for an answer of nothing, and its gradient pushes every
-    probability down, but hardly while many are high; the cross-entropy beside it does that.
+    If nothing is forged, this is `sum(p) / (sum(p) + s)`: it is 0 if nothing is predicted. Its gradient pushes every
+    probability down, but only weakly while many are high; the cross-entropy does the rest.
 
-    Source: Milletari et al., *V-Net* (3DV 2016, arXiv:1606.04797), section 3, whose denominator has squares; here it is
-    F1 made soft, since F1 is what we report.
+    Source: Milletari et al., *V-Net* (3DV 2016, arXiv:1606.04797), section 3, with squares in the denominator. This
+    version is a soft F1, because we report F1.
 
     Args:
         logits: `B 2 H W`; channel 0 scores authentic, channel 1 forged.
@@ -43,16 +43,16 @@ def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 class SequenceCrossEntropyDice(SequenceCriterion):
-    """`cross_entropy` plus `dice_weight` times `dice_loss` of every update.
+    """`cross_entropy` plus `dice_weight` times `dice_loss`, for every update.
 
     Args:
-        gamma: weight of an update against the one after it.
-        dice_weight: weight of Dice against the cross-entropy; at 0 this is `SequenceCrossEntropy`.
-        class_weights: of the cross-entropy, as in `SequenceCriterion`. Dice needs none: it does not see how many
-            authentic pixels are found.
+        gamma: weight of an update relative to the next one.
+        dice_weight: weight of Dice relative to the cross-entropy. With 0 this is `SequenceCrossEntropy`.
+        class_weights: weights in the cross-entropy, as in `SequenceCriterion`. Dice needs none: it does not depend on
+            the number of authentic pixels that are classified correctly.
 
     Raises:
-        InputError: gamma outside (0, 1], a negative dice_weight, or weights that are not two positive numbers.
+        InputError: gamma is outside (0, 1], dice_weight is negative, or the weights are not two positive numbers.
 
     Example:
         >>> import torch
@@ -77,7 +77,7 @@ class SequenceCrossEntropyDice(SequenceCriterion):
         return cross_entropy(logits, mask, self.class_weight) + self.dice_weight * dice_loss(logits, mask)
 
     def forward(self, logits: Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """Return what `SequenceCriterion` does and `loss/dice`, the last update's Dice loss before its weight."""
+        """Return the terms of `SequenceCriterion`, plus `loss/dice`, the unweighted Dice loss of the last update."""
         with torch.no_grad():
             dice = dice_loss(logits[-1].float(), mask)
         return {**super().forward(logits, mask), "loss/dice": dice}

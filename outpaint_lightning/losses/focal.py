@@ -1,4 +1,4 @@
-"""Focal loss over the sequence of a recurrent net's updates."""
+"""Focal loss over the sequence of updates of a recurrent net."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from outpaint_lightning.types import InputError
 def focal_loss(
     logits: Tensor, mask: Tensor, focal_gamma: float, alpha: float = 1.0, class_weight: Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy that counts a pixel less the surer its right class is, mean over pixels.
+    """Return a cross-entropy in which a pixel counts less the more probable its right class is; mean over pixels.
 
-    Per pixel, with BCE the softmax cross-entropy of its class::
+    Per pixel, with BCE the softmax cross-entropy::
 
         (alpha (1 - exp(-BCE)))^focal_gamma BCE
 
-    `exp(-BCE)` is the probability of the right class, so with two classes `1 - exp(-BCE)` is that of the wrong one,
-    whose logarithm the softmax gives. The power is taken there: `x^g` has an infinite slope at 0 for `g < 1`, which
-    would turn the gradient of a pixel that is surely right (0 times infinity) into NaN.
+    `exp(-BCE)` is the probability of the right class. With two classes, `1 - exp(-BCE)` is the probability of the wrong
+    class, and the softmax gives its logarithm. The power is computed from this logarithm: for `g < 1`, `x^g` has an
+    infinite slope at 0, and the gradient of a pixel that is certainly right would be NaN (0 times infinity).
 
-    Source: *Outpainting Localizer* (Darra, Vicentini 2023), printed with a minus sign in front, which would make it
-    negative: BCE already is minus a logarithm. It is the focal loss of Lin et al. (ICCV 2017, arXiv:1708.02002,
-    equation 5), but with alpha inside the power, as the source prints it: for one alpha that is a factor
-    `alpha^focal_gamma` of the whole loss, not a class weight.
+    Source: *Outpainting Localizer* (Darra, Vicentini 2023). They print a minus sign in front, which would make the loss
+    negative. It is the focal loss of Lin et al. (ICCV 2017, arXiv:1708.02002, equation 5), but with alpha inside the
+    power, as Darra and Vicentini print it. A single alpha scales the whole loss by `alpha^focal_gamma`; it is not a
+    class weight.
 
     Args:
         logits: `B 2 H W`; channel 0 scores authentic, channel 1 forged.
         mask: `B 1 H W` in {0, 1}, 1 = forged.
-        focal_gamma: 0 or more; at 0 this is the cross-entropy, whatever alpha.
-        alpha: positive.
-        class_weight: two weights (authentic, forged) of the finished terms; the mean over pixels is weighted by them,
-            as in torch's cross-entropy.
+        focal_gamma: 0 or more. With 0 this is the cross-entropy for any alpha.
+        alpha: positive factor.
+        class_weight: two weights (authentic, forged) of the terms. The mean over pixels is weighted by them, as in
+            torch's cross-entropy.
 
     Returns:
         A scalar.
@@ -50,17 +50,17 @@ def focal_loss(
 
 
 class SequenceFocal(SequenceCriterion):
-    """`focal_loss` of every update.
+    """`focal_loss` for every update.
 
     Args:
-        gamma: of the sequence: weight of an update against the one after it.
-        focal_gamma: of the focal term; the source tries 0.7, 0.8 and 0.9.
-        alpha: of the focal term, inside the power: it scales the loss by `alpha^focal_gamma`.
+        gamma: weight of an update relative to the next one.
+        focal_gamma: exponent of the focal term. Darra and Vicentini (2023) try 0.7, 0.8 and 0.9.
+        alpha: factor of the focal term, inside the power; it scales the loss by `alpha^focal_gamma`.
         class_weights: as in `SequenceCriterion`.
 
     Raises:
-        InputError: gamma outside (0, 1], a negative focal_gamma, an alpha that is not positive, or weights that are
-            not two positive numbers.
+        InputError: gamma is outside (0, 1], focal_gamma is negative, alpha is not positive, or the weights are not two
+            positive numbers.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Losses over the sequence of a recurrent net's updates."""
+"""Losses over the sequence of updates of a recurrent net."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from outpaint_lightning.types import InputError
 
 
 def sequence_weights(updates: int, gamma: float) -> list[float]:
-    """Return `gamma^(N-1-i)` for update i of N: 1 for the last one, as in RAFT (equation 7 of arXiv:2003.12039)."""
+    """Return `gamma^(N-1-i)` for update i of N; the last weight is 1, as in RAFT (equation 7 of arXiv:2003.12039)."""
     return [gamma ** (updates - 1 - i) for i in range(updates)]
 
 
 def cross_entropy(logits: Tensor, mask: Tensor, class_weight: Tensor | None = None) -> Tensor:
-    """Softmax cross-entropy of two classes, mean over pixels, those of all processes while training.
+    """Return the softmax cross-entropy of two classes, mean over pixels; in training, over those of all processes.
 
     Args:
         logits: `B 2 H W`; channel 0 scores authentic, channel 1 forged.
         mask: `B 1 H W` in {0, 1}, 1 = forged.
-        class_weight: two weights (authentic, forged). As in torch, the mean over pixels is weighted by them.
+        class_weight: two weights (authentic, forged). The mean over pixels is weighted by them, as in torch.
 
     Returns:
         A scalar.
@@ -36,16 +36,17 @@ def cross_entropy(logits: Tensor, mask: Tensor, class_weight: Tensor | None = No
 
 
 class SequenceCriterion(nn.Module, ABC):
-    """Judge every update of a net, the last one most: the sum of `update_loss` with `sequence_weights`.
+    """The loss of all updates of a net: the sum of `update_loss`, weighted by `sequence_weights`.
 
     Args:
-        gamma: weight of an update against the one after it; 0.85 is the source's (and RAFT's KITTI stage).
-        class_weights: `[authentic, forged]`; or `"balanced"`, which gives both classes the same total weight over
-            the training masks (`0.5 / share of the class`, set by `set_forged_share` when training starts and kept in
-            the checkpoint); or None for equal weights.
+        gamma: weight of an update relative to the next one; 0.85 is from Darra and Vicentini (2023), and from RAFT's
+            KITTI stage.
+        class_weights: `[authentic, forged]`; `"balanced"`, which gives both classes the same total weight over the
+            training masks; or None for equal weights. `"balanced"` uses `0.5 / share of the class`. `set_forged_share`
+            sets it when training starts, and the checkpoint stores it.
 
     Raises:
-        InputError: gamma outside (0, 1], or weights that are not two positive numbers.
+        InputError: gamma is outside (0, 1], or the weights are not two positive numbers.
     """
 
     class_weight: Tensor
@@ -64,23 +65,24 @@ class SequenceCriterion(nn.Module, ABC):
         self.register_buffer("class_weight", torch.tensor(given))
 
     def set_forged_share(self, share: float) -> None:
-        """Tell the share of forged pixels in the training masks, in [0, 1]; only `"balanced"` listens."""
+        """Set the share of forged pixels in the training masks, in [0, 1]. Only `"balanced"` uses it."""
         if self.balanced and 0 < share < 1:
             self.class_weight.copy_(torch.tensor([0.5 / (1 - share), 0.5 / share]))
 
     @abstractmethod
     def update_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Return the loss, a scalar, of one update's logits `B 2 H W` on masks `B 1 H W`."""
+        """Return the loss of one update, a scalar, from logits `B 2 H W` and masks `B 1 H W`."""
 
     def forward(self, logits: Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """Return the loss of N updates, in float32 also under autocast.
+        """Return the loss of N updates. It is computed in float32, also under autocast.
 
         Args:
             logits: N tensors `B 2 H W`; channel 0 scores authentic, channel 1 forged.
             mask: `B 1 H W` in {0, 1}, 1 = forged.
 
         Returns:
-            `loss`, the weighted sum over updates, and `loss/last_update`, the last update's alone, without gradient.
+            `loss`, the weighted sum over the updates, and `loss/last_update`, the loss of the last update without
+            gradient.
         """
         losses = [self.update_loss(x.to(torch.promote_types(x.dtype, torch.float32)), mask) for x in logits]
         weights = sequence_weights(len(losses), self.gamma)
@@ -89,7 +91,7 @@ class SequenceCriterion(nn.Module, ABC):
 
 
 class SequenceCrossEntropy(SequenceCriterion):
-    """`cross_entropy` of every update: the source's loss.
+    """`cross_entropy` for every update: the loss of Darra and Vicentini (2023).
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Everything that is measured of one pass over a split."""
+"""All measurements of one pass over a split."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from outpaint_lightning.metrics.thresholds import (
 )
 from outpaint_lightning.types import InputError, VideoInfo
 
-LEVEL = 0.95  # of the confidence intervals
+LEVEL = 0.95  # level of the confidence intervals
 
 
 class Evaluation:
-    """Judge forged probabilities of frames at every threshold of a grid.
+    """Scores forged probabilities of frames at every threshold of a grid.
 
-    On several processes each judges its own frames; `summary` merges them, so all of them must call it.
+    With several processes each scores its own frames; `summary` merges them, so all processes must call it.
 
     Args:
-        videos: what is known of each video of the split.
-        device: where the maps are.
-        threshold: added to `THRESHOLDS`, so that `summary` is exact at it too; None adds nothing.
+        videos: description of each video of the split.
+        device: device of the maps.
+        threshold: added to `THRESHOLDS`, so that `summary` is exact at it; None adds nothing.
     """
 
     def __init__(self, videos: Sequence[VideoInfo], device: torch.device, threshold: float | None = None) -> None:
@@ -47,17 +47,17 @@ class Evaluation:
         self._merged: Tensor | None = None
 
     def update(self, clip: str, frame: int, probability: Tensor, truth: Tensor) -> None:
-        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        """Add one frame: forged probability `H W` in [0, 1] and truth, boolean `H W`."""
         self._counts.update(self._position[clip], frame, probability, truth)
 
     def best(self, pixel_fpr_limit: float | None = None) -> tuple[float, float] | None:
-        """Return the threshold of the highest mean F1 over videos, and that F1; None if none has forged pixels.
+        """Return the threshold with the highest mean F1 over videos, and that F1; None if no video has forged pixels.
 
         Args:
             pixel_fpr_limit: largest mean share of marked pixels over the authentic videos; None sets no limit.
 
         Raises:
-            InputError: there is a limit, and no authentic video.
+            InputError: there is a limit, but no authentic video.
         """
         if pixel_fpr_limit is None:
             return best(self._curve(), self._thresholds)
@@ -83,13 +83,13 @@ class Evaluation:
 
 
 class FullEvaluation(Evaluation):
-    """The same beside its floors, with confidence intervals, seam and interior apart, and scores of frames and videos.
+    """An evaluation with floors, confidence intervals, seam and interior recalls, and scores of frames and videos.
 
     Args:
-        videos: what is known of each video of the split.
-        device: where the maps are.
-        threshold: pixels whose probability reaches it are forged.
-        prior: fitted to the training masks, for the floors.
+        videos: description of each video of the split.
+        device: device of the maps.
+        threshold: pixels with at least this probability are forged.
+        prior: fitted to the training masks; gives the floors.
     """
 
     def __init__(self, videos: Sequence[VideoInfo], device: torch.device, threshold: float, prior: MaskPrior) -> None:
@@ -100,7 +100,7 @@ class FullEvaluation(Evaluation):
         self._scores = FrameScores(self._frames).to(device)
 
     def update(self, clip: str, frame: int, probability: Tensor, truth: Tensor) -> None:
-        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        """Add one frame: forged probability `H W` in [0, 1] and truth, boolean `H W`."""
         super().update(clip, frame, probability, truth)
         video = self._position[clip]
         self._floors.update(video, frame, self._prior.masks(*truth.shape), truth)
@@ -108,11 +108,12 @@ class FullEvaluation(Evaluation):
         self._scores.update(video, frame, probability, truth)
 
     def report(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Return the whole summary and one row a video.
+        """Return the whole summary and one row per video.
 
-        Beside what `summarize` gives: `f1.interval` and `low`, `high` of each group, bootstrapped over sources;
-        `curve`, the mean F1 at each of `THRESHOLDS`; `oracle`, the best of them, chosen on these very videos; `seam`
-        and `interior`, mean recall over videos; `auroc` of the scores of frames and of videos.
+        In addition to `summarize`: `f1.interval` and `low`, `high` of each group, bootstrapped over sources; `curve`,
+            the mean F1
+        at each of `THRESHOLDS`; `oracle`, the best of them, chosen on these same videos; `seam` and `interior`, mean
+        recall over videos; `auroc` of the scores of frames and of videos.
         """
         at = self._thresholds.index(self._threshold)
         counts = torch.cat([self._all_counts()[:, at : at + 1], self._floors.compute().cpu()], dim=1)
@@ -168,14 +169,14 @@ def robustness(
 
     Args:
         clean: summary without corruption.
-        corrupted: summary under each of `conditions`.
-        conditions: name and level of each corruption, the levels of one from mild to strong.
-        options: what the levels of each name are.
+        corrupted: summary for each of `conditions`.
+        conditions: name and level of each corruption; the levels of one name rise from mild to strong.
+        options: for each name, the option whose values are its levels.
 
     Returns:
-        For each name `option`, `levels`, `f1` and `pixel_fpr` at each; `share`, the F1 as a share of the clean one; and
-        `area`, the mean of the F1 over the curve by the trapezoidal rule, the clean F1 and the levels being one step
-        apart.
+        For each name `option`, `levels`, and at each level `f1`, `pixel_fpr` and `share`, the F1 relative to the clean
+        F1; also `area`, the mean of the F1 curve by the trapezoidal rule, where the clean F1 and the levels are one
+        step apart.
     """
     whole = clean["f1"]["mean"]
     curves: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""Floors: what a predictor that never looks at the frame would score.
+"""Floors: the scores of predictors that never look at the frame.
 
-Outpainting lives at the frame's edge and covers much of it, so a bare F1 says little: marking every pixel forged
-already scores F1 = 2p / (1 + p) where p is the forged share of the pixels.
+Outpainted regions lie at the frame's edge and cover much of it, so an F1 alone means little: if a share p of the pixels
+is forged, marking every pixel already scores F1 = 2p / (1 + p).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ FLOORS = ("all_forged", "mean_mask", "border")
 
 
 class MaskPrior(nn.Module):
-    """What the training masks alone tell: their mean, and the threshold at which it fits them best.
+    """The information in the training masks alone: their mean, and the threshold at which it fits them best.
 
-    The mean is kept on a grid of `GRID` by `GRID` cells over the frame, in buffers, so that a checkpoint carries the
-    floors of the data it was trained on.
+    The mean is stored on a grid of `GRID` by `GRID` cells over the frame, in buffers, so that a checkpoint contains the
+    floors of its training data.
 
     Example:
         >>> import torch
@@ -40,7 +40,7 @@ class MaskPrior(nn.Module):
     def fit(self, masks: Tensor) -> None:
         """Learn from forged training masks `N GRID GRID` with values in [0, 1] (the forged share of each cell).
 
-        The threshold is the one with the highest mean F1 over these masks, of 19 from 0.05 to 0.95.
+        The threshold has the highest mean F1 over these masks, among 19 from 0.05 to 0.95.
         """
         mean = masks.float().mean(0)
         thresholds = torch.linspace(0.05, 0.95, 19, device=masks.device)
@@ -51,14 +51,14 @@ class MaskPrior(nn.Module):
         self.threshold.copy_(thresholds[f1.nan_to_num().mean(1).argmax()])
 
     def masks(self, height: int, width: int) -> Tensor:
-        """Return what each of `FLOORS` predicts for any frame of this size: bool `3 H W`.
+        """Return the prediction of each of `FLOORS` for every frame of this size: bool `3 H W`.
 
-        `all_forged` marks every pixel, `mean_mask` where the mean training mask reaches its threshold, `border` a
-        centred border, equally wide relative to both sides, of the mean training mask's area.
+        `all_forged` marks every pixel; `mean_mask` marks where the mean training mask reaches its threshold; `border`
+        marks a centred border with the mean training mask's area, equally wide relative to both sides.
         """
         everything = torch.ones(height, width, dtype=torch.bool, device=self.mean.device)
         mean = F.interpolate(self.mean[None, None], (height, width), mode="bilinear")[0, 0] >= self.threshold
-        share = (1 - (1 - self.mean.mean()).sqrt()) / 2  # a border of this share on each side has the mean's area
+        share = (1 - (1 - self.mean.mean()).sqrt()) / 2  # a border of this share per side has the mean's area
         inner = torch.zeros_like(everything)
         top, left = round(share.item() * height), round(share.item() * width)
         inner[top : height - top, left : width - left] = True

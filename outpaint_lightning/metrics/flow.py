@@ -1,7 +1,7 @@
-"""End-point errors of completed flow, where it matters, and whether a net's confidence tells where they are.
+"""End-point errors of completed flow in the relevant regions, and how well a net's confidence predicts them.
 
-Only vectors that were hidden and whose true one is known are judged. A mean over whole frames, which counts the known
-vectors as well and which the literature reports, stands beside them: at a hole of 7 % it is 14 times smaller.
+Only hidden vectors with a known true vector are scored. The mean over whole frames, which also counts known vectors and
+is usual in the literature, is reported too: with a hole of 7 % it is 14 times smaller.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from outpaint_lightning.metrics.numbers import gain, mean, number
 from outpaint_lightning.types import Batch, VideoInfo
 
 STRATA = ("hole", "near_edges", "occluded", "frame")
-"""`hole`: hidden vectors; `near_edges`, `occluded`: those of them; `frame`: all. Each where the true one is known."""
+"""`hole`: hidden vectors; `near_edges`, `occluded`: subsets of these; `frame`: all. True vectors must be known."""
 
 REFINED, FILL = "refined", "fill"
-"""The first two of the methods that a table compares: the net's answer, and what it began with."""
+"""The first two methods that a table compares: the net's result, and its initial fill."""
 
-EDGE_JUMP = 0.5  # pixels: by more, two neighbours do not move as one
+EDGE_JUMP = 0.5  # pixels: with a larger difference, two neighbours move differently
 EDGE_REACH = 3  # pixels around a motion edge
-FAR = 1.0  # pixels: an error that is seen
+FAR = 1.0  # pixels: a visible error
 DECILES = 10
+CURVES = 2 * DECILES + 2
+"""Numbers that `confidence_curves` returns."""
 KEPT = 20  # points of a sparsification curve
 
 
@@ -38,15 +40,15 @@ def end_point_error(flow: Tensor, true: Tensor) -> Tensor:
 
 
 def motion_edges(flow: Tensor, valid: Tensor, jump: float = EDGE_JUMP) -> Tensor:
-    """Return which pixels have a neighbour, of four, that moves otherwise by more than `jump` pixels.
+    """Return the pixels whose motion differs by more than `jump` pixels from that of one of their four neighbours.
 
     Args:
         flow: `N 2 H W`.
-        valid: `N 1 H W`; no edge lies beside a vector that is not known.
+        valid: `N 1 H W`; vectors that are not known give no edge.
         jump: length of the difference, in pixels.
 
     Returns:
-        Bool `N 1 H W`, both sides of an edge.
+        Bool `N 1 H W`, True on both sides of an edge.
     """
     known = valid > 0.5
     across = end_point_error(flow[..., 1:], flow[..., :-1])[:, None] > jump
@@ -59,7 +61,8 @@ def motion_edges(flow: Tensor, valid: Tensor, jump: float = EDGE_JUMP) -> Tensor
 def strata(batch: Batch) -> Tensor:
     """Return which vectors belong to each of `STRATA`: bool `B S T 2 H W`, the last 2 being forward and backward.
 
-    Near an edge is what lies within `EDGE_REACH` pixels, along both axes, of the `motion_edges` of the true flow.
+    A vector is near an edge if it is within `EDGE_REACH` pixels, along both axes, of the `motion_edges` of the true
+    flow.
     """
     valid = batch["valid"] > 0.5
     hole = valid & (batch["hidden"] > 0.5)
@@ -70,29 +73,34 @@ def strata(batch: Batch) -> Tensor:
 
 
 def confidence_curves(error: Tensor, confidence: Tensor) -> Tensor:
-    """Return how well confidence sorts errors: what a decile of it errs by, and what dropping the unsure would gain.
+    """Return how well confidence ranks errors: the mean error per decile, and the gain from dropping unsure vectors.
 
-    Errors of equal confidence are exchanged for their mean, so that the order of pixels tells nothing.
+    Errors of equal confidence are replaced by their mean, so that the order of pixels has no influence.
 
     Args:
         error: `N`, in pixels.
         confidence: `N`.
 
     Returns:
-        float32 of `DECILES` + 2, all in pixels and NaN where there are too few errors. The mean error of each decile,
-        the least confident first; the area between the sparsification curve and the ideal one (AUSE), where the curve
+        float32 of `CURVES`, NaN where there are too few errors. The mean error of each decile in pixels, the least
+        confident first; the area between the sparsification curve and the ideal one (AUSE), where the curve
         is the mean error of what is kept, the surest first, over 20 shares from all to a twentieth, and the ideal keeps
-        the smallest errors; and that area for a confidence that tells nothing. Source: Ilg et al. (ECCV 2018,
+        the smallest errors; that area for a confidence that tells nothing; and the mean confidence of each decile,
+        which, beside its mean error, is a reliability plot. Source: Ilg et al. (ECCV 2018,
         arXiv:1802.07095), section 5; there the curves are divided by the mean error, which the ratio of the two areas
         does not see.
     """
     if not len(error):
-        return error.new_full((DECILES + 2,), torch.nan, dtype=torch.float32)
+        return error.new_full((CURVES,), torch.nan, dtype=torch.float32)
     error = error.float()
     levels, level = torch.unique(confidence, return_inverse=True)
     sums = error.new_zeros(len(levels)).index_add_(0, level, error)
-    shared = (sums / level.bincount())[level][confidence.argsort()]
-    deciles = torch.stack([part.mean() for part in shared.tensor_split(DECILES)])
+    order = confidence.argsort()
+    shared = (sums / level.bincount())[level][order]
+    deciles, claimed = (
+        torch.stack([part.mean() for part in values.tensor_split(DECILES)])
+        for values in (shared, confidence[order].float())
+    )
     kept = -(-len(error) * torch.arange(KEPT, 0, -1, device=error.device) // KEPT)  # at least so many
 
     def curve(order: Tensor) -> Tensor:
@@ -100,43 +108,46 @@ def confidence_curves(error: Tensor, confidence: Tensor) -> Tensor:
 
     ideal = curve(error.sort().values)
     areas = torch.stack([(curve(shared.flip(0)) - ideal).mean(), (error.mean() - ideal).mean()])
-    return torch.cat([deciles, areas])
+    return torch.cat([deciles, areas, claimed])
 
 
 class RefinementErrors(FrameTable):
-    """Errors of several methods in every window; a window judged twice counts once.
+    """Errors of several methods in every window; a window that is entered twice counts once.
 
     Args:
         frames: number of frames of each video; a window is entered under its first frame.
-        methods: how many flows are judged against the same truth; the first is the net's, whose confidence is judged.
+        methods: number of flows with the same truth; the first is the net's, whose confidence is scored.
     """
 
     def __init__(self, frames: Sequence[int], methods: int) -> None:
         self.methods = methods
-        super().__init__(frames, (len(STRATA) * (1 + 2 * methods) + DECILES + 2,), torch.float32)
+        super().__init__(frames, (len(STRATA) * (1 + 2 * methods) + CURVES,), torch.float32)
 
     def update(
-        self, videos: Sequence[int], frames: Sequence[int], error: Tensor, members: Tensor, sure: Tensor
+        self, videos: Sequence[int], frames: Sequence[int], error: Tensor, members: Tensor, sure: Tensor | None
     ) -> None:
-        """Enter a batch of windows.
+        """Add a batch of windows.
 
         Args:
-            videos: position of each window's video.
+            videos: index of each window's video.
             frames: first frame of each window.
             error: `M B T 2 H W`, end-point errors of the methods, forward and backward.
             members: bool `B S T 2 H W`, as `strata`.
-            sure: `B T 1 H W`, the net's confidence.
+            sure: `B T C H W`, the net's confidence, C being 1 or 2; None of a net that says none.
         """
         counts = members.flatten(2).sum(2)  # B S
         inside = torch.where(members, error[:, :, None], 0)  # M B S T 2 H W
         sums = torch.stack([inside.flatten(3).sum(3), (inside > FAR).flatten(3).sum(3)], 3)  # M B S 2
         for i, (video, frame) in enumerate(zip(videos, frames, strict=True)):
             hole = members[i, 0]
-            curves = confidence_curves(error[0, i][hole], sure[i].expand_as(hole)[hole])
+            if sure is None:
+                curves = error.new_full((CURVES,), torch.nan)
+            else:
+                curves = confidence_curves(error[0, i][hole], sure[i].expand_as(hole)[hole])
             self.enter(video, frame, torch.cat([counts[i], sums[:, i].flatten(), curves]))
 
     def compute(self) -> list[Tensor]:
-        """Return for each video the rows of the windows entered, `windows R`."""
+        """Return for each video the rows of its windows, `windows R`."""
         return self.videos()
 
 
@@ -150,26 +161,28 @@ def summarize_refinement(
     """Turn a table into the summary and the per-video rows of a test.
 
     Args:
-        table: what was entered.
-        videos: what is known of each video, in the table's order.
+        table: the errors.
+        videos: description of each video, in the table's order.
         methods: names in the table's order: `REFINED`, `FILL`, then others.
-        bounds: those of them that know more than a method may: no floors.
-        fill_learned: `FILL` has learned, too, and is no floor where others are judged.
+        bounds: those of the methods that use more than a method may know, so they are not floors.
+        fill_learned: `FILL` was trained too, so it is not a floor if there are other methods.
 
     Returns:
-        The summary, where means are over videos, each the same, and what is undefined is None; and one row a video.
+        The summary, where means are over videos with equal weight, and undefined values are None; and one row per
+        video.
 
         - `epe`: mean end-point error of the net in each of `STRATA`, in pixels; 95 % bootstrap interval `low` to
-          `high` of the first over sources; `videos` with a hole. `above_1px`: share of vectors that err by more than
+          `high` of the first over sources; `videos` with a hole. `above_1px`: share of vectors with an error above
           `FAR`.
         - `methods`: the same two of every method.
-        - `floors`: the error in the hole of every method that learned nothing and is no bound; `gain` over the best of
+        - `floors`: the error in the hole of every method without training that is not a bound; `gain` over the best of
           them, (floor - error) / floor. `gain_over_fill`: the same over `FILL`. `bounds`: the error in the hole of
-          these.
+          the bounds.
         - `worse_than_fill`: number of `videos` whose error exceeds that of the fill, `of` how many, and the `largest`
           excess, in pixels.
-        - `confidence`: mean error of each decile of the net's confidence, `deciles`, least confident first; `ause` and
-          `ause_random` as `confidence_curves` has them, and their `ratio`.
+        - `confidence`: mean error of each decile of the net's confidence, `deciles`, least confident first, and the
+          mean confidence of each, `claimed`; `ause` and `ause_random` as `confidence_curves` has them, and their
+          `ratio`.
     """
     judged = _Judged.of(table, videos)
     errors = {name: judged.errors_of(method) for method, name in enumerate(methods)}
@@ -194,7 +207,7 @@ def summarize_refinement(
 
 
 class _Judged(NamedTuple):
-    """The means of each video that was seen, on the CPU and in double precision; NaN where nothing was judged."""
+    """The means of each video with windows, on the CPU in double precision; NaN where nothing was scored."""
 
     videos: list[VideoInfo]
     epe: Tensor
@@ -202,21 +215,21 @@ class _Judged(NamedTuple):
     above_1px: Tensor
     """The same shape."""
     confidence: Tensor
-    """`videos DECILES+2`, see `confidence_curves`: a mean over windows."""
+    """`videos CURVES`, see `confidence_curves`: a mean over windows."""
     windows: list[int]
     vectors: list[int]
-    """Those in the hole."""
+    """Number of vectors in the hole."""
 
     @classmethod
     def of(cls, table: RefinementErrors, videos: Sequence[VideoInfo]) -> Self:
-        """Average over the vectors of each video, and confidence over its windows."""
+        """Average over the vectors of each video; average confidence over its windows."""
         seen = [(info, rows.cpu().double()) for info, rows in zip(videos, table.compute(), strict=True) if len(rows)]
         size = len(STRATA)
         errors = torch.empty(len(seen), table.methods, size, 2, dtype=torch.float64)
-        confidence = torch.empty(len(seen), DECILES + 2, dtype=torch.float64)
+        confidence = torch.empty(len(seen), CURVES, dtype=torch.float64)
         vectors = []
         for video, (_, rows) in enumerate(seen):
-            counts, sums, curves = torch.split(rows, [size, 2 * size * table.methods, DECILES + 2], 1)
+            counts, sums, curves = torch.split(rows, [size, 2 * size * table.methods, CURVES], 1)
             total = counts.sum(0)
             errors[video] = sums.sum(0).view(table.methods, size, 2) / total[:, None]
             confidence[video] = curves.nanmean(0)
@@ -242,13 +255,19 @@ def _worse_than_fill(judged: _Judged) -> dict[str, Any]:
 
 
 def _confidence(judged: _Judged) -> dict[str, Any]:
-    *deciles, area, random = (mean(column) for column in judged.confidence.unbind(1))
-    ratio = area / random if area is not None and random else None
-    return {"deciles": deciles, "ause": area, "ause_random": random, "ratio": ratio}
+    columns = [mean(column) for column in judged.confidence.unbind(1)]
+    area, random = columns[DECILES : DECILES + 2]
+    return {
+        "deciles": columns[:DECILES],
+        "claimed": columns[DECILES + 2 :],
+        "ause": area,
+        "ause_random": random,
+        "ratio": area / random if area is not None and random else None,
+    }
 
 
 def _row(judged: _Judged, video: int, methods: Sequence[str]) -> dict[str, Any]:
-    """Return the line of one video."""
+    """Return the row of one video."""
     epe, confidence = judged.epe[video], judged.confidence[video]
     return {
         **judged.videos[video],

@@ -1,4 +1,4 @@
-"""Numbers kept per frame, so that a frame judged twice counts once."""
+"""Numbers stored per frame, so that a frame that is scored twice counts once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torchmetrics import Metric
 class FrameTable(Metric):
     """One row of non-negative numbers for each frame of each video.
 
-    Rows are merged over processes by the maximum, and -1 where nothing was entered: a frame that a distributed sampler
-    repeats counts once, so any number of processes gives the identical table.
+    Rows are merged over processes by the maximum; missing rows are -1. A frame that a distributed sampler repeats
+    counts once, so any number of processes gives the identical table.
 
     Args:
         frames: number of frames of each video.
         row: shape of a frame's row.
-        dtype: of its numbers.
+        dtype: type of the numbers.
     """
 
     full_state_update = False
@@ -31,9 +31,9 @@ class FrameTable(Metric):
         self.add_state("table", torch.full((sum(frames), *row), -1, dtype=dtype), dist_reduce_fx="max")
 
     def enter(self, video: int, frame: int, row: Tensor) -> None:
-        """Enter one frame's row."""
+        """Set one frame's row."""
         self.table[self.starts[video] + frame] = row
 
     def videos(self) -> list[Tensor]:
-        """Return for each video the rows of the frames seen, `seen ...`."""
+        """Return for each video the rows of the entered frames, `seen ...`."""
         return [rows[rows.flatten(1)[:, 0] >= 0] for rows in torch.split(self.table, self.frames)]

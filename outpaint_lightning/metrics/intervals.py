@@ -1,4 +1,4 @@
-"""How sure a mean over videos is: bootstrap confidence intervals."""
+"""The uncertainty of a mean over videos: bootstrap confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import stats
 
 from outpaint_lightning.types import InputError
 
-_BATCH = 10_000_000  # numbers drawn at once, 80 MB
+_BATCH = 10_000_000  # numbers drawn at a time, 80 MB
 
 
 class Interval(NamedTuple):
@@ -37,23 +37,23 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the mean of one number per video with its percentile bootstrap interval (Efron, Ann. Statist. 1979).
 
-    Videos are drawn with replacement, never frames: the frames of a video resemble each other, and drawing them would
-    make the interval far too narrow. So do videos of one source (several forgeries of the same clip): with `sources`,
-    sources are drawn, each with all its videos.
+    Videos are resampled with replacement, never frames: the frames of a video are similar, so resampling them would
+    make the interval far too narrow. Videos of one source (several forgeries of the same clip) are similar too: with
+    `sources`, sources are resampled, each with all its videos.
 
     Args:
-        values: one number a video; None and NaN (undefined, such as the F1 of an authentic video) are left out.
-        sources: name of the source of each video, or None where videos are independent.
+        values: one number per video; None and NaN (undefined, such as the F1 of an authentic video) are left out.
+        sources: source of each video; None if the videos are independent.
         level: confidence, in (0, 1).
-        resamples: how often the videos are drawn.
-        seed: same seed, same interval.
+        resamples: number of resamples.
+        seed: the same seed gives the same interval.
 
     Returns:
-        The interval. Without a video everything is None; with a single one (or a single source) the mean is known and
-        its spread is not: `low` and `high` are None.
+        The interval. Without videos everything is None; with one video (or one source) `low` and `high` are None,
+        because the spread is unknown.
 
     Raises:
-        InputError: an option is out of range, or `sources` has not one name a video.
+        InputError: an option is out of range, or `sources` does not have one name per video.
     """
     if not 0 < level < 1:
         raise InputError(f"level is {level}: expected a number between 0 and 1")

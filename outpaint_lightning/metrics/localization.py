@@ -1,8 +1,8 @@
 """Pixel metrics per video, from counts per frame.
 
-The source reports the F1 of each video, then mean and variance over videos. A frame's counts are kept in a table with
-one row a frame, merged over processes by the maximum: a frame that a distributed sampler repeats counts once, so any
-number of processes gives the identical number.
+Darra and Vicentini (2023) report the F1 of each video, then mean and variance over videos. A table holds one row of
+counts per frame and is merged over processes by the maximum. A frame that a distributed sampler repeats counts once, so
+any number of processes gives the identical number.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def pixel_counts(prediction: Tensor, truth: Tensor) -> Tensor:
 
 
 def scores(counts: Tensor) -> dict[str, Tensor]:
-    """Scores of counts `... 4`; undefined ones are NaN, never 0 or 1.
+    """Return scores from counts `... 4`; undefined scores are NaN, never 0 or 1.
 
-    F1, IoU and recall need forged pixels in the truth; precision needs predicted ones; `pixel_fpr` authentic ones.
+    F1, IoU and recall need truly forged pixels; precision needs predicted ones; `pixel_fpr` needs authentic ones.
     """
     tp, fp, fn, tn = counts.double().unbind(-1)
     has_truth = torch.where(tp + fn > 0, 1.0, torch.nan)
@@ -46,11 +46,11 @@ def scores(counts: Tensor) -> dict[str, Tensor]:
 
 
 class FrameCounts(FrameTable):
-    """Table of `COUNTS` for each frame of each video, for one or several predictors side by side.
+    """A table of `COUNTS` for each frame of each video, for one or several predictors.
 
     Args:
         frames: number of frames of each video.
-        predictors: how many masks are judged against the same truth.
+        predictors: number of masks that are compared with the same truth.
 
     Example:
         >>> import torch
@@ -65,11 +65,11 @@ class FrameCounts(FrameTable):
         super().__init__(frames, (predictors, len(COUNTS)), torch.long)
 
     def update(self, video: int, frame: int, prediction: Tensor, truth: Tensor) -> None:
-        """Enter one frame: boolean masks `predictors H W` against `H W`."""
+        """Add one frame: boolean masks `predictors H W` and truth `H W`."""
         self.enter(video, frame, pixel_counts(prediction, truth))
 
     def compute(self) -> Tensor:
-        """Return long `videos predictors 5`: counts summed over the frames seen, then the number of those frames."""
+        """Return long `videos predictors 5`: counts summed over the entered frames, then the number of these frames."""
         seen = (self.table[..., :1] >= 0).long()
         rows = torch.cat([self.table * seen, seen], dim=-1)
         videos = torch.repeat_interleave(torch.tensor(self.frames, device=rows.device))
@@ -81,12 +81,12 @@ def summarize(counts: Tensor, videos: Sequence[VideoInfo]) -> tuple[dict[str, An
 
     Args:
         counts: long `videos 1+floors 5`; the first predictor is the model, then `FLOORS` (or none of them).
-        videos: what is known of each video, in the same order.
+        videos: description of each video, in the same order.
 
     Returns:
         The summary (`f1`, `iou`, `precision`, `recall`, `by_category`, `by_forger`, `floors`, `gain`, `authentic`,
-        `frames`), where a mean is over videos in which it is defined and None where there is none; and one row a video.
-        `variance` is the population's. `gain` is (F1 - best floor) / (1 - best floor).
+        `frames`), where a mean is over videos with a defined value, or None; and one row per video. `variance` is the
+        population variance. `gain` is (F1 - best floor) / (1 - best floor).
     """
     counts = counts.cpu()  # some devices have no double precision
     table = scores(counts[..., :4])
@@ -123,7 +123,7 @@ def summarize(counts: Tensor, videos: Sequence[VideoInfo]) -> tuple[dict[str, An
 
 
 def _grouped(f1: Tensor, names: Sequence[str]) -> dict[str, dict[str, float | int]]:
-    """Mean F1 and number of videos of each name, over videos where F1 is defined."""
+    """Return the mean F1 and number of videos of each name, over videos with a defined F1."""
     groups: dict[str, list[float]] = defaultdict(list)
     for name, value in zip(names, f1.tolist(), strict=True):
         if not math.isnan(value):

@@ -1,4 +1,4 @@
-"""Numbers of a summary: what is undefined is NaN in a tensor and None in a summary."""
+"""Numbers of a summary: undefined values are NaN in a tensor and None in a summary."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def number(value: Tensor) -> float | None:
 
 
 def mean(values: Tensor) -> float | None:
-    """Return the mean of the values that are defined; None where none is."""
+    """Return the mean of the defined values; None if there are none."""
     return number(values.nanmean())
 
 
 def gain(score: float | None, floors: Iterable[float | None], perfect: float = 1.0) -> float | None:
-    """Return how much of the way from the best floor to the perfect score was covered.
+    """Return the score's progress from the best floor towards the perfect score.
 
-    With a perfect score of 1 that is (score - floor) / (1 - floor), with one of 0, as of errors, (floor - score) /
-    floor. None where the score or every floor is undefined, or the best floor is perfect.
+    With a perfect score of 1 it is (score - floor) / (1 - floor); with 0, for errors, it is (floor - score) / floor.
+    None if the score or every floor is undefined, or the best floor is perfect.
 
     >>> gain(0.75, [0.5, 0.25, None]), gain(0.5, [2.0, 4.0], perfect=0.0), gain(1.0, [1.0])
     (0.5, 0.75, None)

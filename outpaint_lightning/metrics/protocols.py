@@ -1,10 +1,10 @@
-"""What "F1" is in the code bases of the field, one class each, to compare papers on the same maps.
+"""The definitions of "F1" in the code bases of the field, one class each, to compare papers on the same maps.
 
-Each class follows what that code computes, its oddities included; none of the code is theirs. Where a code base leaves
-something open, or reads files where we have maps, the class says what was decided.
-`docs/explanation/protocols.md` has the table.
+Each class computes what that code computes, including its oddities; none of the code is copied. If a code base leaves a
+choice open, or reads files instead of maps, the class documents our decision. `docs/explanation/protocols.md` has the
+table.
 
-A protocol is fed frames of one video at a time and keeps a few numbers a frame, never the maps:
+A protocol receives frames of one video at a time and stores a few numbers per frame, never the maps:
 
     protocol = PROTOCOLS["vidnet"]()
     protocol.update(probability, truth, video="D01", category="outdoor/move")
@@ -31,25 +31,26 @@ from outpaint_lightning.types import InputError
 
 
 class Protocol(ABC):
-    """Base: collects numbers per frame; what it reports is their mean over all frames, NaN if one of them is NaN."""
+    """Base class: collects numbers per frame; the result is their mean over all frames, NaN if one of them is NaN."""
 
     names: tuple[str, ...]
-    """What `frame` returns."""
+    """Names of the numbers that `frame` returns."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, str, Tensor]] = []
 
     def update(self, probability: Tensor, truth: Tensor, video: str, category: str = "") -> None:
-        """Enter consecutive frames of one video, all or some of them.
+        """Add consecutive frames of one video, all or some of them.
 
         Args:
             probability: forged probability `T H W`, float in [0, 1].
-            truth: forged pixels, boolean `T H W`. ViLocal, TruVIL and VIDNet take other sizes too, as their code does.
+            truth: forged pixels, boolean `T H W`. ViLocal, TruVIL and VIDNet accept other sizes too, as their code
+                does.
             video: name of the video; frames of the same name belong together.
-            category: what `source` groups videos by.
+            category: category by which `source` groups videos.
 
         Raises:
-            InputError: the numbers of frames, or the sizes, differ.
+            InputError: the numbers of frames or the sizes differ.
         """
         if probability.ndim != 3 or truth.ndim != 3 or len(probability) != len(truth):
             raise InputError(
@@ -60,14 +61,14 @@ class Protocol(ABC):
 
     @abstractmethod
     def frame(self, probability: Tensor, truth: Tensor) -> Sequence[Tensor]:
-        """Return the numbers of one frame, `H W` of both."""
+        """Return the numbers of one frame; both maps are `H W`."""
 
     def compute(self) -> dict[str, float]:
-        """Return the result, by name; NaN where it is undefined."""
+        """Return the results by name; undefined results are NaN."""
         return dict(zip(self.names, self._table().mean(0).tolist(), strict=True))
 
     def _table(self) -> Tensor:
-        """Return the numbers of all frames, double `frames numbers`, in the order they came in."""
+        """Return the numbers of all frames, double `frames numbers`, in the order of arrival."""
         nothing = torch.empty(0, len(self.names), dtype=torch.float64)
         return torch.stack([row for _, _, row in self._rows]) if self._rows else nothing
 
@@ -90,10 +91,10 @@ def _harmonic(precision: Tensor, recall: Tensor, epsilon: float) -> Tensor:
 class Source(Protocol):
     """*Outpainting Localizer* (Darra, Vicentini 2023): F1 of each video's pixels, mean and variance over videos.
 
-    The slides first take the threshold 0.5, then 0.4; both are reported: `f1@0.5`, `variance@0.5`, and
-    `f1@0.5/<category>` for each category; the same for 0.4. The code is closed. Decided here: a pixel is forged from
-    the threshold on; counts are summed over a video's frames before F1 is taken; the variance is the population's;
-    videos without forged pixels are left out.
+    The slides use the threshold 0.5 first, then 0.4; both are reported: `f1@0.5`, `variance@0.5`, and
+    `f1@0.5/<category>` for each category; the same for 0.4. The code is not public. Our decisions: a pixel is forged if
+    its probability is at least the threshold; counts are summed over a video's frames before F1 is computed; the
+    variance is the population variance; videos without forged pixels are left out.
 
     Example:
         >>> import torch
@@ -136,8 +137,8 @@ class VIDNet(Protocol):
     """VIDNet (BMVC 2021), `src/iou_measure.py`: F1 and IoU per frame above 0.5, mean over frames.
 
     A frame with empty truth has F1 0/0 = NaN, and so has the mean; its IoU, smoothed by 1e-5, is 1 if nothing is
-    predicted. `eval.py` thresholds a map before it saves it; a mask of another size than the truth is then resized by
-    OpenCV, bilinearly, and thresholded again.
+    predicted. `eval.py` thresholds a map before it saves it; if the sizes of mask and truth differ, OpenCV then resizes
+    the mask bilinearly, and it is thresholded again.
     """
 
     names = ("f1", "iou")
@@ -157,11 +158,11 @@ class VIDNet(Protocol):
 class MumPy(Protocol):
     """MumPy (BMVC 2024), `measure.py`: F1 and IoU per frame at 224 x 224, mean over frames.
 
-    The mask (map above 0.5, saved as 0 and 255) and the truth are resized by Pillow, bilinearly, on 8 bits: it is
-    Pillow itself that does it here, on the CPU. The prediction is forged above one half, the truth **above 0**, which
-    widens it. Empty truth scores F1 0, but IoU 1 if the prediction is empty too. The recall's denominator holds 1e-6
-    for each of the 224 x 224 pixels, 0.05 together. Frames that their code skips (no mask file, an odd score) do not
-    occur with maps.
+    The mask (map above 0.5, saved as 0 and 255) and the truth are resized by Pillow, bilinearly, on 8 bits; the same is
+    done here with Pillow on the CPU. The prediction is forged above one half, the truth **above 0**, which widens it.
+    Empty truth scores F1 0, but IoU 1 if the prediction is empty too. The recall's denominator contains 1e-6 for each
+    of the 224 x 224 pixels, 0.05 in total. Frames that their code skips (no mask file, an odd score) do not occur with
+    maps.
     """
 
     names = ("f1", "iou")
@@ -183,9 +184,9 @@ class MumPy(Protocol):
 class ViLocal(Protocol):
     """ViLocal (SPL 2025), `train_stage2/test.py` and `metric.py`: F1 and IoU per frame above 0.5, mean over frames.
 
-    A truth of another size than the map is resized to it, nearest. (Their sigmoid is applied twice, once to a mask that
-    is already 0 or 1, and changes nothing.) A frame with empty truth scores 0 in both, whatever is predicted. Their
-    epsilons of 1e-8 vanish in float32 unless a denominator is 0; they are kept, in double.
+    If the sizes differ, the truth is resized to the map, by nearest neighbour. (They apply the sigmoid twice, once to a
+    mask that is already 0 or 1, without effect.) A frame with empty truth scores 0 in both, for every prediction. Their
+    epsilons of 1e-8 vanish in float32 unless a denominator is 0; here they are kept, in double precision.
     """
 
     names: tuple[str, ...] = ("f1", "iou")
@@ -206,10 +207,10 @@ class ViLocal(Protocol):
 
 
 class TruVIL(ViLocal):
-    """TruVIL (TDSC 2025), `test.py`, `metric.py`: ViLocal's scores of the pixels of 16 frames at once.
+    """TruVIL (TDSC 2025), `test.py`, `metric.py`: ViLocal's scores on the pixels of 16 frames together.
 
-    The frames are batched in the order they come in, across the ends of videos, and the last batch may be smaller; a
-    batch counts by its number of frames. So the result depends on the batch size and on the order.
+    Frames are batched in the order of arrival, across the ends of videos, and the last batch may be smaller; a batch is
+    weighted by its number of frames. So the result depends on the batch size and on the order.
     """
 
     batch = 16
@@ -229,18 +230,18 @@ class TruVIL(ViLocal):
 
 
 class TruFor(Protocol):
-    """TruFor (CVPR 2023), `test_docker/metrics.py`, each frame taken for an image.
+    """TruFor (CVPR 2023), `test_docker/metrics.py`, where each frame is treated as an image.
 
-    F1 is **permuted**: the larger of F1(p) and F1(1 - p). Pixels near the forgery's border count nowhere: what a box of
-    15 erodes and what a box of 11 dilates, not from the frame's edge. `f1_best` takes the best threshold of each image,
-    every value of the map being one; `f1_fixed` takes 0.5. Only tampered images count. An image scores NaN, and is left
-    out, where no pixel remains, and in `f1_fixed` also where the remaining truth and prediction are all one class, be
-    it right: there `confusion_matrix` gives a single cell and their code fails. Where all forged pixels are ignored and
-    authentic ones remain, F1 is 0.
+    F1 is **permuted**: the larger of F1(p) and F1(1 - p). Pixels near the forgery's boundary are ignored: those removed
+    by erosion with a box of 15 or added by dilation with a box of 11, except from the frame's edge. `f1_best` uses the
+    best threshold of each image, among all values of the map; `f1_fixed` uses 0.5. Only tampered images count. An image
+    scores NaN, and is left out, if no pixel remains; in `f1_fixed` also if the remaining truth and prediction are all
+    one class, even a correct one: there `confusion_matrix` returns a single cell and their code fails. If all forged
+    pixels are ignored and authentic ones remain, F1 is 0.
 
     `image_auc` and `image_balanced_accuracy` (above 0.5) are over all images. Their integrity score comes from a
-    network; decided here: it is `frame_scores`, the mean of the highest 1 % of the map. With one class the AUC is NaN,
-    where scikit-learn raises, and the accuracy is that class's.
+    network; our decision is `frame_scores`, the mean of the highest 1 % of the map. With one class the AUC is NaN,
+    where scikit-learn raises, and the accuracy is that of the one class.
 
     Example:
         >>> import torch
@@ -264,13 +265,13 @@ class TruFor(Protocol):
         return (
             self._best(values, label) if judged else undefined,
             self._fixed(values > 0.5, label) if judged else undefined,
-            frame_scores(probability.cpu().double()),  # rounding in float32 would part equal scores
+            frame_scores(probability.cpu().double()),  # rounding to float32 would separate equal scores
             forged,
         )
 
     @staticmethod
     def _permuted(found: Tensor, predicted: Tensor, label: Tensor) -> Tensor:
-        """Return the larger F1 of a mask and its inverse, of numbers of pixels found and predicted."""
+        """Return the larger F1 of a mask and its inverse, from the numbers of pixels found and predicted."""
         forged, pixels = label.sum(), label.numel()
         f1 = 2 * found / (predicted + forged).clamp(min=1)
         inverse = 2 * (forged - found) / (pixels - predicted + forged).clamp(min=1)
@@ -306,10 +307,11 @@ class TruFor(Protocol):
 class IMDLBenCo(Protocol):
     """IMDL-BenCo (NeurIPS 2024), `evaluation/F1.py`, `AUC.py`: per image, above 0.5, mean over images.
 
-    Three modes: the map as it is (`f1`, `auc`), reversed (`f1_reverse`, `auc_reverse`: of 1 - p), and the larger of
-    both (`f1_double`, `auc_double`). Authentic images count, with 0 throughout. The pixel AUC sorts pixels by
+    It has three modes: the map itself (`f1`, `auc`), the reversed map 1 - p (`f1_reverse`, `auc_reverse`), and the
+    larger of both (`f1_double`, `auc_double`). Authentic images count, always with 0. The pixel AUC sorts pixels by
     probability and **does not join ties**, so a constant map may score anything between 0 and 1; torch leaves the order
-    of ties open, here it is that of the pixels. With truth all forged the AUC is 0/0 = NaN, and so is the mean.
+    of ties undefined, here it is the order of the pixels. If all pixels are forged, the AUC is 0/0 = NaN, and so is the
+    mean.
     """
 
     names = ("f1", "f1_reverse", "f1_double", "auc", "auc_reverse", "auc_double")

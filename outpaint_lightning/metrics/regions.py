@@ -1,7 +1,7 @@
-"""Metrics of images that are forged in one region or not: the class, the box and, where there is one, the mask.
+"""Metrics of images with at most one forged region: the class, the box and, if predicted, the mask.
 
-A box is scored against a box and a mask against a mask, never one against the other. Boxes are kept relative to their
-image, in [0, 1]: the overlap of two boxes does not change with the image's size or proportions.
+A box is compared with a box and a mask with a mask, never one with the other. Boxes are stored relative to their image,
+in [0, 1]: the overlap of two boxes does not depend on the image's size or aspect ratio.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _SCORE, _LABEL, _FOUND, _TRUE, _MASK_BOX, _COUNTS = 0, 1, slice(2, 6), slice(6, 
 
 
 class RegionImage(TypedDict):
-    """What is known of one image, as metrics group and scale it."""
+    """The description of one image that metrics need for grouping and scaling."""
 
     clip: str
     frame: int
     source: str
     forger: str
     height: int
-    """Of the original image, in pixels."""
+    """Height of the original image, in pixels."""
     width: int
 
 
 class BoxPrior(nn.Module):
-    """What the training boxes alone tell: the mean box, in a buffer, so that a checkpoint carries its floors."""
+    """The information in the training boxes alone: the mean box, in a buffer, so that a checkpoint has its floors."""
 
     mean: Tensor
 
@@ -52,21 +52,21 @@ class BoxPrior(nn.Module):
         self.mean.copy_(boxes.float().mean(0))
 
     def boxes(self) -> Tensor:
-        """Return what each of `BOX_FLOORS` answers for any image, relative: float32 `3 4`.
+        """Return the box that each of `BOX_FLOORS` predicts for every image, relative: float32 `3 4`.
 
-        `centre` is a box of the training boxes' mean width and height in the middle, `mean` the mean box where it is,
-        `whole` the whole image.
+        `centre` is a centred box with the training boxes' mean width and height, `mean` is the mean box at its own
+        position, `whole` is the whole image.
         """
         half = (self.mean[2:] - self.mean[:2]) / 2
         return torch.stack([torch.cat([0.5 - half, 0.5 + half]), self.mean, self.mean.new_tensor([0.0, 0.0, 1.0, 1.0])])
 
 
 class BoxScores(FrameTable):
-    """Score, label and boxes of every image, and the counts of its mask; an image judged twice counts once.
+    """Score, label, boxes and mask counts of every image; an image that is entered twice counts once.
 
-    A row of 18 is `score, label, found box, true box`, then the box around the found mask and `COUNTS` of its pixels
-    (exact below 2^24 of them), which are -1 where there is no mask. Boxes are relative to the image; that of an
-    authentic image is zeros.
+    A row has 18 numbers: `score, label, found box, true box`, then the box around the found mask and `COUNTS` of its
+    pixels (exact below 2^24), which are -1 without a mask. Boxes are relative to the image; an authentic image has a
+    box of zeros.
 
     Args:
         frames: number of images of each clip.
@@ -87,23 +87,23 @@ class BoxScores(FrameTable):
         mask_box: Tensor | None = None,
         counts: Tensor | None = None,
     ) -> None:
-        """Enter a batch: scores `N` in [0, 1], labels `N`, relative boxes `N 4`, and counts `N 4` of masks.
+        """Add a batch: scores `N` in [0, 1], labels `N`, relative boxes `N 4`, and counts `N 4` of masks.
 
-        A score that is not a number counts as 0, as the worst answer; the table keeps -1 for what was not seen.
+        A NaN score counts as 0, the worst value, because -1 marks missing images in the table.
         """
         none = torch.full_like(found, -1)
         masks = [none if part is None else part for part in (mask_box, counts)]
         columns = [score[:, None].nan_to_num(0), label[:, None], found, true, *masks]
-        places = [self.starts[video] + frame for video, frame in zip(videos, frames, strict=True)]
-        self.table[torch.tensor(places, device=self.table.device)] = torch.cat([c.float() for c in columns], 1)
+        positions = [self.starts[video] + frame for video, frame in zip(videos, frames, strict=True)]
+        self.table[torch.tensor(positions, device=self.table.device)] = torch.cat([c.float() for c in columns], 1)
 
     def compute(self) -> Tensor:
-        """Return the table, `images 18`, one clip behind the other; -1 where nothing was seen."""
+        """Return the table, `images 18`, the clips in order; missing images are -1."""
         return self.table
 
 
 def mask_family(forger: str) -> str:
-    """Return the kind of mask that a forger's name begins with: `box` of `box/telea/hard`."""
+    """Return the kind of mask at the start of a forger's name: `box` for `box/telea/hard`."""
     return forger.partition("/")[0]
 
 
@@ -113,22 +113,22 @@ def summarize_regions(
     """Turn `BoxScores.compute()` into the summary and the rows of a test.
 
     Args:
-        rows: `images 18`; those of images not seen are left out.
-        images: what is known of each image, in the same order.
-        threshold: an image is found forged from this score on.
-        prior: of the training boxes, for the floors of the box; None leaves them out.
+        rows: `images 18`; missing images are left out.
+        images: description of each image, in the same order.
+        threshold: images with at least this score count as found forged.
+        prior: prior of the training boxes, for the floors of the box; None leaves the floors out.
 
     Returns:
-        The summary, where what is undefined is None, and one row an image with boxes in pixels of the original.
+        The summary, where undefined values are None, and one row per image with boxes in pixels of the original.
 
         - `precision`, `recall`, `f1`, `auroc` of the class. `f1_and_iou` is the mean of F1 and mean IoU.
-        - `iou`: `mean` over images with a true region, found or not (the source does not say over which), its 95 %
-          bootstrap interval `low` to `high` over sources; `found`, the mean over those found alone; `above_50` and
+        - `iou`: `mean` over images with a true region, found or not (the paper does not say over which), its 95 %
+          bootstrap interval `low` to `high` over sources; `found`, the mean over the found ones only; `above_50` and
           `above_75`, the share of images with a true region whose IoU exceeds 0.5 and 0.75. `giou`: the mean.
-        - `by_forger` and `by_family`: F1, recall and mean IoU of the images of a forger and of a kind of mask. Each is
-          judged against its share of the false positives, in proportion to its forged images, so F1 does not depend
-          on how many forgers there are.
-        - `rectangle_gap`: F1 and mean IoU of `RECTANGLES` less those of all other kinds of masks.
+        - `by_forger` and `by_family`: F1, recall and mean IoU of the images of a forger and of a kind of mask. Each
+          gets a part of the false positives in proportion to its forged images, so F1 does not depend on the number of
+          forgers.
+        - `rectangle_gap`: F1 and mean IoU of `RECTANGLES` minus those of all other kinds of masks.
         - `floors`: F1 of calling every image forged, and the mean IoU of `BOX_FLOORS`; `gain` over them, (score - best
           floor) / (1 - best floor).
         - with masks, `mask`: pixel F1 and IoU, mean over images with a true region; `box_iou`, the mean IoU of the box
@@ -163,24 +163,24 @@ def summarize_regions(
 
 
 class _Judged(NamedTuple):
-    """The images that were seen, on the CPU and in double precision."""
+    """The entered images, on the CPU in double precision."""
 
     images: list[RegionImage]
     rows: Tensor
     """`N 18`, as in `BoxScores`."""
     found: Tensor
-    """Bool `N`: called forged."""
+    """Bool `N`: predicted forged."""
     forged: Tensor
     """Bool `N`: truly forged."""
     iou: Tensor
-    """`N`, of the boxes; NaN for authentic images, as is `giou`."""
+    """`N`, IoU of the boxes; NaN for authentic images, like `giou`."""
     giou: Tensor
 
     @classmethod
     def of(cls, rows: Tensor, images: Sequence[RegionImage], threshold: float) -> Self:
-        """Take the images that were seen from a table, and measure their boxes."""
+        """Take the entered images from a table, and measure their boxes."""
         seen = rows[:, _SCORE] >= 0
-        found = (rows[seen, _SCORE] >= threshold).cpu()  # in float32, as the task decides
+        found = (rows[seen, _SCORE] >= threshold).cpu()  # in float32, as in the task
         chosen = [image for image, judged in zip(images, seen.tolist(), strict=True) if judged]
         rows = rows[seen].cpu().double()
         forged = rows[:, _LABEL] > 0
@@ -190,7 +190,7 @@ class _Judged(NamedTuple):
 
     @property
     def false_positives(self) -> int:
-        """The number of authentic images that are called forged."""
+        """The number of authentic images that are predicted forged."""
         return int((self.found & ~self.forged).sum())
 
 
@@ -226,7 +226,7 @@ def _by_name(judged: _Judged, names: Sequence[str]) -> dict[str, dict[str, Any]]
 
 
 def _group(judged: _Judged, members: Sequence[bool]) -> dict[str, Any]:
-    """Return the scores of some forged images, beside their share of the false positives."""
+    """Return the scores of some forged images, with their part of the false positives."""
     chosen = judged.forged & torch.tensor(members, dtype=torch.bool)
     share = int(chosen.sum()) / max(1, int(judged.forged.sum()))
     classes = _class_scores(judged.found[chosen], judged.false_positives * share)
@@ -235,7 +235,7 @@ def _group(judged: _Judged, members: Sequence[bool]) -> dict[str, Any]:
 
 
 def _mask_scores(judged: _Judged) -> dict[str, Tensor]:
-    """Return the columns that masks add to the table, `N` each; none where the net makes no masks."""
+    """Return the columns that masks add to the table, `N` each; empty if the net predicts no masks."""
     rows = judged.rows
     if not (rows[:, _COUNTS] >= 0).any():
         return {}
@@ -246,7 +246,7 @@ def _mask_scores(judged: _Judged) -> dict[str, Tensor]:
 
 
 def _table(judged: _Judged, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """Return one row an image, boxes in pixels of the original."""
+    """Return one row per image, with boxes in pixels of the original."""
     return [
         {
             **image,
@@ -264,15 +264,15 @@ def _table(judged: _Judged, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]
 
 
 def in_pixels(box: Sequence[float], height: int, width: int, prefix: str = "") -> dict[str, float]:
-    """Return a relative box `4` as `SIDES` in pixels of an image of this size, to a hundredth."""
+    """Return a relative box `4` as `SIDES` in pixels of an image of this size, rounded to 0.01."""
     lengths = (width, height, width, height)
     return {f"{prefix}{side}": round(v * length, 2) for side, v, length in zip(SIDES, box, lengths, strict=True)}
 
 
 def _class_scores(found: Tensor, false_positives: float) -> dict[str, Any]:
-    """Return precision, recall and F1 of forged images, bool `N` whether found, beside so many false positives.
+    """Return precision, recall and F1 of forged images (bool `N`: found or not) with this number of false positives.
 
-    Precision is undefined where nothing is found, recall and F1 where nothing is forged.
+    Precision is undefined if nothing is found, recall and F1 if nothing is forged.
     """
     true_positives, forged = int(found.sum()), len(found)
     positives = true_positives + false_positives
@@ -284,7 +284,7 @@ def _class_scores(found: Tensor, false_positives: float) -> dict[str, Any]:
 
 
 def _floors(prior: BoxPrior, true: Tensor, authentic: int, f1: float | None, iou: float | None) -> dict[str, Any]:
-    """Return `floors` over true boxes `N 4` and so many authentic images, and the `gain` of F1 and mean IoU."""
+    """Return `floors` over true boxes `N 4` and a number of authentic images, and the `gain` of F1 and mean IoU."""
     boxes = zip(BOX_FLOORS, prior.boxes().double().cpu(), strict=True)
     of_boxes = {name: mean(box_iou(box.expand_as(true), true)) for name, box in boxes}
     all_forged = _class_scores(torch.ones(len(true)), authentic)["f1"]

@@ -1,4 +1,4 @@
-"""Where a localizer sees a forgery: at its seam or inside it; and whether it tells forged frames and videos apart."""
+"""Recall at a forgery's seam and in its interior, and detection scores of whole frames and videos."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from outpaint_lightning.metrics.frames import FrameTable
 from outpaint_lightning.types import InputError
 
 REGIONS = ("seam", "interior")
-TOP_SHARE = 0.01  # a frame's score is the mean forged probability of this share of its pixels, the highest ones
+TOP_SHARE = 0.01  # a frame's score is the mean of the highest forged probabilities, over this share of its pixels
 
 
 def dilate(mask: Tensor, radius: int) -> Tensor:
-    """Grow boolean `... H W` by a box: true within `radius` pixels along both axes of a true pixel of the frame.
+    """Dilate boolean `... H W` by a box: true within `radius` pixels along both axes of a true pixel of the frame.
 
-    What lies outside the frame is never true; so `~dilate(~mask, radius)` erodes, and not from the frame's edge.
+    Outside the frame nothing is true, so `~dilate(~mask, radius)` erodes, but not from the frame's edge.
     """
     pixels = mask.reshape(-1, 1, *mask.shape[-2:]).float()
     rows = F.max_pool2d(pixels, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
@@ -30,10 +30,10 @@ def dilate(mask: Tensor, radius: int) -> Tensor:
 def seam_and_interior(truth: Tensor, radius: int = 7) -> Tensor:
     """Split the forged pixels of `... H W`; returns boolean `... 2 H W`, as `REGIONS`.
 
-    The seam is the forged pixels with an authentic one within `radius` pixels along both axes (erosion by a box of
-    2 radius + 1; 7 is the 15 of TruFor's evaluation, CVPR 2023, `test_docker/metrics.py`); the interior is the rest.
-    The frame's edge is no seam: an outpainted border, which touches it, is not eaten from there, and a frame forged all
-    over is all interior. Entered with `FrameCounts(frames, predictors=2).update(video, frame, prediction[None],
+    The seam is the forged pixels with an authentic pixel within `radius` pixels along both axes (erosion by a box of
+    2 radius + 1; 7 gives the 15 of TruFor's evaluation, CVPR 2023, `test_docker/metrics.py`); the interior is the rest.
+    The frame's edge is not a seam: an outpainted border is not eroded from there, and a completely forged frame is all
+    interior. After `FrameCounts(frames, predictors=2).update(video, frame, prediction[None],
     seam_and_interior(truth))`, the recalls of `scores` are those of the regions.
 
     Raises:
@@ -55,14 +55,14 @@ def frame_scores(probability: Tensor) -> Tensor:
 
 
 def auroc(score: Tensor, forged: Tensor) -> float | None:
-    """Area under the ROC curve of scores `N` in [0, 1] for boolean labels `N`; ties count half. None with one class."""
+    """Return the area under the ROC curve of scores `N` in [0, 1]; ties count half. None if all labels are equal."""
     if forged.all() or not forged.any():
         return None
     return binary_auroc(score, forged.long()).item()
 
 
 class FrameScores(FrameTable):
-    """`frame_scores` and labels of all frames, and how well they separate forged from authentic frames and videos.
+    """Stores `frame_scores` and labels of all frames, and measures how well they separate frames and videos.
 
     Args:
         frames: number of frames of each video.
@@ -80,13 +80,13 @@ class FrameScores(FrameTable):
         super().__init__(frames, (2,), torch.float32)
 
     def update(self, video: int, frame: int, probability: Tensor, truth: Tensor) -> None:
-        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        """Add one frame: forged probability `H W` in [0, 1] and truth, boolean `H W`."""
         self.enter(video, frame, torch.stack([frame_scores(probability).float(), truth.any().float()]))
 
     def compute(self) -> dict[str, Any]:
-        """Return `frame_auroc`, `video_auroc` (None with one class) and `scores`, one a video (None if unseen).
+        """Return `frame_auroc`, `video_auroc` (None with one class) and `scores`, one per video (None without frames).
 
-        A video is forged if one of its frames seen is.
+        A video is forged if one of its entered frames is.
         """
         seen = [rows for rows in self.videos() if len(rows)]
         frames = torch.cat(seen) if seen else self.table.new_zeros(0, 2)

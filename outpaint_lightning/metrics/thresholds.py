@@ -1,4 +1,4 @@
-"""Choosing the threshold from which on a probability means "forged"."""
+"""The choice of the threshold above which a pixel counts as forged."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ THRESHOLDS = tuple(i / 100 for i in range(1, 100))
 class ThresholdCounts(FrameTable):
     """`COUNTS` of each video at every threshold of a grid, from histograms of its forged and authentic pixels.
 
-    A pixel is forged from the threshold on, `probability >= threshold` in float32, as `LocalizationTask` decides. At
-    the thresholds of the grid the counts are exact: a probability is put into the bin between the two grid points that
-    enclose it, and the bins above a grid point hold exactly the pixels that reach it. Between grid points nothing is
-    claimed.
+    A pixel is forged if `probability >= threshold` in float32, as in `LocalizationTask`. At the thresholds of the grid
+    the counts are exact: each probability falls into the bin between its two neighbouring grid points, and the bins
+    above a grid point hold exactly the pixels that reach it. Between grid points the counts are unknown.
 
-    Memory: 8 bytes per frame and bin, that is 800 bytes a frame for `THRESHOLDS` (80 MB for 100,000 frames) on each
-    process; merging the processes of a distributed run takes as much again from each of them.
+    Memory: 8 bytes per frame and bin, which is 800 bytes per frame for `THRESHOLDS` (80 MB for 100,000 frames) in each
+    process; merging the processes of a distributed run needs the same again from each of them.
 
     Args:
         frames: number of frames of each video.
-        thresholds: the grid, ascending, within (0, 1).
+        thresholds: the grid, increasing, within (0, 1).
 
     Raises:
-        InputError: the thresholds are not ascending within (0, 1).
+        InputError: the thresholds are not increasing within (0, 1).
 
     Example:
         >>> import torch
@@ -50,35 +49,35 @@ class ThresholdCounts(FrameTable):
         self.register_buffer("grid", torch.tensor(self.thresholds, dtype=torch.float32), persistent=False)
 
     def update(self, video: int, frame: int, probability: Tensor, truth: Tensor) -> None:
-        """Enter one frame: forged probability `H W` in [0, 1] against boolean `H W`."""
+        """Add one frame: forged probability `H W` in [0, 1] and truth, boolean `H W`."""
         bins = self.grid.numel() + 1
-        reached = torch.bucketize(probability.float(), self.grid, right=True)  # how many thresholds it reaches
+        reached = torch.bucketize(probability.float(), self.grid, right=True)  # number of thresholds that it reaches
         counts = (reached + bins * truth).flatten().bincount(minlength=2 * bins)
         self.enter(video, frame, counts.view(2, bins))
 
     def compute(self) -> Tensor:
-        """Return long `videos thresholds 5` on the CPU: counts over the frames seen, and the number of those frames."""
+        """Return long `videos thresholds 5` on the CPU: counts over the entered frames, and the number of frames."""
         seen = [len(rows) for rows in self.videos()]
-        histograms = torch.stack([rows.sum(0) for rows in self.videos()]).cpu()  # long: integers are summed as such
-        positive = histograms.flip(-1).cumsum(-1).flip(-1)[..., 1:]  # authentic, forged pixels that reach a threshold
+        histograms = torch.stack([rows.sum(0) for rows in self.videos()]).cpu()  # long: the sum of integers
+        positive = histograms.flip(-1).cumsum(-1).flip(-1)[..., 1:]  # authentic, forged pixels above a threshold
         negative = histograms.sum(-1, keepdim=True) - positive
         frames = torch.tensor(seen)[:, None].expand(-1, len(self.thresholds))
         return torch.stack([positive[:, 1], positive[:, 0], negative[:, 1], negative[:, 0], frames], dim=-1)
 
 
 def threshold_curve(counts: Tensor) -> Tensor:
-    """Return the mean F1 over videos, double `thresholds`, of what `ThresholdCounts.compute()` gives.
+    """Return the mean F1 over videos, double `thresholds`, from the result of `ThresholdCounts.compute()`.
 
-    Videos without forged pixels are left out; NaN where there is no other.
+    Videos without forged pixels are left out; NaN if no other is left.
     """
     return scores(counts[..., :4])["f1"].nanmean(0)
 
 
 def false_positive_curve(counts: Tensor) -> Tensor:
-    """Return the mean share of marked pixels over authentic videos, double `thresholds`; NaN where there is none.
+    """Return the mean share of marked pixels over authentic videos, double `thresholds`; NaN if there are none.
 
     Args:
-        counts: what `ThresholdCounts.compute()` gives. A video is authentic when none of its pixels is forged.
+        counts: result of `ThresholdCounts.compute()`. A video is authentic if none of its pixels is forged.
     """
     authentic = (counts[..., 0] + counts[..., 2] == 0) & (counts[..., 4] > 0)
     shares = scores(counts[..., :4])["pixel_fpr"]
@@ -88,11 +87,12 @@ def false_positive_curve(counts: Tensor) -> Tensor:
 def roc_areas(counts: Tensor) -> Tensor:
     """Return the area under the ROC curve of the pixels of each video, double `videos`.
 
-    The curve runs through the points of the grid and (0, 0) and (1, 1), by the trapezoidal rule. NaN for videos without
+    The curve consists of the points of the grid, (0, 0) and (1, 1), with the trapezoidal rule. NaN for videos without
+    forged or without authentic pixels.
     forged or without authentic pixels.
 
     Args:
-        counts: what `ThresholdCounts.compute()` gives.
+        counts: result of `ThresholdCounts.compute()`.
     """
     true_positive, false_positive, false_negative, true_negative, _ = counts.double().unbind(-1)
     sides = (true_positive / (true_positive + false_negative), false_positive / (false_positive + true_negative))
@@ -110,15 +110,15 @@ def best(
     """Return the threshold with the highest mean F1 over videos, and that mean.
 
     Args:
-        curve: `thresholds`, as `threshold_curve` returns it.
+        curve: `thresholds`, from `threshold_curve`.
         thresholds: the grid.
-        false_positives: `thresholds`, as `false_positive_curve` returns it; None constrains nothing.
-        limit: largest share of false positives of a threshold that may be chosen. Where all exceed it, the threshold
-            with the smallest share is taken.
+        false_positives: `thresholds`, from `false_positive_curve`; None sets no limit.
+        limit: largest allowed share of false positives. If all thresholds exceed it, the threshold with the smallest
+            share is chosen.
 
     Returns:
-        `(threshold, f1)`; of equally good thresholds the one nearest 0.5, and of two equally near the lower one. None
-        where no video has forged pixels.
+        `(threshold, f1)`; of equally good thresholds the one nearest to 0.5, of two equally near the lower one. None if
+        no video has forged pixels.
     """
     if curve.isnan().any():
         return None
@@ -127,5 +127,5 @@ def best(
         curve = torch.where(allowed, curve, -torch.inf)
     highest = curve.max().item()
     ties = [threshold for threshold, value in zip(thresholds, curve.tolist(), strict=True) if value == highest]
-    # rounded: in binary 0.7 is nearer to 0.5 than 0.3 is
+    # rounded, because in binary 0.7 is nearer to 0.5 than 0.3
     return min(ties, key=lambda threshold: (round(abs(threshold - 0.5), 9), threshold)), highest

@@ -1,7 +1,7 @@
-"""Pixels of holes followed from frame to frame along optical flow, in whole pixels: fast, and without torch.
+"""Follows pixels of holes from frame to frame along optical flow, in whole pixels: fast, and without torch.
 
-Each frame's hole is followed one step, to the nearest pixel of the next frame, which knows the rest of the way. `paths`
-follows every pixel by itself and at sub-pixel places, which is slower and closer.
+Each frame's hole is followed one step, to the nearest pixel of the next frame, whose own path is already known. `paths`
+follows every pixel separately at sub-pixel positions, which is slower and more accurate.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from outpaint_lightning.motion.classical import camera_positions, dense_motion
 def chain_steps(
     covered: NDArray[np.uint8], mask: NDArray[np.bool_]
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Return where the pixels of each frame's hole lie in the frame before, and in the frame after.
+    """Return the positions of the pixels of each frame's hole in the previous and in the next frame.
 
     Args:
-        covered: uint8 `T H W 3`; holes are covered with something made of known pixels.
+        covered: uint8 `T H W 3`; the holes hold values made from known pixels.
         mask: bool `T H W`, the holes.
 
     Returns:
-        Two lists of `N 2`, in row order, x first; NaN where no flow leads there, as over a cut.
+        Two lists of `N 2`, in row order, x first; NaN if no flow leads there, for example across a cut.
     """
     positions, shots = camera_positions(covered, ~mask)
     before, after = ([np.full((hole.sum(), 2), np.nan, np.float32) for hole in mask] for _ in range(2))
@@ -48,17 +48,17 @@ def follow_chains(
     """Follow steps from frame to frame until they meet a known pixel.
 
     Args:
-        steps: For each frame where the pixels of its hole lie in the frame that precedes it in `order`.
+        steps: for each frame, the positions of its hole's pixels in the frame that precedes it in `order`.
         mask: `T H W`.
-        order: Frames, so that each one's source comes before it.
+        order: frames, each after the frame that its steps lead to.
 
     Returns:
-        For each frame the frame from which each pixel of its hole comes (`N`; -1 for none), and its place there
-        (`N 2`, x first).
+        For each frame, the frame from which each pixel of its hole comes (`N`; -1 for none), and the pixel's position
+        there (`N 2`, x first).
     """
     found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
-    origin = np.full(mask.shape[1:], -1, np.int64)  # of the frame before: the frame its pixels come from ...
-    shift = np.zeros((*mask.shape[1:], 2), np.float32)  # ... and how far from their own place
+    origin = np.full(mask.shape[1:], -1, np.int64)  # for the previous frame: the frame that its pixels come from ...
+    shift = np.zeros((*mask.shape[1:], 2), np.float32)  # ... and the distance from their own position
     for now in order:
         hole, place = mask[now], steps[now]
         leads = ~np.isnan(place[:, 0])
@@ -71,7 +71,7 @@ def follow_chains(
 
 
 def read_places(frames: NDArray[np.uint8], origin: NDArray[np.int64], place: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the colours `N 3`, bilinear, at the places `N 2` (x first) of the frames `origin` (`N`)."""
+    """Return the bilinear colours `N 3` at the positions `N 2` (x first) in the frames `origin` (`N`)."""
     where = np.stack([origin, place[:, 1], place[:, 0]])
     channels = [
         ndimage.map_coordinates(frames[..., channel], where, np.float32, order=1, mode="nearest")

@@ -1,4 +1,4 @@
-"""Motion between the frames of a clip, from known pixels only: of the camera, and of every pixel."""
+"""Motion between the frames of a clip, from known pixels only: motion of the camera, and of every pixel."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from outpaint_lightning.motion.consistency import agrees
 from outpaint_lightning.motion.pyramid import push_pull
 
-WINDOW = 21  # pixels a side of the patch that is followed
+WINDOW = 21  # pixels per side of the tracked patch
 _PATCH = np.ones((WINDOW, WINDOW), np.uint8)
-FEWEST_POINTS = 12  # three times what a homography needs
-AS_WELL = 1.1, 0.02  # factor and pixels; an error is as good as another up to these: 8 parameters fit some noise
-INFLUENCE = 16  # pixels; so near to a hole, flow depends on what covers it: DIS compares 8 x 8 pixels at half size
-SMALLEST_FLOW = 32  # pixels a side; below 16, OpenCV's DIS reads memory that is not its own
+FEWEST_POINTS = 12  # three times the minimum for a homography
+AS_WELL = 1.1, 0.02  # factor and pixels; errors within these count as equal, because 8 parameters fit some noise
+INFLUENCE = 16  # pixels; nearer to a hole, flow depends on its cover: DIS compares 8 x 8 pixels at half size
+SMALLEST_FLOW = 32  # pixels per side; below 16, OpenCV's DIS reads memory outside its buffers
 
 
 def camera_positions(
     frames: NDArray[np.uint8], known: NDArray[np.bool_]
 ) -> tuple[list[NDArray[np.float64]], list[int]]:
-    """Place every frame of a clip in the plane of an earlier one.
+    """Register every frame of a clip to an earlier frame.
 
     Args:
         frames: `T H W 3`.
-        known: `T H W`; motion is judged by points that lie in it with the patch around them.
+        known: `T H W`; motion is estimated from points whose surrounding patch is known.
 
     Returns:
-        For each frame the homography (3 x 3, pixels) that maps it into its shot's first frame, and the number of its
-        shot. Where the motion cannot be found a new shot begins; frames of different shots have no common plane.
+        For each frame the homography (3 x 3, pixels) that maps it to its shot's first frame, and the number of its
+        shot. If the motion cannot be found, a new shot begins; frames of different shots have no common plane.
     """
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     inside = [cv2.erode(mask.astype(np.uint8), _PATCH) for mask in known]
@@ -53,7 +53,7 @@ def _homography(
     first_inside: NDArray[np.uint8],
     second_inside: NDArray[np.uint8],
 ) -> NDArray[np.float64] | None:
-    """Return the homography from `first` to `second` (grey `H W`), or None where too few points agree on one."""
+    """Return the homography from `first` to `second` (grey `H W`), or None if too few points agree on one."""
     start = cv2.goodFeaturesToTrack(first, 600, 0.005, 5, mask=first_inside)
     if start is None or len(start) < FEWEST_POINTS:
         return None
@@ -74,18 +74,18 @@ def _homography(
     area = cv2.contourArea(moved.astype(np.float32), oriented=True) / ((width - 1) * (height - 1))
     if not (0.5 < area < 2 and cv2.isContourConvex(moved.astype(np.float32))):
         return None
-    # Where a step of whole pixels explains the points as well, it is the truth: a still camera stays exactly still.
-    first_place, second_place = (points[good][agree.ravel() > 0].astype(np.float64) for points in (start, end))
-    step = np.rint(np.median(second_place - first_place, axis=0))
+    # If a step of whole pixels explains the points equally well, it is used: a still camera stays exactly still.
+    first_points, second_points = (points[good][agree.ravel() > 0].astype(np.float64) for points in (start, end))
+    step = np.rint(np.median(second_points - first_points, axis=0))
     whole = np.array([[1, 0, step[0]], [0, 1, step[1]], [0, 0, 1]])
     factor, slack = AS_WELL
-    if _error(whole, first_place, second_place) < factor * _error(homography, first_place, second_place) + slack:
+    if _error(whole, first_points, second_points) < factor * _error(homography, first_points, second_points) + slack:
         return whole
     return _scaled(homography)
 
 
 def _error(motion: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Return the root mean square distance, in pixels, of points `N 2` moved from where they were found."""
+    """Return the root mean square distance, in pixels, between moved points `N 2` and the points found."""
     difference = cv2.perspectiveTransform(first[:, None], motion)[:, 0] - second
     return float(np.sqrt((difference**2).sum(axis=1).mean()))
 
@@ -97,34 +97,35 @@ def dense_motion(
     second_known: NDArray[np.bool_],
     camera: NDArray[np.float64],
 ) -> tuple[tuple[NDArray[np.float32], NDArray[np.bool_]], tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    """Return the optical flow between two frames (DIS, Kroeger et al. 2016), completed where they do not show it.
+    """Return the optical flow between two frames (DIS, Kroeger et al. 2016), completed where the frames do not show it.
 
-    Flow counts where it starts and ends in known pixels and comes back to its start; the less, the nearer it is to a
-    hole. Everywhere else what it adds to the camera's motion is spread from there, smoothly, by push-pull.
+    Flow is used where it starts and ends in known pixels and returns to its start; its weight falls towards a hole.
+    Elsewhere its difference to the camera's motion is spread smoothly from there, by push-pull.
 
     Args:
-        first: Frame `H W 3`; its hole is covered with something made of known pixels.
-        second: The other frame.
+        first: frame `H W 3`; its hole holds values made from known pixels.
+        second: the other frame.
         first_known: `H W`.
         second_known: `H W`.
-        camera: Homography (3 x 3, pixels) from the first frame to the second.
+        camera: homography (3 x 3, pixels) from the first frame to the second.
 
     Returns:
-        For the way from first to second, then for the way back: flow `H W 2` in pixels, x first, and `H W`, True where
-        it ends inside the frame and the other flow leads back. In a hole that compares what was spread on both sides:
-        it fails where the two do not fit together, and cannot say that both are right.
+        For the direction from first to second, then for the reverse: flow `H W 2` in pixels, x first, and `H W`, True
+        where it ends inside the frame and the other flow leads back. In a hole this compares the two spread flows: it
+            is
+        False where they disagree, but it cannot confirm that both are right.
     """
     pair = _agreeing(first, second, first_known, second_known, camera)
-    there, back = _dis(*pair), _dis(*pair[::-1])
+    forward, backward = _dis(*pair), _dis(*pair[::-1])
     near = [np.minimum(_depth(known) / INFLUENCE, 1) ** 2 for known in (first_known, second_known)]
-    there, back = (
+    forward, backward = (
         _completed(flow, start * _at(end, flow) * _comes_back(flow, other), motion)
         for flow, other, start, end, motion in (
-            (there, back, *near, camera),
-            (back, there, *near[::-1], np.linalg.inv(camera)),
+            (forward, backward, *near, camera),
+            (backward, forward, *near[::-1], np.linalg.inv(camera)),
         )
     )
-    return (there, _comes_back(there, back)), (back, _comes_back(back, there))
+    return (forward, _comes_back(forward, backward)), (backward, _comes_back(backward, forward))
 
 
 def _agreeing(
@@ -134,12 +135,12 @@ def _agreeing(
     second_known: NDArray[np.bool_],
     camera: NDArray[np.float64],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the frames in grey, what covers their holes moving with the camera; else it would bend flow around it."""
+    """Return the frames in grey; the covers of their holes move with the camera, or they would bend the flow around."""
     first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
     size = first.shape[::-1]
-    back = np.linalg.inv(camera)
-    seen = cv2.warpPerspective(second_known.astype(np.float32), back, size) > 0.999
-    first = np.where(seen & ~first_known, cv2.warpPerspective(second, back, size), first)
+    inverse = np.linalg.inv(camera)
+    seen = cv2.warpPerspective(second_known.astype(np.float32), inverse, size) > 0.999
+    first = np.where(seen & ~first_known, cv2.warpPerspective(second, inverse, size), first)
     moved = cv2.warpPerspective(first, camera, size, second.copy(), borderMode=cv2.BORDER_TRANSPARENT)
     return first, np.where(second_known, second, moved)
 
@@ -147,31 +148,31 @@ def _agreeing(
 def estimate_flow(
     frames: NDArray[np.uint8], known: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the optical flow from each frame of a clip to the next and back, as DIS sees it: nothing is completed.
+    """Return the DIS optical flow from each frame of a clip to the next, and from the next back; nothing is completed.
 
     Args:
-        frames: `T H W 3`, two at least.
-        known: `T H W`. What is not known is covered first by something that moves with the camera: what moves
-            otherwise bends the flow around it, by its own motion, on coarse scales tens of pixels far. The flow there
-            means nothing. None: all is known.
+        frames: `T H W 3`, at least two.
+        known: `T H W`. Unknown pixels are first covered by values that move with the camera. A cover that moves
+            differently would bend the flow around it, on coarse scales over tens of pixels. The flow of unknown pixels
+            has no meaning. None: all pixels are known.
 
     Returns:
-        `T-1 H W 2` in pixels, x first, from frame t to t + 1; and the same from frame t + 1 to t.
+        Two arrays `T-1 H W 2` in pixels, x first: from frame t to t + 1, and from frame t + 1 to t.
     """
     if known is None or known.all():
         pairs = list(itertools.pairwise(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames))
     else:
-        covered = [_covered(frame, here) for frame, here in zip(frames, known, strict=True)]
+        covered = [_covered(frame, seen) for frame, seen in zip(frames, known, strict=True)]
         pairs = [
             _agreeing(*pair, *seen, _camera(*pair, *seen))
             for pair, seen in zip(itertools.pairwise(covered), itertools.pairwise(known), strict=True)
         ]
-    there, back = ([_dis(*pair[::way]) for pair in pairs] for way in (1, -1))
-    return np.stack(there), np.stack(back)
+    forward, backward = ([_dis(*pair[::order]) for pair in pairs] for order in (1, -1))
+    return np.stack(forward), np.stack(backward)
 
 
 def _covered(frame: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return a frame `H W 3` with a smooth surface where it is not known; black where nothing is."""
+    """Return a frame `H W 3` with a smooth surface in its unknown pixels; black if no pixel is known."""
     if not known.any():
         return np.zeros_like(frame)
     weight = known.astype(np.float32)
@@ -184,7 +185,7 @@ def _camera(
     first_known: NDArray[np.bool_],
     second_known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return the homography from one frame to another; where their motion cannot be found, that of no motion."""
+    """Return the homography from one frame to another; the identity if the motion cannot be found."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
     inside = [cv2.erode(known.astype(np.uint8), _PATCH) for known in (first_known, second_known)]
     step = _homography(*grey, *inside)
@@ -201,30 +202,30 @@ def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.floa
 
 
 def _depth(known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the distance of every pixel to the hole, in pixels; large where there is none."""
+    """Return the distance of every pixel to the hole, in pixels; infinite without a hole."""
     if known.all():
         return np.full(known.shape, np.inf, np.float32)
     return np.asarray(cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
 
 
-def _places(shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _coordinates(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return x and y of every pixel: `H W 2`."""
     return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), axis=-1).astype(np.float32)
 
 
 def _at(values: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return `values` where the flow leads, 0 beyond the frame."""
-    found: NDArray[np.float32] = cv2.remap(values, _places(flow.shape) + flow, None, cv2.INTER_LINEAR)
+    """Return `values` at the ends of the flow, 0 outside the frame."""
+    found: NDArray[np.float32] = cv2.remap(values, _coordinates(flow.shape) + flow, None, cv2.INTER_LINEAR)
     return found
 
 
 def _comes_back(flow: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return where `flow` ends in the frame and `other` leads back from there."""
+    """Return where `flow` ends inside the frame and `other` leads back from there."""
     height, width = flow.shape[:2]
-    place = _places(flow.shape) + flow
-    back = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    target = _coordinates(flow.shape) + flow
+    back = cv2.remap(other, target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     close: NDArray[np.bool_] = agrees(_squared(flow + back), _squared(flow) + _squared(back))
-    inside: NDArray[np.bool_] = cv2.inRange(place, (0, 0), (width - 1, height - 1)) > 0
+    inside: NDArray[np.bool_] = cv2.inRange(target, (0, 0), (width - 1, height - 1)) > 0
     return close & inside
 
 
@@ -236,7 +237,7 @@ def _squared(flow: NDArray[np.float32]) -> NDArray[np.float32]:
 def _completed(
     flow: NDArray[np.float32], weight: NDArray[np.float32], camera: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Return `flow` as far as its `weight` (`H W`, 0 to 1) goes, and for the rest what is spread from around it."""
-    place = _places(flow.shape)
-    still = np.asarray(cv2.perspectiveTransform(place, camera), np.float32) - place
+    """Return `flow` where its `weight` (`H W`, 0 to 1) is high, completed with what is spread from there."""
+    points = _coordinates(flow.shape)
+    still = np.asarray(cv2.perspectiveTransform(points, camera), np.float32) - points
     return still + push_pull((flow - still) * weight[..., None], weight)

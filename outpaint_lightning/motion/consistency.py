@@ -1,4 +1,4 @@
-"""The forward-backward test of optical flow, for arrays and tensors alike."""
+"""The forward-backward test of optical flow, for arrays and tensors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ if TYPE_CHECKING:
 
     Values = TypeVar("Values", NDArray[Any], Tensor)
 
-SLOPE = 0.01  # of the squared lengths
-SLACK = 0.5  # square pixels; a flow of zeros may still be this far off
+SLOPE = 0.01  # factor of the squared lengths
+SLACK = 0.5  # square pixels; tolerance for a flow of zeros
 
 
 def agrees(gap: Values, lengths: Values) -> Values:
-    """Return where a flow and the flow back agree.
+    """Return where a flow and the opposite flow agree.
 
-    With f the flow of a pixel x, and b the flow back, read at the point x + f(x) where f ends::
+    With f the flow at a pixel x, and b the opposite flow, read at the point x + f(x) where f ends::
 
         |f + b|^2 < 0.01 (|f|^2 + |b|^2) + 0.5
 
-    Where this fails, one of the two flows is wrong, or the pixel is hidden in the other frame. A value that is not a
-    number never agrees.
+    Where this fails, one of the two flows is wrong, or the pixel is hidden in the other frame. NaN never agrees.
 
     Source: Sundaram, Brox, Keutzer (ECCV 2010), equation 5.
 
@@ -36,9 +35,9 @@ def agrees(gap: Values, lengths: Values) -> Values:
 
     Args:
         gap: `|f + b|^2`, square pixels, of any shape.
-        lengths: `|f|^2 + |b|^2`, the same.
+        lengths: `|f|^2 + |b|^2`, the same shape.
 
     Returns:
-        bool, of that shape.
+        bool, of the same shape.
     """
     return gap < SLOPE * lengths + SLACK

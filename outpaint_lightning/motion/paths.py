@@ -1,4 +1,4 @@
-"""Pixels followed from frame to frame along optical flow, at sub-pixel places, on any device.
+"""Follows pixels from frame to frame along optical flow, at sub-pixel positions, on any device.
 
 `chains` does so in whole pixels, faster and without torch.
 """
@@ -10,25 +10,25 @@ from torch import Tensor
 
 from outpaint_lightning.motion.consistency import agrees
 
-UNKNOWN = 1e-3  # share of a bilinear sample that may be unknown: rounding in a path's place, not content
+UNKNOWN = 1e-3  # share of a bilinear sample that may be unknown, because of rounding in a path's position
 
 
 def follow_paths(
     source: Tensor, there: Tensor, back: Tensor, frame: Tensor, place: Tensor, step: int
 ) -> tuple[Tensor, Tensor]:
-    """Follow paths from frame to frame until each meets known pixels.
+    """Follow paths from frame to frame until each reaches known pixels.
 
     Args:
-        source: `T H W 5`: red, green, blue, 1 where invented, 1 where known; zeros where not known.
-        there: `T H W 2`, the flow that is followed.
-        back: `T H W 2`, the flow of the other direction.
-        frame: long `N`, where the paths start.
-        place: `N 2`, x first.
+        source: `T H W 5`: red, green, blue, 1 where generated, 1 where known; zeros where unknown.
+        there: `T H W 2`, the flow to follow.
+        back: `T H W 2`, the flow of the opposite direction.
+        frame: long `N`, start frames of the paths.
+        place: `N 2`, start positions, x first.
         step: 1 or -1, from frame to frame.
 
     Returns:
-        Red, green, blue and invented share at each path's end, `N 4`, and the largest disagreement of the two flows
-        on the way, `N` in pixels, infinite where a path was given up.
+        Red, green, blue and generated share at each path's end, `N 4`, and the largest disagreement of the two flows
+        along the path, `N` in pixels, infinite for an abandoned path.
     """
     count, height, width = source.shape[:3]
     corner = place.new_tensor([width - 1, height - 1])
@@ -40,9 +40,9 @@ def follow_paths(
         frame, place = frame + step, place + move
         inside = (frame >= 0) & (frame < count) & ((place >= 0) & (place <= corner)).all(1)
         path, frame, place, gap, move = (part[inside] for part in (path, frame, place, gap, move))
-        back_again = sample(back, frame, place)
-        error = (move + back_again).square().sum(1)
-        agree = agrees(error, (move.square() + back_again.square()).sum(1))
+        returned = sample(back, frame, place)
+        error = (move + returned).square().sum(1)
+        agree = agrees(error, (move.square() + returned.square()).sum(1))
         gap = torch.maximum(gap, error.sqrt())
         path, frame, place, gap = (part[agree] for part in (path, frame, place, gap))
         seen = sample(source, frame, place)
@@ -55,7 +55,7 @@ def follow_paths(
 
 
 def sample(values: Tensor, frame: Tensor, place: Tensor) -> Tensor:
-    """Return `values` (`T H W C`) at places `N 2` (x first, inside) of frames `N`: float32 `N C`, bilinear."""
+    """Return `values` (`T H W C`) at positions `N 2` (x first, inside) in frames `N`: float32 `N C`, bilinear."""
     _, height, width, channels = values.shape
     flat = values.view(-1, channels)
     corner = place.floor()

@@ -1,4 +1,4 @@
-"""Pictures of what was found: masks, boxes, flow, curves."""
+"""Pictures of results: masks, boxes, flow, curves."""
 
 from outpaint_lightning.pictures.boxes import draw_boxes
 from outpaint_lightning.pictures.flow import flow_colours

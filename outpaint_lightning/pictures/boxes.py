@@ -1,4 +1,4 @@
-"""Show boxes on their frame."""
+"""Draws boxes on their frame."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def draw_boxes(
     true: Sequence[float] | None = None,
     caption: str = "",
 ) -> NDArray[np.uint8]:
-    """Draw the found box of a frame in yellow, the true one in green, and a caption in its upper left corner.
+    """Draw the found box of a frame in yellow, the true one in green, and a caption in the upper left corner.
 
-    A black line lies within each coloured one, so that boxes show on any footage.
+    A black line inside each coloured one makes boxes visible on any footage.
 
     Args:
-        frame: uint8 `H W 3` RGB; not changed.
+        frame: uint8 `H W 3` RGB; not modified.
         found: `xmin ymin xmax ymax` in pixels, half-open, or None for no box.
-        true: the same, drawn below it.
-        caption: a few words; none by default.
+        true: the true box, drawn below the found one.
+        caption: a short text; none by default.
 
     Returns:
-        uint8 `H W 3` RGB. The lines lie inside the boxes, as far as there is room.
+        uint8 `H W 3` RGB. The lines lie inside the boxes if there is enough room.
     """
     picture = frame.copy()
     height, width = picture.shape[:2]
@@ -45,9 +45,9 @@ def draw_boxes(
     if caption:
         scale = max(0.3, min(height, width) / 480)
         (_, text_height), below = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
-        place = (line, text_height + line + below // 2)
+        origin = (line, text_height + line + below // 2)
         for colour, weight in (((0, 0, 0), 3 * line), ((255, 255, 255), line)):  # a dark rim: legible on any frame
-            cv2.putText(picture, caption, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
+            cv2.putText(picture, caption, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
     return picture
 
 

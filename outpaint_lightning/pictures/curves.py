@@ -1,4 +1,4 @@
-"""The curves of a robustness test as a picture."""
+"""Draws the curves of a robustness test."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PIXELS = 900  # width of the picture
-PANELS = 3  # beside each other
+PANELS = 3  # panels side by side
 
 
 def curve_figure(summary: Mapping[str, Any]) -> Figure:
-    """Return a panel for each curve: F1 over its levels, clean clips first, beside the best floor (dashed).
+    """Return one panel per curve: F1 over its levels, the clean clips first, and the best floor (dashed).
 
     Args:
-        summary: of a test, with `robustness`. An F1 that is undefined leaves a gap.
+        summary: summary of a test, with `robustness`. An undefined F1 leaves a gap.
     """
-    from matplotlib.figure import Figure  # here: a test without corruptions needs none of it
+    from matplotlib.figure import Figure  # here, because a test without corruptions does not need it
 
     curves = summary["robustness"]
     columns = min(PANELS, len(curves))

@@ -1,7 +1,7 @@
-"""Show forged probabilities on their frame, with a scale and the threshold in the picture.
+"""Draws forged probabilities on their frame, with a scale and the threshold.
 
-The colours are those of viridis (Smith and van der Walt, 2015): no red among them, so that red footage hides nothing,
-lighter where the probability is higher, and in order also for people who do not see red or green.
+The colours are those of viridis (Smith and van der Walt, 2015): it has no red, so it stays visible on red footage,
+higher probabilities are lighter, and it is readable with colour blindness.
 """
 
 from __future__ import annotations
@@ -13,31 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIM = (0.1, 0.55)
-"""Grey levels between which the frame lies below the colours of a heat map."""
+"""Grey levels between which the frame is drawn below the colours of a heat map."""
 OPAQUE = (0.25, 0.75)
 """Opacity of the colour at a probability of 0.5 and of 1, in `tinted`."""
 RIMS = ((255, 255, 255), (0, 0, 0))
 _SCALE_SHARE, _MARGIN = 0.3, 6
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_VIRIDIS: NDArray[np.uint8] = np.asarray(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1], np.uint8
+)
+"""`256 3`, the RGB colour of each level."""
 
 
 def colours(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return the colour of each probability in [0, 1]: uint8 RGB with one more axis."""
     levels = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
-    flat = cv2.applyColorMap(levels.reshape(-1, 1), cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
-    return np.asarray(flat.reshape(*levels.shape, 3), np.uint8)
+    return _VIRIDIS[levels]
 
 
 def heat_map(
     frame: NDArray[np.uint8], probability: NDArray[np.floating], threshold: float, *, scale: bool = True
 ) -> NDArray[np.uint8]:
-    """Return probabilities as colours over the frame in dark grey, with an outline where they reach the threshold.
+    """Return probabilities as colours over the frame in dark grey, outlined where they reach the threshold.
 
     Args:
-        frame: uint8 `H W 3` RGB; not changed.
-        probability: `H W` in [0, 1]. The colour covers the frame the more, the higher it is.
-        threshold: of the outline and of the scale.
-        scale: whether the scale is drawn.
+        frame: uint8 `H W 3` RGB; not modified.
+        probability: `H W` in [0, 1]. A higher probability is drawn more opaque.
+        threshold: threshold of the outline and the scale.
+        scale: whether to draw the scale.
 
     Returns:
         uint8 `H W 3` RGB.
@@ -55,18 +58,20 @@ def tinted(
     """Return the frame in its own colours, tinted and outlined where the probability reaches the threshold.
 
     Args:
-        frame: uint8 `H W 3` RGB; not changed.
-        probability: `H W` in [0, 1]. The tint covers the frame the more, the higher it is.
-        threshold: pixels from it on are tinted.
-        scale: whether the scale is drawn, in a corner.
+        frame: uint8 `H W 3` RGB; not modified.
+        probability: `H W` in [0, 1]. A higher probability is drawn more opaque.
+        threshold: pixels with at least this probability are tinted.
+        scale: whether to draw the scale, in a corner.
 
     Returns:
-        uint8 `H W 3` RGB; outside tint and scale, the frame's own pixels.
+        uint8 `H W 3` RGB; outside tint and scale, the frame's pixels are unchanged.
     """
     mask = probability >= threshold
     low, high = OPAQUE
-    opacity = np.where(mask, np.clip(low + (high - low) * (probability - 0.5) * 2, 0.1, high), 0)[..., None]
-    return _finished(_mixed(frame, colours(probability), opacity), mask, threshold, scale)
+    picture, marked = frame.copy(), probability[mask]
+    opacity = np.clip(low + (high - low) * (marked - 0.5) * 2, 0.1, high)[:, None]
+    picture[mask] = _mixed(frame[mask], colours(marked), opacity)
+    return _finished(picture, mask, threshold, scale)
 
 
 def _mixed(below: NDArray[Any], above: NDArray[np.uint8], opacity: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -87,9 +92,9 @@ def _finished(picture: NDArray[np.uint8], mask: NDArray[np.bool_], threshold: fl
 
 
 def _draw_scale(picture: NDArray[np.uint8], mask: NDArray[np.bool_], threshold: float) -> None:
-    """Draw colours from 0 to 1 and the threshold into a corner where nothing is marked; tiny pictures have no room.
+    """Draw the colours from 0 to 1 and the threshold in a corner that hides little of the mask, if there is room.
 
-    It is the lower left one, unless another hides less: a scale that jumps from frame to frame distracts.
+    The lower left corner is used unless another hides less, because a scale that jumps between frames distracts.
     """
     height, width = picture.shape[:2]
     size = min(max(0.3, min(height, width) / 900), 1.2)
@@ -100,7 +105,7 @@ def _draw_scale(picture: NDArray[np.uint8], mask: NDArray[np.bool_], threshold: 
     if rows > height // 2 or columns > width:
         return
     corners = [np.s_[y, x] for y in (np.s_[height - rows :], np.s_[:rows]) for x in (np.s_[:columns], np.s_[-columns:])]
-    corner = picture[min(corners, key=lambda place: int(mask[place].sum()))]
+    corner = picture[min(corners, key=lambda area: int(mask[area].sum()))]
     corner[:] = 0
     cv2.putText(corner, words, (_MARGIN, _MARGIN + tall), _FONT, size, (255, 255, 255), 1, cv2.LINE_AA)
     top = 2 * _MARGIN + tall

@@ -1,4 +1,4 @@
-"""Show a mask on its frame, and pictures beside each other."""
+"""Draws a mask on its frame, and pictures side by side."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ TINT_SHARE = 0.4
 CONTOUR = (255, 230, 0)
 RIM = (0, 0, 0)
 GAP = 4  # white pixels between the pictures of a strip
-BAND = 16  # pixels of a line of words
-LETTERS = 0.4  # of OpenCV's scale: 9 pixels high
-SAMPLE = 12  # pixels a side of what a legend explains
+BAND = 16  # height in pixels of a line of text
+LETTERS = 0.4  # scale of OpenCV's font: 9 pixels high
+SAMPLE = 12  # pixels per side of a legend's sample
 
 
 @dataclass(frozen=True)
 class MarkedPicture:
-    """A picture with what is drawn on it, and where they are known apart, the frame and its marks."""
+    """A picture with its marks drawn, and the frame and the marks separately if they are known."""
 
     drawn: NDArray[np.uint8]
-    """`H W 3` RGB, for files and for loggers that show nothing but pictures."""
+    """`H W 3` RGB, for files and for loggers that accept only pictures."""
     frame: NDArray[np.uint8] | None = None
-    """`H W 3` RGB with nothing on it; None where `drawn` is all there is."""
+    """`H W 3` RGB without marks; None if only `drawn` is known."""
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
-    """Of the frame, `H W` each, by name."""
+    """Masks of the frame, `H W` each, by name."""
     boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Of the frame, by name: `xmin ymin xmax ymax` in pixels, half-open."""
+    """Boxes on the frame, by name: `xmin ymin xmax ymax` in pixels, half-open."""
     caption: str = ""
 
 
 def overlay(frame: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Tint the masked pixels of a frame red, with an edge of a yellow and a black line, which shows on any footage.
+    """Tint the masked pixels of a frame red, with a yellow and a black edge line, which is visible on any footage.
 
     Args:
-        frame: uint8 `H W 3` RGB; not changed.
+        frame: uint8 `H W 3` RGB; not modified.
         mask: bool `H W`.
 
     Returns:
-        uint8 `H W 3` RGB; pixels outside the mask are the frame's own. Both lines lie inside it.
+        uint8 `H W 3` RGB; pixels outside the mask are unchanged. Both lines lie inside the mask.
     """
     picture = frame.copy()
     picture[mask] = np.rint(frame[mask] * (1 - TINT_SHARE) + TINT * TINT_SHARE).astype(np.uint8)
@@ -60,15 +60,15 @@ def strip(
     heads: Sequence[str] = (),
     legend: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> NDArray[np.uint8]:
-    """Lay pictures of one size out in rows, white between them.
+    """Arrange pictures of one size in rows, with white gaps.
 
     Args:
         rows: uint8 `H W 3` RGB each.
-        heads: what stands over each column; none by default.
-        legend: what stands below, each after its sample, such as `FORGED`.
+        heads: titles of the columns; none by default.
+        legend: texts below the pictures, each after its sample, such as `FORGED`.
 
     Returns:
-        uint8 RGB, the whole.
+        uint8 RGB, the whole picture.
     """
     padded = [[np.pad(p, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for p in row] for row in rows]
     picture = np.concatenate([np.concatenate(row, axis=1) for row in padded])[:-GAP, :-GAP]
@@ -79,7 +79,7 @@ def strip(
 
 
 def band(width: int, words: Sequence[tuple[int, str]]) -> NDArray[np.uint8]:
-    """Return a white band, uint8 `BAND width 3`, with black words, each from its column on."""
+    """Return a white band, uint8 `BAND width 3`, with black texts, each starting at its column."""
     picture = np.full((BAND, width, 3), 255, np.uint8)
     for left, text in words:
         cv2.putText(picture, text, (left + 2, 12), cv2.FONT_HERSHEY_SIMPLEX, LETTERS, (0, 0, 0), 1, cv2.LINE_AA)
@@ -99,4 +99,4 @@ def _legend(width: int, samples: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.
 
 
 FORGED = {"forged": overlay(np.full((SAMPLE, SAMPLE, 3), 128, np.uint8), np.ones((SAMPLE, SAMPLE), np.bool_))}
-"""The legend of what `overlay` marks."""
+"""The legend for the marks of `overlay`."""

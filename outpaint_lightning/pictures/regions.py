@@ -1,4 +1,4 @@
-"""Show the region that was found in an image, and where such pictures are kept."""
+"""Draws the region that was found in an image, and names the files of such pictures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def draw_region(
     mask: NDArray[np.bool_] | None = None,
     true: Sequence[float] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw what was found in an image: the mask tinted, boxes, and the score in the upper left corner.
+    """Draw the result for an image: the mask tinted, boxes, and the score in the upper left corner.
 
     Args:
-        image: uint8 `H W 3` RGB; not changed.
-        score: the probability that the image is forged.
+        image: uint8 `H W 3` RGB; not modified.
+        score: probability that the image is forged.
         found: `xmin ymin xmax ymax` in pixels, half-open; None for no box.
         mask: bool `h w`, of any size.
-        true: the true box, in the same way.
+        true: the true box, in the same form.
 
     Returns:
         uint8 `H W 3` RGB.
@@ -36,10 +36,10 @@ def draw_region(
 
 
 def enlarged(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    """Return a bool mask `h w` at another size, bool `H W`: each pixel takes the value of the nearest."""
+    """Return a bool mask `h w` at another size, bool `H W`, by nearest neighbour."""
     return np.asarray(cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0)
 
 
 def picture_file(name: str, frame: int, frames: int) -> str:
-    """Return the file for the picture of a frame: `name.png` for a single image, else one in a folder of that name."""
+    """Return the file for a frame's picture: `name.png` for a single image, else a file in a folder of that name."""
     return f"{name}.png" if frames == 1 else f"{name}/{frame:05d}.png"

@@ -1,1 +1,1 @@
-"""Processes: a pool of workers, the end of children with their parent, ranks of one training, devices."""
+"""Processes: a pool of workers, child processes that end with their parent, ranks of one training, devices."""

@@ -1,4 +1,4 @@
-"""The device that a command runs on."""
+"""The choice of a command's device."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from outpaint_lightning.types import InputError
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; of `auto`, the GPU where there is one.
+    """Return the device of this name; for `auto`, the GPU if there is one.
 
     Raises:
-        InputError: it is not available here.
+        InputError: the device is not available here.
     """
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

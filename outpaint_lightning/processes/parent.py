@@ -1,4 +1,4 @@
-"""Processes that leave no other behind."""
+"""Child processes that do not outlive their parent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: n
 
 
 def die_with_parent() -> None:
-    """Have Linux kill this process as soon as the thread that started it is gone; elsewhere do nothing.
+    """Make Linux kill this process as soon as the thread that started it is gone; do nothing on other systems.
 
-    A `preexec_fn` of `subprocess.Popen`, or the first call of a process. It is not passed on to children.
+    Use it as `preexec_fn` of `subprocess.Popen`, or as the first call of a process. Children do not inherit it.
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Work on many clips, in processes, with progress shown."""
+"""Processes many clips in worker processes, and shows the progress."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each_clip(
     work: Callable[[Item], Result], clips: Sequence[Item], workers: int, title: str
 ) -> Generator[Result, None, None]:
-    """Give the result of each clip, in order, with a bar on a terminal and a line every tenth of the way elsewhere.
+    """Yield the result of each clip in order; show a bar on a terminal, otherwise a line per tenth.
 
-    When the caller stops or a clip fails, no further one is begun; at Ctrl-C those in work are given up.
+    If the caller stops or a clip fails, no further clip is started; at Ctrl-C, clips in progress are abandoned.
 
     Args:
-        work: What to do with a clip; a function of a module if there are several workers.
-        clips: What to do it with.
-        workers: Processes; more than 1 need a main module that can be imported.
-        title: Of the progress; empty to show none.
+        work: function of one clip; with several workers it must be a function of a module.
+        clips: inputs of the function.
+        workers: number of processes; more than 1 need a main module that can be imported.
+        title: title of the progress; an empty title shows none.
 
     Raises:
         InputError: `workers` is less than 1.
@@ -62,16 +62,16 @@ def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int
     if workers == 1 or len(clips) == 1:
         yield from map(work, clips)
         return
-    # spawn: the threads of OpenCV do not survive a fork.
+    # spawn, because the threads of OpenCV do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(clips)), context, initializer=_start_worker) as pool:
         yield from pool.map(partial(_Worker.do, work), clips)
 
 
 class _Worker:
-    """What a worker process does at Ctrl-C, which reaches it too: it gives up its clip and begins no other.
+    """The state of a worker process for Ctrl-C, which it receives too: it abandons its clip and starts no other.
 
-    While it waits for a clip an exception would only be noise.
+    While it waits for a clip, no exception is raised, because it would only print noise.
     """
 
     working = False
@@ -96,13 +96,13 @@ class _Worker:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the cores
-    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which is imported later if at all
+    os.environ["OMP_NUM_THREADS"] = "1"  # for torch, which may be imported later
     signal.signal(signal.SIGINT, _Worker.stop)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
 def _leave_with_parent() -> None:
-    """End this process when the one that started it is killed: nobody else would."""
+    """End this process when its parent is killed; nothing else would end it."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()

@@ -1,4 +1,4 @@
-"""A bar that shows how far a command is."""
+"""A progress bar for commands."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 
 def progress_bar(total: int, title: str, unit: str) -> tqdm[Any]:
-    """Return a bar to `update`, in a `with` block; it shows on a terminal and nowhere else.
+    """Return a bar to `update`, in a `with` block; it is shown on a terminal only.
 
     Args:
-        total: how many there are.
-        title: what stands before the bar.
-        unit: what is counted, in the singular.
+        total: number of steps.
+        title: text before the bar.
+        unit: the unit that is counted, in the singular.
     """
     return tqdm(total=total, desc=title, unit=unit, disable=not sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""Processes that train together: they leave together, and one of them says why."""
+"""Processes of one training: they end together, and one of them reports the reason."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from outpaint_lightning.processes.parent import die_with_parent
 from outpaint_lightning.types import InputError
 
 _FAILED = "outpaint_lightning/failed"
-"""What processes that train together keep in their store about the one that failed first."""
+"""Prefix of the keys in the shared store that describe the first failure."""
 
 
 @contextmanager
 def one_voice() -> Iterator[None]:
-    """Let an error reach the user once, from the process that fails first; the others leave without a word.
+    """Report an error once, from the process that fails first; the others exit silently.
 
-    What the others would say is the same, or that they lost touch with the first. Processes that a launcher starts, as
-    torchrun and SLURM do, and that fail before they have met, speak once on each machine.
+    The other processes would report the same error, or that they lost the connection. Processes that a launcher such as
+    torchrun or SLURM starts, and that fail before they are connected, report once per machine.
 
     Raises:
-        SystemExit: in the others, with the code of that process: 130 if interrupted, 2 for an InputError, 1 otherwise.
+        SystemExit: in the other processes, with the exit code of the first: 130 if interrupted, 2 for an InputError,
+            else 1.
     """
     try:
         yield
@@ -52,7 +53,7 @@ def _first_failure(own: int) -> int | None:
                 return None
             store.wait([f"{_FAILED}/code"], timedelta(seconds=2))
             return int(store.get(f"{_FAILED}/code"))
-        except RuntimeError:  # the store is with the first process, which has gone: others were before us
+        except RuntimeError:  # the store ended with the first process, so another failed before
             return own
     launched = "TORCHELASTIC_RUN_ID" in os.environ, "SLURM_LOCALID" in os.environ
     on_machine = os.environ.get("SLURM_LOCALID" if launched[1] else "LOCAL_RANK", "0")
@@ -60,17 +61,17 @@ def _first_failure(own: int) -> int | None:
 
 
 def end_with_parent() -> None:
-    """Have a process that Lightning started end when the one that started it is killed."""
+    """Let a process that Lightning started end when its parent is killed."""
     started = int(os.environ.get("LOCAL_RANK", "0")) > 0
     if started and "TORCHELASTIC_RUN_ID" not in os.environ and "SLURM_LOCALID" not in os.environ:
         die_with_parent()
 
 
 def stop_in_order(trainer: pl.Trainer) -> None:
-    """Have SIGTERM only noted, as the loops look for that note after every batch, and passed on to processes started.
+    """Let SIGTERM only set a flag, which the loops check after every batch, and forward it to started processes.
 
-    Lightning's own handler also broadcasts, in whatever the signal interrupts: where the other processes wait in
-    another exchange, or get the signal twice, as when it is sent to all of a process group, none of them ends
+    Lightning's own handler also broadcasts, at an arbitrary point of the interrupted code. If the other processes wait
+    in another exchange, or get the signal twice (when it is sent to the whole process group), none of them ends
     (Lightning issue 20806).
     """
     connector = trainer._signal_connector

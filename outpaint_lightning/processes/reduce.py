@@ -1,4 +1,4 @@
-"""Means over what all processes of a training hold."""
+"""Means over the values of all processes of a training."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from torch import Tensor
 
 
 def mean_over_processes(total: Tensor, count: Tensor | int) -> Tensor:
-    """Return `total / count`, 0 where nothing counts; in a training on R processes, R times its part of the mean.
+    """Return `total / count`, 0 without counts; in training with R processes, R times this process's part of the mean.
 
-    DDP takes the mean of the gradients of R processes. If each gave the mean over its own pixels, those of a process
-    with few would weigh more. So each divides by the mean of all counts::
+    DDP averages the gradients of R processes. If each process used the mean over its own pixels, pixels of a process
+    with few pixels would have more weight. So each divides by the mean of all counts::
 
         R total_r / (count_1 + ... + count_R)
 
-    whose mean over processes is the mean over everything, to rounding: what one process says of all samples at once.
-    Where no gradient is wanted the processes may hold different numbers of batches and do not meet: it is
-    `total / count` then.
+    Its mean over processes equals the mean over all samples in one process, except for rounding. Without gradients the
+    processes may have different numbers of batches and do not communicate; then it is `total / count`.
 
     Args:
         total: a sum, a scalar.
-        count: of what was summed, a scalar tensor where processes may differ; without a gradient.
+        count: number of summed values, a scalar tensor if processes may differ; it has no gradient.
     """
     count = torch.as_tensor(count, device=total.device)
     if torch.is_grad_enabled() and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:

@@ -1,4 +1,4 @@
-"""The results of completing optical flow."""
+"""The results of optical flow completion."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Flow(Kind):
-    """End-point errors of the net beside those of fills that learned nothing."""
+    """End-point errors of the net, compared with fills without training."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
-        """Return a table of errors, a line for the net and each fill; then gain, bad videos and confidence."""
+        """Return a table of errors with one line for the net and each fill; then gain, bad videos and confidence."""
         return [*aligned([*_methods(summary)]), *aligned([*self._details(summary, rows)])]
 
     def _details(self, summary: Summary, rows: Rows) -> Iterator[Cells]:
@@ -54,15 +54,17 @@ FLOW = Flow(
     monitored="val/epe_hole",
     undefined="no judged validation window has a hidden vector whose true one is known",
     progress=("train/loss", "val/loss", "val/epe_hole"),
+    also=("AdversarialFlowTask",),
 )
 
 
 def _methods(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each method, of which the first is the net; the columns are the strata of its errors."""
+    """Yield one line per method, the net first; the columns are the strata of its errors."""
     net, *_ = summary["methods"]
     strata = summary["methods"][net]["epe"]
     yield "end-point error, pixels", *(name.replace("_", " ") for name in strata), "above 1 px", ""
     for name, errors in summary["methods"].items():
         role = next((role for role in ("floor", "bound") if name in summary[f"{role}s"]), "learned")
-        title = f"{summary['steps']} updates" if name == net else f"  {role} {name}"
+        updates = "1 update" if summary["steps"] == 1 else f"{summary['steps']} updates"
+        title = updates if name == net else f"  {role} {name}"
         yield title, *(number(errors["epe"][each]) for each in strata), number(errors["above_1px"]["hole"]), ""

@@ -1,4 +1,4 @@
-"""What a test found, in a form that fits every kind of task: for the card of a checkpoint."""
+"""The result of a test in one form for every kind of task, for the card of a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from outpaint_lightning.results.kinds import Kind, Rows, Summary, number_at, par
 
 
 def tested(kind: Kind, summary: Summary, rows: Rows, data: str) -> dict[str, Any]:
-    """Return the number that decides beside its floors, and the false positives on authentic footage.
+    """Return the main number with its floors, and the false positives on authentic footage.
 
     Args:
-        kind: of the task; its first column is the number.
-        summary: of the test.
-        rows: of its table.
+        kind: kind of the task; its first column is the number.
+        summary: summary of the test.
+        rows: rows of the test's table.
         data: name of the dataset.
 
     Returns:
         `task`, `data`, `number`, `value`, `low` and `high` of its interval, `lower_is_better`, `floors`, `count` and
-        `unit` of what was judged; `pixel_fpr` and `authentic` (how many) where the task counts false positives;
-        `levels`, a list of `name`, `value` and `pixel_fpr`, after a test under corruptions.
+        `unit` of the rows; `pixel_fpr` and `authentic` (the number of authentic videos) if the task counts false
+        positives; `levels`, a list of `name`, `value` and `pixel_fpr`, after a test with corruptions.
     """
     number, interval = kind.columns[0], kind.interval
     authentic = part(summary, "authentic")

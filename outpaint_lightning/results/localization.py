@@ -13,7 +13,7 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Localization(Kind):
-    """Pixel F1 of each video beside its floors, and under corruptions a curve for each."""
+    """Pixel F1 per video with its floors, and a curve for each corruption."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return the net's F1, its floors, categories and forgers, authentic clips, and the curves."""
@@ -31,7 +31,7 @@ class Localization(Kind):
         yield "gain over the best floor", number(summary["gain"]), "(F1 - floor) / (1 - floor)"
 
     def write(self, folder: Path, summary: Summary) -> list[str]:
-        """Write `robustness.csv` and `robustness.png` after a test under corruptions."""
+        """Write `robustness.csv` and `robustness.png` after a test with corruptions."""
         if "robustness" not in summary:
             return []
         write_csv(folder / "robustness.csv", robustness_rows(summary))
@@ -77,7 +77,7 @@ LOCALIZATION = Localization(
 
 
 def robustness_lines(summary: Summary) -> Iterator[Cells]:
-    """Yield the lines of a test's curves: the area under each, then F1 at each level; none without corruptions."""
+    """Yield the lines of a test's curves: the area under each, then F1 at each level; empty without corruptions."""
     if "robustness" in summary:
         yield "under corruption", "area", "F1 at each level"
     for name, curve in summary.get("robustness", {}).items():
@@ -124,7 +124,7 @@ def _details(summary: Summary) -> Iterator[Cells]:
 
 
 def _chosen(choice: dict[str, Any] | None) -> str:
-    """Return where the threshold comes from."""
+    """Return the origin of the threshold, in words."""
     if choice is None:
         return "fixed"
     return f"chosen on validation videos in epoch {choice['epoch']}, where F1 is {number(choice['f1'])}"

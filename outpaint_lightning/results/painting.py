@@ -1,4 +1,4 @@
-"""The results of filling what is hidden in clips."""
+"""The results of filling hidden parts of clips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Painting(Kind):
-    """Errors of a generator beside those of fills that learned nothing."""
+    """Errors of a generator, compared with fills without training."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return a table of errors by method, one by occlusion, and Fréchet distances."""
@@ -51,7 +51,7 @@ PAINTING = Painting(
 
 
 def _methods(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each method, of which the first is the net."""
+    """Yield one line per method, the net first."""
     yield "error, in units of [0, 1]", "MAE hidden", "RMSE hidden", "MAE all", "PSNR", "SSIM"
     for name, errors in summary["methods"].items():
         title = f"  floor {name}" if name in summary["floors"] else name
@@ -60,7 +60,7 @@ def _methods(summary: Summary) -> Iterator[Cells]:
 
 
 def _occlusions(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each process: the error of the net and of each floor."""
+    """Yield one line per process of occlusion: the error of the net and of each floor."""
     if summary["by_occlusion"]:
         yield "MAE where hidden, by occlusion", "net", *(f"floor {name}" for name in summary["floors"]), ""
     for name, part in summary["by_occlusion"].items():
@@ -69,7 +69,7 @@ def _occlusions(summary: Summary) -> Iterator[Cells]:
 
 
 def _distances(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each Fréchet distance."""
+    """Yield one line per Fréchet distance."""
     for name, found in summary["frechet"].items():
         few = f"; needs more than {found['features']}" if found["distance"] is None else ""
         yield f"Fréchet distance by {name}", number(found["distance"]), f"{count(found['samples'], 'sample')}{few}"

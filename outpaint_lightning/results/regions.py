@@ -1,4 +1,4 @@
-"""The results of telling whether an image is forged, and where."""
+"""The results of detecting whether an image is forged, and where."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Regions(Kind):
-    """The class, the box and the mask of each image beside their floors."""
+    """The class, the box and the mask of images, with their floors."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return the class and the box with their floors, kinds of masks and forgers, and the mask."""
@@ -68,8 +68,8 @@ REGIONS = Regions(
 def _class(summary: Summary) -> Iterator[Cells]:
     images = summary["images"]
     numbers = ", ".join(f"{name} {number(summary[name.lower()])}" for name in ("precision", "recall", "AUROC"))
-    judged = f"{images['forged']} forged, {count(images['authentic'], 'authentic image')}"
-    yield "F1 of the class", number(summary["f1"]), f"{numbers}; {judged}"
+    counts = f"{images['forged']} forged, {count(images['authentic'], 'authentic image')}"
+    yield "F1 of the class", number(summary["f1"]), f"{numbers}; {counts}"
     yield "  floor all_forged", number(summary["floors"]["all_forged"]), ""
     yield "  gain over it", number(summary["gain"]["f1"]), "(F1 - floor) / (1 - floor)"
 
@@ -91,6 +91,13 @@ def _details(summary: Summary) -> Iterator[Cells]:
             number(mask["f1"]),
             f"IoU {number(mask['iou'])}, IoU of its box {number(mask['box_iou'])}, false positives on authentic "
             f"images {number(mask['pixel_fpr'])}",
+        )
+    if found := summary.get("detections"):
+        yield (
+            "mean average precision",
+            number(found["map"]),
+            f"of all regions, IoU 0.5 to 0.95; at 0.5 {number(found['map_50'])}, at 0.75 {number(found['map_75'])}; "
+            f"recall {number(found['recall'])}",
         )
     weights = "pretrained weights" if summary["pretrained"] else "scratch"
     yield "trained from", f"{weights}, images of {'x'.join(map(str, summary['size'] or '?'))}"

@@ -9,12 +9,12 @@ Cells = Sequence[str]
 
 
 def number(value: float | None, form: str = ".3f") -> str:
-    """Return a number as text, a dash for one that is undefined."""
+    """Return a number as text, or a dash if it is undefined."""
     return "-" if value is None else format(value, form)
 
 
 def count(number: int, thing: str) -> str:
-    """Return a number of things in words.
+    """Return a number with the name of the thing, in the plural if needed.
 
     >>> count(1, "video"), count(2, "video")
     ('1 video', '2 videos')
@@ -23,7 +23,7 @@ def count(number: int, thing: str) -> str:
 
 
 def aligned(lines: Sequence[Cells]) -> list[str]:
-    """Lay lines out in columns: titles to the left, numbers to the right, remarks as they are.
+    """Arrange lines in columns: titles left-aligned, numbers right-aligned, remarks unchanged.
 
     >>> aligned([("F1", "0.500", "2 videos"), ("  floor", "0.25", "")])
     ['F1       0.500  2 videos', '  floor   0.25']

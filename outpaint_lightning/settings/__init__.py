@@ -1,5 +1,5 @@
-"""What YAML files say: `find` them by name, `read` them within limits, `build` the classes that they name.
+"""YAML files: `find` locates them by name, `read` reads them within limits, `build` makes the classes that they name.
 
-Experiments, recipes of `forge`, corruptions and sweeps share these three. Nothing is imported here, and none of the
-three imports more than PyYAML: a file that is missing is reported before torch is imported.
+Experiments, recipes of `forge`, corruptions and sweeps share these modules. Nothing is imported here, and they import
+nothing beyond PyYAML: a missing file is reported before torch is imported.
 """

@@ -1,6 +1,6 @@
-"""Build the classes that YAML names: `{class_path: dotted path or name, init_args: {option: value}}`.
+"""Builds the classes that YAML names: `{class_path: dotted path or name, init_args: {option: value}}`.
 
-LightningCLI builds those of an experiment itself; this is for what it does not read: recipes, corruptions, sweeps.
+LightningCLI builds the classes of an experiment itself; this is for recipes, corruptions and sweeps.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class ClassSpec:
 
     @classmethod
     def read(cls, value: Any, expected: str) -> ClassSpec:
-        """Return what a value of YAML names: a class alone, or `class_path` and perhaps `init_args`.
+        """Read a class from YAML: a class name alone, or `class_path` and optionally `init_args`.
 
         >>> ClassSpec.read({"class_path": "box", "init_args": {"area": [0.1, 0.2]}}, "a mask")
         ClassSpec(class_path='box', init_args={'area': [0.1, 0.2]})
 
         Args:
-            value: as YAML has it.
+            value: the value from YAML.
             expected: what it should name, for messages.
 
         Raises:
-            InputError: it is of another shape.
+            InputError: it has another form.
         """
         given = {"class_path": value} if isinstance(value, str) else value
         if not isinstance(given, Mapping) or not {"class_path"} <= set(given) <= {"class_path", "init_args"}:
@@ -44,15 +44,15 @@ class ClassSpec:
 
 
 def find_class(path: str, kinds: tuple[type, ...], known: Mapping[str, type]) -> Any:
-    """Return the class of a name, or of a dotted path, which is imported.
+    """Return the class with a name or a dotted path; the module of a dotted path is imported.
 
     Args:
         path: `box`, or `my_package.Box`.
-        kinds: one of which it must be a subclass of.
+        kinds: base classes; it must be a subclass of one of them.
         known: classes by name.
 
     Raises:
-        InputError: there is none, or it is of another kind.
+        InputError: there is no such class, or it is of another kind.
     """
     names = " or ".join(kind.__name__ for kind in kinds)
     if path in known:
@@ -62,7 +62,7 @@ def find_class(path: str, kinds: tuple[type, ...], known: Mapping[str, type]) ->
         raise InputError(f"{names} {path!r}: expected one of {', '.join(known)}{did_you_mean(path, known)}")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two: of odd spellings
+    except (ImportError, AttributeError, ValueError, TypeError) as error:  # ValueError, TypeError: for odd spellings
         raise InputError(f"{path}: cannot be imported ({error}); expected a {names}") from error
     if not (isinstance(found, type) and issubclass(found, kinds)):
         raise InputError(f"{path}: expected a {names}")

@@ -1,4 +1,4 @@
-"""Find the YAML files that are shipped with the package, by name, from any folder."""
+"""Finds the YAML files that are shipped with the package, by name, from any folder."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from outpaint_lightning.types import InputError, nearest
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _PACKAGE = Path(__file__).parents[1]
-_ROOTS = (_PACKAGE, _PACKAGE.parent)  # of an installed package, which carries the files inside, and of the repository
+_ROOTS = (_PACKAGE, _PACKAGE.parent)  # an installed package contains the files; in the repository they are beside it
 
 
 def find_config(name: str | Path, folder: str = "configs", beside: Path | None = None) -> Path:
-    """Return the file that a name means: a path, or the name of a shipped file, with or without its suffix.
+    """Return the file for a name: a path, or the name of a shipped file, with or without suffix.
 
     >>> find_config("localizer/small").name
     'small.yaml'
 
     Args:
-        name: `mine.yaml`, `localizer/small`, `configs/localizer/small.yaml`. A path from the working directory wins
-            over a shipped file.
-        folder: where the shipped files lie: `configs`, `configs/forge`, `configs/corruptions` or `sweeps`.
-        beside: a folder that is looked into first, such as that of the file in which the name stands.
+        name: `mine.yaml`, `localizer/small`, `configs/localizer/small.yaml`. A path relative to the working directory
+            takes precedence over a shipped file.
+        folder: folder of the shipped files: `configs`, `configs/forge`, `configs/corruptions` or `sweeps`.
+        beside: folder to search first, such as that of the file that contains the name.
 
     Raises:
-        InputError: there is no such file; the message names the nearest that exists.
+        InputError: there is no such file; the message gives the nearest existing name.
     """
     own = [Path(name)] if beside is None else [beside / name, Path(name)]
     found = next((path for path in own if path.is_file()), None) or _shipped(str(name), folder)
@@ -34,13 +34,13 @@ def find_config(name: str | Path, folder: str = "configs", beside: Path | None =
 
 
 def shipped_configs(folder: str = "configs") -> list[str]:
-    """Return the names of the shipped files, without suffix, in order: `localizer/baseline`, ..."""
+    """Return the sorted names of the shipped files, without suffix: `localizer/baseline`, ..."""
     roots = [root / folder for root in _ROOTS]
     return sorted({p.relative_to(root).with_suffix("").as_posix() for root in roots for p in root.rglob("*.yaml")})
 
 
 def _shipped(name: str, folder: str) -> Path | None:
-    """Return the shipped file of a name that may repeat its folder: `configs/forge/default`, `forge/default.yaml`."""
+    """Return the shipped file for a name that may include its folder: `configs/forge/default`, `forge/default.yaml`."""
     parts = Path(folder).parts
     prefixes = ["/".join((*parts[depth:], "")) for depth in range(len(parts) + 1)]
     stems = dict.fromkeys(name.removeprefix(prefix).removesuffix(".yaml") for prefix in prefixes)
@@ -50,7 +50,7 @@ def _shipped(name: str, folder: str) -> Path | None:
 
 
 def _suggestion(name: Path, folder: str) -> str:
-    """Return the words that name the nearest file: one beside the path, else a shipped one."""
+    """Return a hint at the nearest file: one beside the path, else a shipped one."""
     beside = [p.name for p in name.parent.glob("*") if p.suffix in SUFFIXES] if name.parent.is_dir() else []
     if near := nearest(name.name, beside):
         return f"; did you mean {str(name.parent / near)!r}?"

@@ -1,8 +1,8 @@
-"""Read YAML files that anyone may have written: within limits, and with one line where a file is at fault.
+"""Reads YAML files from any author, within limits, and reports errors in one line.
 
-Beside what `yaml.SafeLoader` refuses (classes, functions), a file may not be large, deep, or small and unfold to
-something large by its aliases: each would make the program hang or run out of stack. Floats are read as in YAML 1.2, so
-`1e-4` is one; a date stays text; a key that stands twice in a mapping is refused.
+`yaml.SafeLoader` already refuses classes and functions. In addition a file may not be large, deeply nested, or expand
+by its aliases to something large: each would make the program hang or exhaust the stack. Floats are read as in YAML
+1.2, so `1e-4` is a float; dates stay text; duplicate keys in a mapping are refused.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from outpaint_lightning.types import InputError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 60
-"""Lists and mappings inside each other."""
+"""Largest nesting of lists and mappings."""
 MAX_VALUES = 100_000
-"""Keys and values, those that an alias repeats counted each time."""
+"""Largest number of keys and values; those that an alias repeats count each time."""
 
 
 def read_mapping(path: str | Path, expected: str) -> dict[Any, Any]:
     """Return the keys and values of a YAML file.
 
     Args:
-        path: of the file.
-        expected: what it should hold, for messages: "the keys masks, fills, seams, chains".
+        path: path of the file.
+        expected: expected content, for messages: "the keys masks, fills, seams, chains".
 
     Raises:
-        InputError: it cannot be read, is no YAML, exceeds a limit of this module, or holds no mapping.
+        InputError: it cannot be read, is not YAML, exceeds a limit of this module, or holds no mapping.
     """
     try:
         data = Path(path).read_bytes()
@@ -58,7 +58,7 @@ def _load(text: str) -> Any:
     """Return the content of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or beyond a limit; the limits are checked before anything is built.
+        yaml.YAMLError: it is not YAML, or exceeds a limit; the limits are checked before anything is built.
     """
     bounds = _Bounds()
     for event in yaml.parse(text, _Loader):
@@ -66,11 +66,11 @@ def _load(text: str) -> Any:
     return yaml.load(text, _Loader)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the one in C, where there is one
-    """A safe loader with the floats of YAML 1.2, without dates and without endless numbers."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the loader in C, if it exists
+    """A safe loader with the floats of YAML 1.2, without dates and without integers above 64 bits."""
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Build a whole number of 64 bits: one of thousands of digits could not even be printed."""
+        """Build an integer of at most 64 bits; one with thousands of digits could not even be printed."""
         value: int = super().construct_yaml_int(node)
         if value.bit_length() > 64:
             raise _beyond("a whole number of more than 64 bits", node)
@@ -88,29 +88,29 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 @dataclass
 class _Open:
-    """A list or mapping that has begun and not ended."""
+    """A list or mapping that has started and not ended."""
 
     anchor: str | None
     values_before: int
     keys: set[str] | None
-    """Of a mapping, so far."""
+    """Keys of a mapping so far."""
     at_key: bool = True
 
 
 @dataclass
 class _Bounds:
-    """Counts what a stream of events unfolds to."""
+    """Counts the values to which a stream of events expands."""
 
     values: int = 0
     stack: list[_Open] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
-    """Values in each part that has an anchor and has ended."""
+    """Number of values in each completed part with an anchor."""
 
     def check(self, event: yaml.Event) -> None:
-        """Take the next event.
+        """Process the next event.
 
         Raises:
-            yaml.YAMLError: it goes beyond a limit.
+            yaml.YAMLError: it exceeds a limit.
         """
         if isinstance(event, yaml.CollectionEndEvent):
             ended = self.stack.pop()
@@ -134,7 +134,7 @@ class _Bounds:
                 raise _beyond(f"nested deeper than {MAX_DEPTH}", event)
 
     def _take_key(self, event: yaml.NodeEvent) -> None:
-        """Note the keys of the innermost mapping: PyYAML would keep the last of equal ones without a word."""
+        """Record the keys of the innermost mapping, because PyYAML silently keeps the last of equal keys."""
         inner = self.stack[-1] if self.stack else None
         if inner is None or inner.keys is None:
             return
@@ -145,8 +145,8 @@ class _Bounds:
         inner.at_key = not inner.at_key
 
 
-def _beyond(what: str, place: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(None, None, what, place.start_mark)
+def _beyond(what: str, position: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(None, None, what, position.start_mark)
 
 
 def _line(error: yaml.YAMLError) -> str:
@@ -155,6 +155,6 @@ def _line(error: yaml.YAMLError) -> str:
 
 
 def _reason(error: yaml.YAMLError) -> str:
-    """Return what is wrong, without the marks, which repeat the file: `while parsing a flow node, did not find ...`."""
+    """Return the reason without the marks, which repeat the file: `while parsing a flow node, did not find ...`."""
     words = [getattr(error, name, None) for name in ("context", "problem")]
     return ", ".join(filter(None, words)) or " ".join(str(error).split())

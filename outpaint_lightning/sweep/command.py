@@ -1,4 +1,4 @@
-"""`outpaint-lightning sweep`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning sweep`: its options; the work is behind an import so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Return the options, with those of the trials as `overrides` and `configs`."""
+    """Return the options; those of the trials are in `overrides` and `configs`."""
     args, rest = parser.parse_known_args(words)
     args.overrides, args.configs = {}, []
     for key, value in _pairs(rest):
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("sweep: does not work on Windows, which lacks the file locks and process groups it stands on")
     from outpaint_lightning.settings.find import find_config
 
-    find_config(args.sweep, "sweeps")  # before Optuna is imported, which takes a second
+    find_config(args.sweep, "sweeps")  # before the import of Optuna, which takes a second
 
     from outpaint_lightning.sweep.spec import read_sweep
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _value(word: str) -> Any:
-    """Return a number, list or the like as a sweep's file has it, and any other word as it is: `fit` reads it."""
+    """Parse numbers, lists and the like as in a sweep's file; return any other word unchanged, for `fit` to read."""
     try:
         return json.loads(word)
     except ValueError:
@@ -73,7 +73,7 @@ def _value(word: str) -> Any:
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield key and value of `--key value` and `--key=value`."""
+    """Yield the keys and values of `--key value` and `--key=value`."""
     rest = iter(words)
     for word in rest:
         key, equals, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""What a sweep leaves: lines and tables, `trials.csv`, `best.yaml`, plots."""
+"""The output of a sweep: lines and tables, `trials.csv`, `best.yaml`, plots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 def line(study: optuna.Study, sweep: Sweep, trial: FrozenTrial) -> str:
-    """Return the line that is printed of a trial that ended."""
+    """Return the line that is printed when a trial has ended."""
     title = sweep.space.title(sweep.space.values(trial.params))
     took = f"{trial.duration.total_seconds():.0f} s" if trial.duration else "no time"
     if trial.state == TrialState.FAIL:
@@ -35,12 +35,12 @@ def line(study: optuna.Study, sweep: Sweep, trial: FrozenTrial) -> str:
 
 
 def _excess(trial: FrozenTrial) -> str:
-    """Return which constraints a trial exceeds and by how much; an empty string where it exceeds none."""
+    """Return the constraints that a trial exceeds, and by how much; an empty string if it exceeds none."""
     return ", ".join(f"{name} by {value:.4g}" for name, value in trial.constraints.items() if value > 0)
 
 
 def _best_so_far(study: optuna.Study, sweep: Sweep) -> str:
-    """Return the best trial of a study with one metric; nothing while all exceed a constraint."""
+    """Return the best trial of a study with one metric; an empty string while all trials exceed a constraint."""
     if len(sweep.metrics) > 1:
         return ""
     ranked = best(study, sweep)
@@ -50,7 +50,7 @@ def _best_so_far(study: optuna.Study, sweep: Sweep) -> str:
 
 
 def rows(study: optuna.Study, sweep: Sweep) -> list[dict[str, Any]]:
-    """Return a row for each trial, by number: the columns of `trials.csv`."""
+    """Return one row per trial, by number: the columns of `trials.csv`."""
     trials = study.get_trials(deepcopy=False)
     again = retried(trials)
     return [_row(sweep, trial, lost=trial.number in again) for trial in trials]
@@ -77,7 +77,7 @@ def _row(sweep: Sweep, trial: FrozenTrial, lost: bool) -> dict[str, Any]:
 
 
 def best(study: optuna.Study, sweep: Sweep) -> list[FrozenTrial]:
-    """Return the completed trials, best first: by the metric, or the Pareto front by the first of several.
+    """Return the completed trials, best first: by the metric; with several metrics the Pareto front, by the first one.
 
     Trials that exceed a constraint come after those that exceed none.
     """
@@ -88,7 +88,7 @@ def best(study: optuna.Study, sweep: Sweep) -> list[FrozenTrial]:
 
 
 def table(sweep: Sweep, rows: Sequence[Row]) -> str:
-    """Return rows as text, columns side by side, keys by their short names."""
+    """Return rows as text with aligned columns; keys have their short names."""
     order, titles = [key for key in (rows[0] if rows else {}) if key != "folder"], sweep.space.names()
     lines = [[titles.get(key, key) for key in order], *([_cell(row[key]) for key in order] for row in rows)]
     widths = [max(len(one[i]) for one in lines) for i in range(len(order))]
@@ -109,9 +109,9 @@ def write_trials(study: optuna.Study, sweep: Sweep, out: Path) -> list[dict[str,
 
 
 def write_best(trial: FrozenTrial, sweep: Sweep, out: Path) -> bool:
-    """Write `best.yaml`: the resolved experiment of a trial, in a run folder of its own, reporting to nobody.
+    """Write `best.yaml`: the resolved experiment of a trial, with its own run folder and without the trial reporter.
 
-    Returns whether that was possible: a trial on another host may have left its files there.
+    Return False if that was impossible because the trial ran on another host, which has its files.
     """
     config = out / trial.user_attrs["folder"] / "config.fit.yaml"
     if not config.exists():
@@ -129,7 +129,7 @@ def write_best(trial: FrozenTrial, sweep: Sweep, out: Path) -> bool:
 
 
 def _moved(part: Any, old: str, new: str) -> Any:
-    """Return a config with every path in one folder moved to another."""
+    """Return a config in which every path inside the folder `old` is moved to `new`."""
     if isinstance(part, dict):
         return {key: _moved(value, old, new) for key, value in part.items()}
     if isinstance(part, list):
@@ -139,7 +139,7 @@ def _moved(part: Any, old: str, new: str) -> Any:
 
 
 def write_plots(study: optuna.Study, sweep: Sweep, out: Path) -> list[str]:
-    """Draw what there are enough trials for, and return the names of the files."""
+    """Draw the plots for which there are enough trials; return the names of the files."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -165,14 +165,14 @@ def write_plots(study: optuna.Study, sweep: Sweep, out: Path) -> list[str]:
             lambda: plots.plot_pareto_front(study, target_names=[*sweep.metrics]),
         ),
     }
-    drawn = []
+    written = []
     for name, (possible, draw) in drawings.items():
         if not possible:
             continue
-        with warnings.catch_warnings(action="ignore"):  # these plots are called experimental
+        with warnings.catch_warnings(action="ignore"):  # Optuna marks these plots as experimental
             axes = draw()
         with atomic(out / name) as temporary:
             axes.figure.savefig(temporary, dpi=120, bbox_inches="tight")
         pyplot.close(axes.figure)
-        drawn.append(name)
-    return drawn
+        written.append(name)
+    return written

@@ -1,4 +1,4 @@
-"""A sweep on this host: check it, run its workers, write what came out."""
+"""A sweep on this host: checks it, runs its workers, writes the results."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ from outpaint_lightning.sweep.worker import Worker, run_workers
 from outpaint_lightning.types import InputError
 
 COMMAND = (sys.executable, "-m", "outpaint_lightning", "fit")
-"""The command of a trial, without its options."""
+"""The command of a trial without its options."""
 _SHOWN = 10
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGINT: a shell's background jobs are born deaf to it
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGINT: background jobs of a shell start with it ignored
 
 
 def sweep(
     plan: Sweep | str | Path, out: str | Path | None = None, storage: str | None = None, workers: int | None = None
 ) -> int:
-    """Run a sweep, or go on with it; return 0.
+    """Run a sweep, or continue it; return 0.
 
     >>> outpaint_lightning.sweep("localizer_gamma", workers=2)  # doctest: +SKIP
     0
 
     Args:
-        plan: what to do: a YAML file, the name of a shipped one, or what `read_sweep` returns.
+        plan: the sweep: a YAML file, the name of a shipped one, or the result of `read_sweep`.
         out: sweep folder, or None for `runs/<name>`.
         storage: URL of a database, or None for a file in the sweep folder.
-        workers: trials at a time, or None for as many as the GPUs allow, and one without GPUs.
+        workers: number of parallel trials; None means as many as the GPUs allow, and one without GPUs.
 
     Raises:
         InputError: the sweep, its space or the storage cannot be used.
-        KeyboardInterrupt: it was asked to stop, and did.
+        KeyboardInterrupt: a signal asked to stop; the sweep has stopped.
     """
     plan = plan if isinstance(plan, Sweep) else read_sweep(plan)
-    folder, url = _places(plan, out, storage)
+    folder, url = _locations(plan, out, storage)
     check(plan, folder)
     environments = share_out(plan.devices, workers, visible_gpus())
     folder.mkdir(parents=True, exist_ok=True)
     with storage_errors(url):
-        with Turn(folder / ".turn"):  # two that start at once would make the same tables
+        with Turn(folder / ".turn"):  # two sweeps that start at once would create the same tables
             store = open_storage(url, plan.heartbeat)
             study = create_or_join(plan, store, url)
         _require_whole_grid(plan, study, url)
@@ -83,7 +83,7 @@ def list_trials(plan: Sweep, out: str | Path | None, storage: str | None) -> int
     Raises:
         InputError: there is no such study.
     """
-    folder, url = _places(plan, out, storage)
+    folder, url = _locations(plan, out, storage)
     if storage is None and not (folder / "study.db").exists():
         raise InputError(f"{folder / 'study.db'}: no such file; expected that the sweep was started, or its --out")
     with storage_errors(url):
@@ -93,10 +93,10 @@ def list_trials(plan: Sweep, out: str | Path | None, storage: str | None) -> int
 
 
 def check(plan: Sweep, folder: Path) -> None:
-    """Look for the files that the command lines of trials name, and parse the lines; start no trial.
+    """Find the files that the command lines of trials name, and parse the lines; start no trial.
 
     Raises:
-        InputError: a file, key, value or class does not exist, named as in the sweep's file.
+        InputError: a file, key, value or class does not exist; it is named as in the sweep's file.
     """
     run = folder / "trials" / "00000"
     examples = [*plan.space.examples()]
@@ -117,7 +117,7 @@ def check(plan: Sweep, folder: Path) -> None:
 
 @contextmanager
 def _named(where: Path | str) -> Iterator[None]:
-    """Put a file's name before what is wrong with it."""
+    """Prefix the messages of errors with a file's name."""
     try:
         yield
     except InputError as error:
@@ -125,7 +125,7 @@ def _named(where: Path | str) -> Iterator[None]:
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that CUDA shows to this process, by the names that CUDA_VISIBLE_DEVICES takes."""
+    """Return the GPUs that CUDA shows to this process, in the notation of CUDA_VISIBLE_DEVICES."""
     import torch
 
     count = torch.cuda.device_count()
@@ -134,11 +134,11 @@ def visible_gpus() -> list[str]:
 
 
 def share_out(devices: int, workers: int | None, gpus: Sequence[str]) -> list[dict[str, str]]:
-    """Return what each worker's trials find in their environment: GPUs of their own, a fair share of the cores.
+    """Return the environment of each worker's trials: its own GPUs and an equal share of the cores.
 
     Args:
-        devices: of a trial.
-        workers: how many, or None for as many as the GPUs allow, and one without GPUs.
+        devices: number of GPUs per trial.
+        workers: number of workers; None means as many as the GPUs allow, and one without GPUs.
         gpus: names of the GPUs.
 
     Raises:
@@ -158,14 +158,14 @@ def share_out(devices: int, workers: int | None, gpus: Sequence[str]) -> list[di
     ]
 
 
-def _places(plan: Sweep, out: str | Path | None, storage: str | None) -> tuple[Path, str]:
+def _locations(plan: Sweep, out: str | Path | None, storage: str | None) -> tuple[Path, str]:
     """Return the sweep's folder and the URL of its study."""
     folder = Path(out).expanduser() if out else Path("runs") / plan.name
     return folder, storage or file_url(folder / "study.db")
 
 
 def _require_whole_grid(plan: Sweep, study: optuna.Study, url: str) -> None:
-    """Refuse a grid in a study that was created with a number of trials: nobody has queued its combinations."""
+    """Refuse a grid in a study that was created with a number of trials: its combinations are not queued."""
     count = tally(study)
     if plan.grid and count["finished"] + count["running"] + count["waiting"] < plan.trials:
         raise InputError(
@@ -189,7 +189,7 @@ def _plain_record(plan: Sweep, url: str) -> Mapping[str, object]:
 
 @contextmanager
 def _signals_set(stop: threading.Event) -> Iterator[list[int]]:
-    """Have the signals that end a program set `stop` instead; yield the list of those that came."""
+    """Let the signals that end a program set `stop` instead; yield the list of received signals."""
     asked: list[int] = []
 
     def note(number: int, _: object) -> None:
@@ -206,19 +206,19 @@ def _signals_set(stop: threading.Event) -> Iterator[list[int]]:
 
 @contextmanager
 def _failures(plan: Sweep, study: optuna.Study, storage: optuna.storages.BaseStorage) -> Iterator[None]:
-    """Turn what ends all workers into one line."""
+    """Turn an error that ends all workers into one line."""
     try:
         yield
     except InputError:
         if only_refused(study):
-            optuna.delete_study(study_name=plan.name, storage=storage)  # else the corrected one would be refused
+            optuna.delete_study(study_name=plan.name, storage=storage)  # otherwise the corrected sweep would be refused
         raise
     except OSError as error:  # a full disk
         raise InputError(f"{error.filename or error}: {error.strerror or ''}; the same command goes on") from error
 
 
 def _report(study: optuna.Study, plan: Sweep, folder: Path) -> None:
-    """Write the files and print the best."""
+    """Write the result files and print the best trials."""
     found = write_trials(study, plan, folder)
     states = Counter(row["state"].lower() for row in found)
     print(f"\n{len(found)} trials: {', '.join(f'{number} {state}' for state, number in states.items())}")

@@ -15,7 +15,7 @@ import optuna
 from outpaint_lightning.types import InputError, did_you_mean
 
 Values = Mapping[str, Any]
-"""Values of some keys of a space, as YAML has them."""
+"""Values of some keys of a space, as in the YAML."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Parameter(ABC):
     """One key of a space."""
 
     key: str
-    """As on the command line: `model.criterion.gamma`; or `config`, a further experiment file."""
+    """The key on the command line, such as `model.criterion.gamma`; or `config`, a further experiment file."""
     when: Values = field(kw_only=True)
-    """What other keys must be for this one to be asked at all, and what those need."""
+    """Values that other keys must have for this key to apply, with the conditions of those keys."""
 
     @abstractmethod
     def suggest(self, trial: optuna.Trial) -> Any:
@@ -33,36 +33,36 @@ class Parameter(ABC):
 
     @abstractmethod
     def grid(self) -> Sequence[Any] | None:
-        """Return every value, or None where there are infinitely many."""
+        """Return every value, or None if there are infinitely many."""
 
     @abstractmethod
     def examples(self) -> Sequence[Any]:
-        """Return the values that differ in kind: what is to be parsed before any trial starts."""
+        """Return values of each different kind, which are parsed before any trial starts."""
 
     @abstractmethod
     def holds(self, value: Any) -> bool:
-        """Return whether a value is one of this key's."""
+        """Return whether a value is allowed for this key."""
 
     @abstractmethod
     def expected(self) -> str:
-        """Return the values in words."""
+        """Return the allowed values in words."""
 
     def stored(self, value: Any) -> Any:
-        """Return a value as a study keeps it."""
+        """Return a value as a study stores it."""
         return value
 
     def plain(self, stored: Any) -> Any:
-        """Return a value that a study keeps as YAML has it."""
+        """Return a stored value as in the YAML."""
         return stored
 
     def asked(self, values: Values) -> bool:
-        """Return whether this key is asked, given the values of those before it."""
+        """Return whether this key applies, given the values of the keys before it."""
         return all(key in values and values[key] == value for key, value in self.when.items())
 
 
 @dataclass(frozen=True)
 class Range(Parameter):
-    """Numbers from `low` to `high`, both included: whole ones if both are."""
+    """Numbers from `low` to `high` inclusive; integers if both are."""
 
     low: float
     high: float
@@ -88,7 +88,7 @@ class Range(Parameter):
         return [_tidy(self.low + i * step) for i in range(math.floor((self.high - self.low) / step + 1e-9) + 1)]
 
     def examples(self) -> Sequence[float]:
-        """Return one: another number is read no differently."""
+        """Return one number, because all numbers are parsed alike."""
         return [self.low]
 
     def holds(self, value: Any) -> bool:
@@ -105,52 +105,52 @@ class Range(Parameter):
 
 @dataclass(frozen=True)
 class Choices(Parameter):
-    """One of some values, of any kind that YAML has. Studies keep texts as they are and the rest as JSON."""
+    """One of some values of any YAML type. Studies store strings unchanged and other values as JSON."""
 
     choices: Sequence[Any]
 
     def suggest(self, trial: optuna.Trial) -> Any:
-        """Return one of them."""
+        """Return one of the choices."""
         return self.plain(trial.suggest_categorical(self.key, [self.stored(value) for value in self.choices]))
 
     def grid(self) -> Sequence[Any]:
-        """Return all."""
+        """Return all choices."""
         return self.choices
 
     def examples(self) -> Sequence[Any]:
-        """Return all that may name a class, a file or an option, else the first."""
+        """Return all choices that may name a class, a file or an option; if there are none, the first choice."""
         return [value for value in self.choices if not _is_number(value)] or self.choices[:1]
 
     def holds(self, value: Any) -> bool:
-        """Return whether it is one of them; 1, 1.0 and true are three."""
+        """Return whether it is one of the choices; 1, 1.0 and true are different."""
         return self.stored(value) in map(self.stored, self.choices)
 
     def expected(self) -> str:
-        """Return them all."""
+        """Return all choices as text."""
         return f"one of {', '.join(map(text, self.choices))}"
 
     def stored(self, value: Any) -> str:
-        """Return its text."""
+        """Return the value as text."""
         return text(value)
 
     def plain(self, stored: Any) -> Any:
-        """Return the choice of that text."""
+        """Return the choice with that text."""
         return next(value for value in self.choices if self.stored(value) == stored)
 
 
 class Space(tuple[Parameter, ...]):
-    """The parameters of a sweep, in the order in which they are asked and written on the command line."""
+    """The parameters of a sweep, in the order in which they are sampled and written on the command line."""
 
     @classmethod
     def read(cls, mapping: Any, where: str) -> Space:
-        """Return the space that a YAML describes.
+        """Return the space that a YAML mapping describes.
 
         Args:
-            mapping: key to `{low, high[, step, log, when]}` or `{choices[, when]}`.
+            mapping: maps a key to `{low, high[, step, log, when]}` or `{choices[, when]}`.
             where: file and key, for messages.
 
         Raises:
-            InputError: a key or word is unknown, a range is impossible, or a condition can never be met.
+            InputError: a key or option is unknown, a range is empty, or a condition can never be met.
         """
         if not isinstance(mapping, Mapping) or not mapping:
             raise InputError(f"{where}: expected at least one key with a range or choices")
@@ -163,7 +163,7 @@ class Space(tuple[Parameter, ...]):
         """Return the parameter of a key.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no such key.
         """
         keys = {parameter.key: parameter for parameter in self}
         if key not in keys:
@@ -179,15 +179,15 @@ class Space(tuple[Parameter, ...]):
         return values
 
     def values(self, stored: Values) -> dict[str, Any]:
-        """Return the values of a study's record of a trial."""
+        """Return the values of a trial from its stored record."""
         return {p.key: p.plain(stored[p.key]) for p in self if p.key in stored}
 
     def stored(self, values: Values) -> dict[str, Any]:
-        """Return values as a study keeps them."""
+        """Return values as a study stores them."""
         return {p.key: p.stored(values[p.key]) for p in self if p.key in values}
 
     def combinations(self, where: str) -> list[dict[str, Any]]:
-        """Return every combination, the last key changing fastest.
+        """Return every combination; the last key changes fastest.
 
         Raises:
             InputError: a key has infinitely many values.
@@ -207,7 +207,7 @@ class Space(tuple[Parameter, ...]):
         return rows
 
     def examples(self) -> Iterator[dict[str, Any]]:
-        """Yield few sets of values that together have every key, and every value that differs from others in kind."""
+        """Yield a few sets of values that together contain every key, and every value of a different kind."""
         missing = {(p.key, i) for p in self for i in range(len(p.examples()))}
         while missing:
             key, index = min(missing)
@@ -225,7 +225,7 @@ class Space(tuple[Parameter, ...]):
             yield row
 
     def names(self) -> dict[str, str]:
-        """Return the shortest ending of each key that no other key has: `gamma` for `model.criterion.gamma`."""
+        """Return for each key its shortest ending that no other key has: `gamma` for `model.criterion.gamma`."""
         parts = {p.key: p.key.split(".") for p in self}
         endings = {key: [".".join(words[i:]) for i in range(len(words))] for key, words in parts.items()}
         return {
@@ -234,12 +234,12 @@ class Space(tuple[Parameter, ...]):
         }
 
     def title(self, values: Values) -> str:
-        """Return what tells a trial from others, short: `gamma=0.82 lr=0.0003`."""
+        """Return a short text that distinguishes a trial from others: `gamma=0.82 lr=0.0003`."""
         return " ".join(f"{name}={_short(values[key])}" for key, name in self.names().items() if key in values)
 
 
 def text(value: Any) -> str:
-    """Return a value as one writes it on the command line."""
+    """Return a value as text for the command line."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -255,7 +255,7 @@ def _parameter(key: str, options: Any, above: Space, where: str) -> Parameter:
 
 
 def _closed(when: Any, above: Space, where: str) -> dict[str, Any]:
-    """Return a condition with the conditions of the keys that it names."""
+    """Return a condition together with the conditions of the keys that it names."""
     if not isinstance(when, Mapping):
         raise InputError(f"{where}: expected {{key: value}}, got {when!r}")
     closed: dict[str, Any] = {}
@@ -302,7 +302,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _tidy(value: float) -> float:
-    """Return a sum of floats without the digits that come from adding: 0.3 for 0.1 + 2 * 0.1."""
+    """Return a sum of floats without rounding digits: 0.3 for 0.1 + 2 * 0.1."""
     return round(value, 12)
 
 

@@ -1,4 +1,4 @@
-"""What a sweep is: one YAML, read and checked before anything starts."""
+"""The specification of a sweep: one YAML, read and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ class Factory(Generic[Made]):
 
     @classmethod
     def read(cls, given: Any, base: type, module: ModuleType, where: str) -> Factory[Any]:
-        """Return what a YAML names, tried by making one.
+        """Read the factory of a class from YAML, and test it by making one object.
 
         Args:
-            given: a class of Optuna by its name, or any by its dotted path; or `class_path` and `init_args`.
-            base: what it must be a subclass of.
-            module: of Optuna's classes.
+            given: name of a class of Optuna, or dotted path of any class; or `class_path` and `init_args`.
+            base: required base class.
+            module: module with Optuna's classes.
             where: file and key, for messages.
 
         Raises:
-            InputError: there is no such class, or it refuses the options.
+            InputError: there is no such class, or it does not accept the options.
         """
         known = {name: getattr(module, name) for name in module.__all__ if name[0].isupper()}
         try:
@@ -106,7 +106,7 @@ class Factory(Generic[Made]):
         return factory
 
     def make(self, **changes: Any) -> Made:
-        """Make one; `changes` win over the options of the file."""
+        """Make an object; `changes` override the options of the file."""
         return self.kind(**{**self.options, **changes})
 
 
@@ -115,22 +115,22 @@ class Sweep:
     """One sweep.
 
     Raises:
-        InputError: anything in it is misspelled, missing or impossible; the message names file and key.
+        InputError: something is misspelled, missing or impossible; the message names file and key.
     """
 
     file: Path
-    """Its own, which relative paths of configs start from and which messages name."""
+    """The sweep's file: paths of configs are relative to its folder, and messages name it."""
     mapping: Mapping[str, Any]
-    """As written, resolved."""
+    """The file's content, resolved."""
     name: str
     configs: Sequence[str]
     overrides: Mapping[str, Any]
     metrics: Sequence[str]
     directions: Sequence[Literal["maximize", "minimize"]]
     constraints: Mapping[str, float]
-    """The largest value of each further metric with which a trial may be the best."""
+    """For each constrained metric, the largest value with which a trial may be the best."""
     last: bool
-    """Whether a trial is worth what its last validation says, instead of its best."""
+    """Whether a trial's value is that of its last validation instead of its best."""
     grid: bool
     """Whether every combination is tried once."""
     trials: int
@@ -180,13 +180,13 @@ class Sweep:
         )
 
     def record(self) -> dict[str, str]:
-        """Return what all trials of a study share, each as canonical JSON: another one is another study."""
+        """Return the settings shared by all trials of a study, as canonical JSON; other settings need another study."""
         parts = {
             "metric": self.metrics,
             "direction": self.directions,
             "constraints": self.constraints,
             "value": "last" if self.last else "best",
-            "space": [[key, options] for key, options in self.mapping["space"].items()],  # their order counts
+            "space": [[key, options] for key, options in self.mapping["space"].items()],  # the order matters
             "configs": self.configs,
             "overrides": self.overrides,
         }
@@ -198,7 +198,7 @@ class Sweep:
         return [*self.metrics, *(name for name in self.constraints if name not in self.metrics)]
 
     def words(self, values: Values, folder: Path) -> list[str]:
-        """Return the options of `fit` for a trial with these values and this run folder; what is fixed comes first."""
+        """Return the options of `fit` for a trial with these values and this run folder; fixed options come first."""
         configs = [*self.configs, *([values["config"]] if "config" in values else [])]
         options: dict[str, Any] = (
             {"trainer.devices": self.devices, "trainer.strategy": "ddp"} if self.devices > 1 else {}
@@ -206,17 +206,17 @@ class Sweep:
         options |= {**self.overrides, **{key: value for key, value in values.items() if key != "config"}}
         own = (
             ("trainer.default_root_dir", str(folder)),
-            ("trainer.callbacks+", REPORTER),  # may be there twice: last, so that its option follows it
+            ("trainer.callbacks+", REPORTER),  # may occur twice: last, so that its option follows it
             ("trainer.callbacks.metrics", self.reported),
         )
         files = [word for name in configs for word in ("--config", str(self.find(str(name))))]
         return [*files, *(f"--{key}={text(value)}" for key, value in (*options.items(), *own)), "--overwrite"]
 
     def find(self, name: str) -> Path:
-        """Return an experiment: beside the sweep's file, from the working directory, or else a shipped one.
+        """Return an experiment's file: beside the sweep's file, in the working directory, or a shipped one.
 
         Raises:
-            InputError: it is in none of these places.
+            InputError: it is in none of them.
         """
         return find_config(name, beside=self.file.parent)
 
@@ -228,12 +228,12 @@ def read_sweep(
 
     Args:
         path: a YAML, or the name of a shipped one: `localizer_gamma`.
-        trials: how many, instead of the file's number; of a grid, the first ones.
-        overrides: keys of its trials that replace or join the file's.
-        configs: further experiments, which win over the file's.
+        trials: number of trials instead of the file's; of a grid, the first ones.
+        overrides: keys of the trials that replace the file's or are added to them.
+        configs: further experiments, which override the file's.
 
     Raises:
-        InputError: there is no such file, it is no YAML, or not a sweep.
+        InputError: the file does not exist, is not YAML, or is not a sweep.
     """
     file = find_config(path, "sweeps")
     try:
@@ -241,7 +241,7 @@ def read_sweep(
     except OmegaConfBaseException as error:
         raise InputError(f"{file}: {str(error).splitlines()[0]}") from error
     written = mapping.get("overrides") or {}
-    if overrides and isinstance(written, Mapping):  # else `Sweep.of` refuses it
+    if overrides and isinstance(written, Mapping):  # otherwise `Sweep.of` refuses it
         mapping["overrides"] = {**written, **overrides}
     if configs:
         mapping["configs"] = [*_list(mapping.get("configs")), *configs]
@@ -254,10 +254,10 @@ def read_sweep(
 
 
 def _checked(mapping: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Return a YAML's content with the defaults filled in, once each key by itself and the metrics were checked.
+    """Return a YAML's content with defaults, after checking each key by itself, and the metrics.
 
     Raises:
-        InputError: a key that does not exist, or a value that is not what the key expects.
+        InputError: a key does not exist, or its value is not the expected one.
     """
     for key in mapping:
         if key not in _DEFAULTS:

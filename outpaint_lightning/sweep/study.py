@@ -1,15 +1,15 @@
-"""The study behind a sweep: where it is stored, who creates it, and which of its trials count.
+"""The study of a sweep: its storage, its creation, and which of its trials count.
 
-What Optuna does: storage, heartbeats, samplers, pruners, queues of trials. What it does not, and is here:
+Optuna provides storage, heartbeats, samplers, pruners and queues of trials. This module adds what it does not provide:
 
-- **Exactly as many trials as asked for.** `MaxTrialsCallback` looks after a trial has ended, so that several workers
-  overshoot by one each; ours take turns and count those that run.
-- **Trials stopped by Ctrl-C come again without end, those of a killed host twice.** `RetryHeartbeatStaleTrialCallback`
-  counts both alike, and copies what became of the lost trial (its folder) to the new one.
-- **A trial whose host was killed before its first heartbeat** is never called stale by Optuna.
-- **A study that is not the one of this file** (other space, base or metric) would be continued by `load_if_exists`.
-- **One seed, many workers.** Optuna's samplers would propose the same values once more in each worker and after each
-  start, or, reseeded, others in every run.
+- **Exactly the requested number of trials.** `MaxTrialsCallback` checks after a trial has ended, so each further worker
+  overshoots by one; ours take turns and count running trials.
+- **Trials stopped by Ctrl-C are always retried, trials of a killed host twice.** `RetryHeartbeatStaleTrialCallback`
+  counts both alike, and copies the results of the lost trial (its folder) to the new one.
+- **A trial whose host was killed before its first heartbeat** never becomes stale in Optuna.
+- **A study with another space, base or metric than this file** would be continued by `load_if_exists`.
+- **One seed, many workers.** Optuna's samplers would propose the same values in each worker and after each start; if
+  reseeded, other values in every run.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from outpaint_lightning.sweep.spec import Factory, Sweep
 from outpaint_lightning.types import InputError
 
 LOST_AFTER = 3
-"""Heartbeats without a sign of life after which a trial counts as lost."""
+"""Number of missed heartbeats after which a trial counts as lost."""
 _RETRIES_OF_LOST = 2
-_PATIENCE = 60  # seconds that a study may take to be created by someone else
+_PATIENCE = 60  # seconds to wait for another process to create the study
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-_OF_ONE_SEED = (GridSampler, QMCSampler)  # whose trials deal out one sequence
+_OF_ONE_SEED = (GridSampler, QMCSampler)  # samplers whose trials share one sequence
 
 
 class Turn:
-    """A lock that one worker of a host has at a time, in whatever process; left by `release` or at the block's end.
+    """A lock for one worker of a host at a time, across processes; freed by `release` or at the block's end.
 
     Args:
-        path: of a file that all agree on.
+        path: path of the lock file, the same for all workers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class Turn:
         return self
 
     def release(self) -> None:
-        """Let the next one in; a second time does nothing."""
+        """Free the lock; calling it again does nothing."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -77,9 +77,9 @@ class Turn:
 
 
 class SeededSampler(BaseSampler):
-    """A sampler made anew for each trial, its seed drawn from the sweep's and the trial's number.
+    """Makes a new sampler for each trial, seeded by the sweep's seed and the trial's number.
 
-    A sampler that deals out a fixed sequence keeps the sweep's seed, and takes the first values that no trial has.
+    A sampler with a fixed sequence keeps the sweep's seed, and uses the first values that no trial has.
     """
 
     def __init__(self, factory: Factory[BaseSampler]) -> None:
@@ -95,30 +95,30 @@ class SeededSampler(BaseSampler):
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Ask it."""
+        """Forward to the trial's sampler."""
         return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Ask it."""
+        """Forward to the trial's sampler."""
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Ask it."""
+        """Forward to the trial's sampler."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Tell it."""
+        """Forward to the trial's sampler."""
         self._sampler.after_trial(study, trial, state, values)
 
 
 def file_url(path: Path) -> str:
-    """Return the URL of a database in a file; `?`, `#`, `%` and braces in its name are quoted.
+    """Return the URL of a database file; `?`, `#`, `%` and braces in its name are quoted.
 
     >>> file_url(Path("runs/lr?/study.db"))
     'sqlite:///runs/lr%3F/study.db'
@@ -133,7 +133,7 @@ def masked(url: str) -> str:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn what a storage raises into an InputError that names it, without its password."""
+    """Turn errors of a storage into an InputError with its URL, without the password."""
     try:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:
@@ -145,12 +145,12 @@ def storage_errors(url: str) -> Iterator[None]:
 
 
 def open_storage(url: str, heartbeat: int) -> RDBStorage:
-    """Open a database, with signs of life every `heartbeat` seconds; what is lost is tried again twice.
+    """Open a database with a heartbeat every `heartbeat` seconds; lost trials are retried twice.
 
     Raises:
-        InputError: it is no URL, or its driver or tables are not there or not ours.
+        InputError: it is not a URL, its driver is missing, or its tables are not Optuna's of this version.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would tell of each trial in its own words
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # otherwise it prints its own lines about each trial
     warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats and fixed parameters; for all threads
     try:
         backend = make_url(url).get_backend_name()
@@ -161,10 +161,10 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
         options["connect_args"] = {"timeout": 60}  # seconds to wait while another worker writes
     try:
         return _connect(url, options, heartbeat)
-    except (IntegrityError, ProgrammingError):  # another host was making the same tables
+    except (IntegrityError, ProgrammingError):  # another host was creating the same tables
         time.sleep(1)
         return _connect(url, options, heartbeat)
-    except (ImportError, RuntimeError) as error:  # no driver, or tables of another Optuna
+    except (ImportError, RuntimeError) as error:  # missing driver, or tables of another Optuna version
         hint = ": pip install 'outpaint_lightning[postgres]'" if backend == "postgresql" else ""
         raise InputError(f"storage {masked(url)}: {str(error).splitlines()[0]}{hint}") from error
 
@@ -180,10 +180,10 @@ def _connect(url: str, options: dict[str, Any], heartbeat: int) -> RDBStorage:
 
 
 def create_or_join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
-    """Return the sweep's study; who is first creates it, with what is to be tried first.
+    """Return the sweep's study. The first process creates it and queues the first trials.
 
     Raises:
-        InputError: a study of that name has another metric, space, base or overrides; or was never completed.
+        InputError: a study of that name has another metric, space, base or overrides; or its creation never ended.
     """
     try:
         study = optuna.create_study(storage=storage, study_name=sweep.name, directions=[*sweep.directions])
@@ -218,10 +218,10 @@ def _join(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
 
 
 def load(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
-    """Return a study that exists.
+    """Return an existing study.
 
     Raises:
-        InputError: there is none.
+        InputError: it does not exist.
     """
     try:
         return optuna.load_study(study_name=sweep.name, storage=storage)
@@ -230,12 +230,12 @@ def load(sweep: Sweep, storage: RDBStorage, url: str) -> optuna.Study:
 
 
 def retried(trials: Sequence[FrozenTrial]) -> set[int]:
-    """Return the numbers of the trials that others have tried again, or will."""
+    """Return the numbers of the trials that are retried."""
     return {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial that failed through no fault of its own, with its values and nothing of what became of it."""
+    """Queue a trial again that failed for an external reason, with its values but without its results."""
     history = [*RetryHeartbeatStaleTrialCallback.retry_history(trial), trial.number]
     study.add_trial(
         optuna.create_trial(
@@ -248,17 +248,17 @@ def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def _try_lost_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial that was lost, but not for ever; one that was stopped has a reason, and does not count."""
+    """Queue a lost trial again, a limited number of times; stopped trials have a reason and are not counted."""
     history = (*RetryHeartbeatStaleTrialCallback.retry_history(trial), trial.number)
     if sum(study.trials[number].user_attrs.get("reason") is None for number in history) <= _RETRIES_OF_LOST:
         try_again(study, trial)
 
 
 def fail_lost(study: optuna.Study, heartbeat: int) -> None:
-    """Mark as failed what is running where nobody gives a sign of life, and queue it again.
+    """Mark running trials without a heartbeat as failed, and queue them again.
 
-    Optuna sees to trials whose heart has beaten once. A host that is killed before that leaves one that has not even
-    told its folder.
+    Optuna handles trials with at least one heartbeat. If a host is killed before that, the trial has not even recorded
+    its folder.
     """
     optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -270,7 +270,7 @@ def fail_lost(study: optuna.Study, heartbeat: int) -> None:
 
 
 def tally(study: optuna.Study) -> Counter[str]:
-    """Count trials: `finished` ones (but for those that are tried again), `good`, `running` and `waiting`."""
+    """Count trials: `finished` (without those that are retried), `good`, `running` and `waiting`."""
     trials = study.get_trials(deepcopy=False)
     again = retried(trials)
     return Counter(
@@ -282,7 +282,7 @@ def tally(study: optuna.Study) -> Counter[str]:
 
 
 def only_refused(study: optuna.Study) -> bool:
-    """Return whether all that came of a study is that command lines of its trials were refused."""
+    """Return whether all trials of a study failed because their command lines were refused."""
     trials = study.get_trials(deepcopy=False, states=(*_ENDED, TrialState.RUNNING))
     again = retried(study.get_trials(deepcopy=False))
     refused = [trial.user_attrs.get("refused", False) for trial in trials if trial.number not in again]

@@ -1,8 +1,8 @@
-"""One trial: a `fit` in processes of its own, followed and stopped through files and signals.
+"""One trial: a `fit` in its own processes, followed and stopped through files and signals.
 
-Optuna calls a function in its own process. A training crashes, runs out of memory, or is itself several processes, each
-of which would open trials of its own if Optuna ran inside it. So the training knows nothing of Optuna, and the two talk
-through the run folder; see `callbacks.TrialReporter`.
+Optuna calls a function in its own process. But a training may crash or run out of memory, or it may consist of several
+processes, each of which would open its own trials if Optuna ran inside it. So the training does not know Optuna; the
+two communicate through files in the run folder, see `callbacks.TrialReporter`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 
 from outpaint_lightning.processes.parent import die_with_parent
 
-POLL = 0.2  # seconds between looks at a trial
-_PATIENCE = 15  # seconds to leave after SIGTERM
+POLL = 0.2  # seconds between checks of a trial
+_PATIENCE = 15  # seconds to end after SIGTERM
 _OF_OTHER_LAUNCHERS = ("LOCAL_", "NODE_", "GROUP_", "WORLD_SIZE", "RANK", "ROLE_", "MASTER_", "SLURM_", "TORCHELASTIC_")
 
 
 class TrialFailed(Exception):
-    """A trial that came to nothing, and why.
+    """A trial failed; the message is the reason.
 
     Args:
         reason: one line.
@@ -40,7 +40,7 @@ class TrialFailed(Exception):
 
 
 class Interrupted(TrialFailed):
-    """A trial that was stopped because its worker was asked to."""
+    """A trial was stopped because its worker had to stop."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Job:
-    """A trial's command, and where and how long it runs.
+    """A trial's command, its folder and its time limit.
 
     Args:
-        command: program and words.
-        folder: run folder; what an earlier trial left there is removed.
-        environment: what is set beside the worker's own environment.
-        timeout: seconds, or None.
+        command: program and arguments.
+        folder: run folder; files of an earlier trial are removed.
+        environment: variables added to the worker's own environment.
+        timeout: time limit in seconds, or None.
     """
 
     command: Sequence[str]
@@ -68,15 +68,15 @@ class Job:
     timeout: float | None
 
     def run(self, on_report: Callable[[Report], bool], asked_to_stop: Callable[[], bool]) -> str:
-        """Run to the end and return how it ended: `complete` or `pruned`.
+        """Run to the end and return how the trial ended: `complete` or `pruned`.
 
         Args:
-            on_report: called with each validation; true prunes the trial after its next one.
-            asked_to_stop: looked at every `POLL` seconds.
+            on_report: called with each validation; if it returns True, the trial is pruned.
+            asked_to_stop: called every `POLL` seconds.
 
         Raises:
-            TrialFailed: it crashed or took too long.
-            Interrupted: it was asked to stop.
+            TrialFailed: the trial crashed or took too long.
+            Interrupted: the trial was asked to stop.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -85,7 +85,7 @@ class Job:
         with self._process() as process:
             ended = False
             while not ended:
-                ended = process.poll() is not None  # before the reports: those of the last moment count
+                ended = process.poll() is not None  # before reading the reports, so that the last ones count
                 for report in iter(lambda: next(reports), None):
                     if on_report(report):
                         (self.folder / "STOP").touch()
@@ -98,14 +98,14 @@ class Job:
                 time.sleep(POLL)
         result = _read(self.folder / "result.json")
         if process.returncode or result.get("state") not in ("complete", "pruned"):
-            kind = str(result.get("error") or "InputError").partition(":")[0]  # not its kinds, such as Diverged
+            kind = str(result.get("error") or "InputError").partition(":")[0]  # without subclasses, such as Diverged
             refused = process.returncode == 2 and kind == "InputError"
             raise TrialFailed(self._reason(process.returncode, result), bad_input=refused)
         return str(result["state"])
 
     @contextmanager
     def _process(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Start it in a session of its own, and leave nothing of that behind."""
+        """Start the process in its own session, and leave no process of that session behind."""
         own = {key: value for key, value in os.environ.items() if not key.startswith(_OF_OTHER_LAUNCHERS)}
         with (self.folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
@@ -115,13 +115,13 @@ class Job:
                 stderr=subprocess.STDOUT,
                 env={**own, **self.environment},
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 (it takes no lock that a thread may hold)
+                preexec_fn=die_with_parent,  # noqa: PLW1509 (it takes no lock that another thread may hold)
             )
         try:
             yield process
         finally:
             if process.poll() is None:
-                process.terminate()  # rank 0 alone: a DDP job of which all ranks get SIGTERM hangs
+                process.terminate()  # only rank 0: a DDP job hangs if all ranks get SIGTERM
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_PATIENCE)
             with suppress(ProcessLookupError):
@@ -129,7 +129,7 @@ class Job:
             process.wait()
 
     def _reports(self) -> Iterator[Report | None]:
-        """Yield each report as its line is whole, and None whenever there is no further one yet."""
+        """Yield each report once its line is complete, and None when there is no further report yet."""
         path, seen = self.folder / "reports.jsonl", 0
         while True:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
@@ -141,7 +141,7 @@ class Job:
             yield None
 
     def _reason(self, code: int, result: Mapping[str, Any]) -> str:
-        """Return in one line why it failed: the first error of any rank, the fit's own, or the end of the log."""
+        """Return the reason of a failure in one line: the first error of any rank, the fit's own, or the log's end."""
         errors = [_read(path) for path in self.folder.glob("error.*.json")]
         first = min(errors, key=lambda error: error.get("time", 0), default=result).get("error")
         log = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -151,7 +151,7 @@ class Job:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return a record, or an empty one where it is missing or broken."""
+    """Return a record, or an empty one if it is missing or broken."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
 """The workers of a sweep: threads that each run one trial at a time until the study has enough.
 
-Threads serve, as every trial is a process of its own and its worker only waits for it. Optuna's `optimize(n_jobs=...)`
-has threads as well, but shares one sampler among them and starts a fixed number of trials, whatever other hosts
-run; so each of ours calls `optimize` for one trial, when the study has room for one.
+Threads are enough, because every trial is its own process and its worker only waits for it. Optuna's
+`optimize(n_jobs=...)` also uses threads, but they share one sampler and start a fixed number of trials, regardless of
+other hosts. So each of our workers calls `optimize` for one trial whenever the study has room for one.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from outpaint_lightning.sweep.study import SeededSampler, Turn, fail_lost, load,
 from outpaint_lightning.sweep.trial import Interrupted, Job, Report, TrialFailed
 from outpaint_lightning.types import InputError
 
-_WAIT = 0.5  # seconds between looks at a study that has no room
+_WAIT = 0.5  # seconds between checks of a study without room
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Runs trials until the study has enough, or it is asked to stop.
+    """Runs trials until the study has enough, or the worker is asked to stop.
 
     Args:
-        sweep: what to do.
-        folder: of the sweep.
-        command: of a trial, before its options.
-        storage: of the study.
-        url: of the storage, for messages.
-        environment: of its trials: GPUs, threads.
-        stop: set when all workers are to stop.
+        sweep: the sweep.
+        folder: folder of the sweep.
+        command: command of a trial, before its options.
+        storage: storage of the study.
+        url: URL of the storage, for messages.
+        environment: variables for its trials: GPUs, threads.
+        stop: set when all workers must stop.
     """
 
     sweep: Sweep
@@ -54,8 +54,8 @@ class Worker:
         """Run trials.
 
         Raises:
-            InputError: a trial's command line is refused before any trial got anywhere.
-            OSError: no room for a trial's files.
+            InputError: a trial's command line is refused and no trial has succeeded yet.
+            OSError: the disk is full.
             SQLAlchemyError: the storage fails.
         """
         study = load(self.sweep, self.storage, self.url)
@@ -71,10 +71,10 @@ class Worker:
                 if room and (count["waiting"] or not self.sweep.grid) and not self.stop.is_set():
                     self._next(study, turn)
                     continue
-            self.stop.wait(_WAIT)  # a running trial may yet be lost
+            self.stop.wait(_WAIT)  # a running trial may still be lost
 
     def _next(self, study: optuna.Study, turn: Turn) -> None:
-        """Run one trial, say how it ended, and see to one that failed."""
+        """Run one trial, print how it ended, and retry it if it failed for an external reason."""
         numbers: list[int] = []
         ended: list[TrialFailed] = []
 
@@ -94,11 +94,11 @@ class Worker:
             study.optimize(objective, n_trials=1, catch=(TrialFailed,))
         except Exception:
             trials = study.trials
-            if {*numbers} & retried(trials):  # Optuna refuses the result of a trial that has ended
+            if {*numbers} & retried(trials):  # Optuna refuses the result of a trial that has already ended
                 print(f"trial {numbers[0]}: taken for lost while this host slept, and tried again", flush=True)
                 return
             for number in numbers:
-                if trials[number].state == TrialState.FAIL:  # of a full disk, or a storage that was away
+                if trials[number].state == TrialState.FAIL:  # because of a full disk or an unavailable storage
                     try_again(study, trials[number])
             raise
         trial = study.trials[numbers[0]]
@@ -148,7 +148,7 @@ class Worker:
 
 
 def run_workers(workers: Sequence[Worker], stop: threading.Event) -> None:
-    """Run workers to their end, each in a thread; when one fails, the others stop and its exception is raised."""
+    """Run each worker in a thread, to its end; if one fails, stop the others and raise its exception."""
     with ThreadPoolExecutor(len(workers)) as pool:
         running = [pool.submit(worker.run) for worker in workers]
         done, _ = wait(running, return_when=FIRST_EXCEPTION)
@@ -161,7 +161,7 @@ def run_workers(workers: Sequence[Worker], stop: threading.Event) -> None:
 def _chosen(sweep: Sweep, reports: Sequence[Report]) -> Mapping[str, float]:
     """Return the metrics of the validation that counts.
 
-    That is the last, or the best in the first metric: of those within the constraints where there are any.
+    It is the last validation, or the best in the first metric, if possible among those within the constraints.
     """
     first, sign = sweep.metrics[0], -1 if sweep.directions[0] == "minimize" else 1
     known = [r.metrics for r in reports if all(math.isfinite(r.metrics[name]) for name in sweep.reported)]

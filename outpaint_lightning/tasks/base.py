@@ -1,4 +1,4 @@
-"""What all tasks share: logging, stopping at values that are not finite, the result they leave, and the optimizer."""
+"""What all tasks share: logging, the stop at values that are not finite, the result of a split, and the optimizer."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from outpaint_lightning.types import Batch, InputError
 
 
 class Diverged(InputError):
-    """A loss or a weight is not finite: the experiment can be run, but not with these values."""
+    """A loss or a weight is not finite: the training diverged with these options."""
 
 
 class BaseTask(pl.LightningModule):
     """A task whose criterion returns `{"loss": ..., "loss/<term>": ...}` and which leaves a `Result`.
 
     Attributes:
-        kind: what its results are. The callbacks that report and show results go by it.
+        kind: the kind of its results. Callbacks that report and show results read its definition.
         writers: callbacks that the command line adds to the trainer, unless the config has them already.
-        result: of the split that was judged last; None before.
+        result: the result of the last validation or test; None before the first.
     """
 
     kind: ClassVar[Kind]
@@ -45,10 +45,10 @@ class BaseTask(pl.LightningModule):
         Args:
             terms: `loss` and `loss/<term>`.
             batch_idx: number of the batch in its epoch.
-            side: of a training with two sides, before the names of the terms: `critic/`.
+            side: prefix of the terms' names in a training with two sides: `critic/`.
 
         Raises:
-            Diverged: the loss is not finite. Nothing is stepped, so the last checkpoint stays good.
+            Diverged: the loss is not finite. No step is taken, so the last checkpoint stays good.
         """
         values = self.trainer.strategy.reduce(torch.stack([value.detach() for value in terms.values()]))
         shared = dict(zip(terms, values, strict=True))
@@ -89,7 +89,7 @@ class BaseTask(pl.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in known.items()})
 
     def on_train_epoch_end(self) -> None:
-        """Stop before a checkpoint is written of weights that are not finite.
+        """Stop before weights that are not finite are written to a checkpoint.
 
         Raises:
             Diverged: naming the first such parameter.
@@ -131,24 +131,24 @@ class TrainedTask(BaseTask):
 
 
 def unsaved(*objects: str) -> list[str]:
-    """Return which arguments of a task its hyperparameters leave out, of those that are objects.
+    """Return the names of the arguments that are objects; the hyperparameters leave them out.
 
-    Built by the CLI, the hyperparameters are its plain config, and none is; built in Python they would be live.
+    The CLI builds a task from its plain config, so nothing is left out there. In Python the arguments are live objects.
     """
     return [] if _given_hyperparameters.get() else [*objects]
 
 
 def accepts(function: Callable[..., Any], name: str) -> bool:
-    """Return whether a function may be called with an argument of a name."""
+    """Return whether a function accepts an argument of this name."""
     parameters = inspect.signature(function).parameters
     return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def is_count(value: Any) -> bool:
-    """Return whether a value of a checkpoint is a whole number of things, 1 to 100,000."""
+    """Return whether a value from a checkpoint is an integer from 1 to 100,000."""
     return type(value) is int and 1 <= value <= 100_000
 
 
 def is_share(value: Any) -> bool:
-    """Return whether a value of a checkpoint is a number from 0 to 1."""
+    """Return whether a value from a checkpoint is a number from 0 to 1."""
     return type(value) is float and 0 <= value <= 1

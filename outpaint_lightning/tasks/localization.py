@@ -24,7 +24,7 @@ UNCHOSEN = 0.5  # what a validation is reported at while no threshold could be c
 
 
 class LocalizationTask(TrainedTask):
-    """Train and judge a net that gives, for the first frame of a window, class scores per pixel.
+    """Train and test a net that predicts class scores per pixel for the first frame of a window.
 
     Metrics are per video: `val/f1` and `test/f1` are means of each video's pixel F1. A test leaves its whole result in
     `result`, which the `TestReport` callback writes.
@@ -104,7 +104,7 @@ class LocalizationTask(TrainedTask):
         return self._judge(image).softmax(1)[:, 1]
 
     def _judge(self, image: Tensor) -> Tensor:
-        """Return the last update's logits `B 2 H W`: the mean over scales, each whole or blended from tiles.
+        """Return the last update's logits `B 2 H W`, averaged over scales, each whole or in blended tiles.
 
         Raises:
             InputError: a scale makes the frames smaller than the net's stride.
@@ -129,7 +129,7 @@ class LocalizationTask(TrainedTask):
             )
 
     def on_fit_start(self) -> None:
-        """Learn from the training masks what the floors and balanced class weights need."""
+        """Count the forged pixels of the training masks, for the floors and for balanced class weights."""
         data: ClipData = datamodule(self.trainer, ClipData)
         masks, share = data.training_masks(MaskPrior.GRID)
         self.prior.fit(masks.to(self.device))
@@ -139,15 +139,15 @@ class LocalizationTask(TrainedTask):
             tell_share(share)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the shape of the windows and the choice of the threshold beside the weights."""
+        """Save the shape of the windows and the choice of the threshold beside the weights."""
         checkpoint["window"] = dict(self.window)
         checkpoint["threshold_choice"] = self.threshold_choice
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them from the checkpoint; a threshold given as a number stays.
+        """Read the shape of the windows and the threshold; a threshold that was given as a number stays.
 
         Raises:
-            InputError: they are not what `on_save_checkpoint` writes.
+            InputError: they differ from what `on_save_checkpoint` writes.
         """
         window, choice = checkpoint.get("window", self.window), checkpoint.get("threshold_choice")
         if not _is_window(window):
@@ -162,7 +162,7 @@ class LocalizationTask(TrainedTask):
         """Return the threshold.
 
         Raises:
-            InputError: it was to be chosen on validation data and never was.
+            InputError: it should come from validation data, and no validation has run.
         """
         if self.threshold is None:
             raise InputError(
@@ -188,7 +188,7 @@ class LocalizationTask(TrainedTask):
         self._evaluations = [Evaluation(self._data().videos("val"), self.device, self.threshold)]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Log the loss of the last update, as the frames are judged in a test, and count pixels.
+        """Log the loss of the last update, computed as in a test, and count pixels.
 
         Returns `probability`, `B H W`, for callbacks.
         """
@@ -200,7 +200,7 @@ class LocalizationTask(TrainedTask):
         return {"probability": probability}
 
     def on_validation_epoch_end(self) -> None:
-        """Choose the threshold where that is asked for, and log F1 and its companions over the validation videos."""
+        """Choose the threshold if `threshold` says so, and log the metrics over the validation videos."""
         evaluation = self._evaluations[0]
         chooses = self.chooses_threshold and not self.trainer.sanity_checking
         if chooses and (found := evaluation.best(self.pixel_fpr_limit)):
@@ -216,20 +216,20 @@ class LocalizationTask(TrainedTask):
         self.chosen_threshold()
 
     def on_test_epoch_start(self) -> None:
-        """Start counting, for the net and for each floor; and for the net alone under each corruption."""
+        """Start the counts: of the net, of each floor, and of the net under each corruption."""
         data, threshold = self._data(), self.chosen_threshold()
         videos = data.videos("test")
         corrupted = [Evaluation(videos, self.device, threshold) for _ in data.conditions]
         self._evaluations = [FullEvaluation(videos, self.device, threshold, self.prior), *corrupted]
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:  # noqa: ARG002
-        """Count pixels; returns `probability`, `B H W`, for callbacks."""
+        """Count pixels, and return `probability`, `B H W`, for callbacks."""
         probability = self(batch["image"])
         self._evaluate(self._evaluations[dataloader_idx], batch, probability)
         return {"probability": probability}
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's means and keep the whole result for the report."""
+        """Log the test's means and store the whole result for the report."""
         clean, *corrupted = self._evaluations
         assert isinstance(clean, FullEvaluation)
         summary, rows = clean.report()
@@ -240,7 +240,7 @@ class LocalizationTask(TrainedTask):
         self._finish("test", summary, rows)
 
     def on_predict_start(self) -> None:
-        """Refuse to predict without a threshold, or windows of another shape than those trained on."""
+        """Refuse to predict without a threshold, or on windows of another shape than in training."""
         self.chosen_threshold()
         self._data()
 
@@ -267,7 +267,7 @@ class LocalizationTask(TrainedTask):
             evaluation.update(meta["clip"], meta["frames"][0], frame, mask)
 
     def _finish(self, split: str, summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        """Leave the result of a split, with the threshold that it belongs to, and log its means."""
+        """Store the result of a split with its threshold, and log its means."""
         about = {
             "threshold": self.threshold,
             "threshold_source": "validation" if self.chooses_threshold else "fixed",
@@ -285,7 +285,7 @@ class LocalizationTask(TrainedTask):
 
 
 def _is_window(value: Any) -> bool:
-    """Return whether a value of a checkpoint is the shape of windows, or empty, as before a training."""
+    """Return whether a value from a checkpoint is the shape of windows, or empty, as before a training."""
     if not isinstance(value, dict) or not value:
         return value == {}
     stride = value.get("stride")
@@ -293,6 +293,6 @@ def _is_window(value: Any) -> bool:
 
 
 def _is_choice(value: Any) -> bool:
-    """Return whether a value of a checkpoint is the choice of a threshold."""
+    """Return whether a value from a checkpoint is the choice of a threshold."""
     numbers = value if isinstance(value, dict) else {}
     return all(is_share(numbers.get(key)) for key in ("threshold", "f1")) and type(numbers.get("epoch")) is int

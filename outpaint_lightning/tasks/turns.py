@@ -1,4 +1,4 @@
-"""Whose turn it is in adversarial training."""
+"""The order of generator and critic steps in adversarial training."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Turns(ABC):
 
 
 class SameBatch(Turns):
-    """On every batch the generator takes a step, then the critics some, on what it made before that step.
+    """A generator step on every batch, then critic steps on what the generator made before its step.
 
     Args:
-        critic_steps: of the critics; Yin et al. take 2.
+        critic_steps: number of critic steps a batch; Yin et al. use 2.
 
     Raises:
         InputError: it is below 1.
@@ -66,13 +66,13 @@ class SameBatch(Turns):
 
 
 class Alternate(Turns):
-    """One step on a batch, in the order of a pattern that begins again at its end.
+    """One step a batch, in the order of a pattern that repeats.
 
     Args:
-        order: of `G` and `D`, such as `DGG`.
+        order: a string of `G` and `D`, such as `DGG`.
 
     Raises:
-        InputError: it holds anything else, or lacks one of the two.
+        InputError: it holds another letter, or lacks `G` or `D`.
 
     Example:
         >>> turns = Alternate("DGG")

@@ -1,7 +1,7 @@
-"""What footage goes through before anyone judges it: compressed, rescaled, blurred, noisy, at rising levels.
+"""Corruptions that footage meets before it is tested: compression, rescaling, blur and noise, at rising levels.
 
-`changes` frames that are blurred or noisy, `curves` the YAML files of corruptions, `dataset` clips and windows after a
-corruption.
+`changes` holds blur and noise, `curves` reads the YAML files of corruptions, `dataset` serves corrupted clips and
+windows.
 """
 
 from outpaint_lightning.data.corruptions.changes import Blur, FrameChange, Noise

@@ -1,4 +1,4 @@
-"""Corruptions that change the values of pixels and nothing else."""
+"""Corruptions that change pixel values and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from outpaint_lightning.forge.parts import ClipFreePart, Parameters
 
 
 class FrameChange(ClipFreePart, ABC):
-    """Changes the values of pixels and moves none: labels, sizes and the number of frames stay. Used like a `Chain`."""
+    """Changes pixel values only: labels, sizes and the number of frames stay. It is used like a `Chain`."""
 
     def check(self, height: int, width: int) -> None:
         """Accept frames of any size."""
@@ -23,9 +23,9 @@ class FrameChange(ClipFreePart, ABC):
         frames: int,
         height: int,
         width: int,
-        params: Parameters,  # noqa: ARG002 - sizes stay, whatever was drawn
+        params: Parameters,  # noqa: ARG002 - the size never depends on what was drawn
     ) -> tuple[int, int, int]:
-        """Return the number and size of the frames as they are."""
+        """Return the number and size of the frames unchanged."""
         return frames, height, width
 
     def prepare(
@@ -34,7 +34,7 @@ class FrameChange(ClipFreePart, ABC):
         mask: NDArray[np.bool_] | None,
         params: Parameters,  # noqa: ARG002 - as above
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """Return frames and label as they are."""
+        """Return frames and label unchanged."""
         return frames, mask
 
     @abstractmethod
@@ -42,18 +42,18 @@ class FrameChange(ClipFreePart, ABC):
         """Return the changed frames, `T H W 3`.
 
         Args:
-            frames: `T H W 3`; never changed.
-            fps: frames a second.
-            params: what `sample` gave.
+            frames: `T H W 3`; not modified.
+            fps: frames per second.
+            params: the result of `sample`.
         """
 
 
 @dataclass(frozen=True)
 class Blur(FrameChange):
-    """Every frame through a Gaussian, as out of focus; it mirrors at the border.
+    """Blur every frame with a Gaussian, like a lens out of focus; the border is mirrored.
 
     Attributes:
-        sigma: smallest and largest standard deviation, pixels, above 0.
+        sigma: smallest and largest standard deviation in pixels, above 0.
     """
 
     name = "blur"
@@ -80,10 +80,10 @@ class Blur(FrameChange):
 
 @dataclass(frozen=True)
 class Noise(FrameChange):
-    """Gaussian noise, fresh in each frame and colour, rounded and clipped, as of a sensor in the dark.
+    """Add Gaussian noise, independent per frame and colour, like a sensor in the dark; round and clip the result.
 
     Attributes:
-        deviation: smallest and largest standard deviation, grey levels of 0 to 255.
+        deviation: smallest and largest standard deviation, in grey levels from 0 to 255.
     """
 
     name = "noise"

@@ -1,7 +1,7 @@
-"""Files of corruptions.
+"""Reads files of corruptions.
 
-A YAML file lists curves; `configs/corruptions/default.yaml` is one. A curve is a part (a chain of `forge`, or a frame
-change of `changes`), one of its options, and the levels of that option from mild to strong.
+A YAML file lists curves; `configs/corruptions/default.yaml` is an example. A curve names a part (a chain of `forge`, or
+a frame change of `changes`), one option of the part, and the levels of that option from mild to strong.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Curve:
     """One kind of corruption at several levels.
 
     Attributes:
-        name: what it is called in tables.
-        option: what its levels are: an option of the part.
+        name: name in tables.
+        option: the option of the part whose values are the levels.
         levels: values of the option, from mild to strong.
         corruptions: the part at each of these levels.
     """
@@ -44,11 +44,11 @@ def read_curves(path: str | Path) -> list[Curve]:
     """Read a file of corruptions.
 
     Args:
-        path: a YAML file, or the name of one of `configs/corruptions`.
+        path: a YAML file, or the name of a file in `configs/corruptions`.
 
     Raises:
-        InputError: naming the file and the curve: no such file, it is no YAML, or a key, part, option or level that
-            cannot be used.
+        InputError: names the file and the curve: the file does not exist or is not YAML, or a key, part, option or
+            level cannot be used.
     """
     file = find_config(path, "configs/corruptions")
     content = read_mapping(file, f"names of curves, each with {', '.join(KEYS)}")
@@ -86,7 +86,7 @@ def _curve(name: str, spec: Any) -> Curve:
 
 
 def _others(init_args: Any, option: str) -> dict[str, Any]:
-    """Return the options that are the same at every level."""
+    """Return the options that have the same value at every level."""
     if not isinstance(init_args, Mapping):
         raise InputError(f"init_args is {init_args!r}; expected option: value")
     for taken, why in ((option, "its values are the levels"), ("every", "each frame is judged at each level")):
@@ -96,7 +96,7 @@ def _others(init_args: Any, option: str) -> dict[str, Any]:
 
 
 def _at(part: type[Corruption], options: dict[str, Any]) -> Corruption:
-    # By its dotted path, as a part finds none but its subclasses by name.
+    # By its dotted path, because a part finds only its own subclasses by name.
     corruption = part.build({"class_path": f"{part.__module__}.{part.__qualname__}", "init_args": options})
     if isinstance(corruption, Chain) and corruption.every != (1, 1):
         raise InputError(f"{part.title()}: every is {corruption.every}; expected a chain that keeps every frame")

@@ -20,13 +20,13 @@ class CorruptedClip(MadeClip, held=1):  # windows come in the order of clips
     """A clip of a dataset after a corruption."""
 
     def __init__(self, clean: WindowDataset, video: int, corruption: Corruption, params: Parameters) -> None:
-        """Remember what to make.
+        """Store what is needed to make the clip.
 
         Args:
-            clean: the dataset.
-            video: which of its clips.
-            corruption: what the clip goes through.
-            params: what the corruption sampled.
+            clean: the dataset of the clip.
+            video: index of the clip in the dataset.
+            corruption: the corruption to apply.
+            params: the parameters that the corruption sampled.
         """
         self._clean, self._video = clean, video
         self._corruption, self._params = corruption, params
@@ -36,38 +36,38 @@ class CorruptedClip(MadeClip, held=1):  # windows come in the order of clips
         _, self.height, self.width = corruption.size(self._frames, source.height, source.width, params)
 
     def __len__(self) -> int:
-        """Return the number of frames: as many as before."""
+        """Return the number of frames, which the corruption keeps."""
         return self._frames
 
     def make(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Make all frames and masks, anew each time."""
+        """Make all frames and masks; nothing is cached here."""
         indices = range(len(self))
         frames, masks = self._clean.clips[self._video].read(indices), self._clean.read_masks(self._video, indices)
         frames, label = self._corruption.prepare(frames, masks, self._params)
         made = self._corruption.decode(frames, self.fps, self._params)
         expected = (len(self), self.height, self.width)
-        if label is None or not made.shape[:3] == label.shape == expected:  # a part of the user's own may do anything
+        if label is None or not made.shape[:3] == label.shape == expected:  # a user's own part may return anything
             raise InputError(f"{self.path}: {self._corruption.title()} made {made.shape[:3]} of {expected}, T H W")
         return made, label
 
 
 class CorruptedDataset(WindowDataset):
-    """The windows of a dataset after its clips went through one level of a curve; labels follow.
+    """The windows of a dataset after one level of a curve was applied to its clips; the labels follow.
 
-    What is left to chance depends on (seed, clip, curve, level) only. A clip is made as a whole when its first window
-    is read, and held until a window of another clip is. Making `T` frames of `H W` takes up to `15 T H W` bytes, as the
-    frames before and after, their masks and the last clip are in memory together.
+    All randomness depends on (seed, clip, curve, level) only. A clip is made as a whole when its first window is read,
+    and kept in memory until a window of another clip is read. Making `T` frames of `H W` takes up to `15 T H W` bytes,
+    because the frames before and after, their masks and the previous clip are in memory together.
 
     Attributes:
-        corrupted: each clip after the corruption, by name.
+        corrupted: each corrupted clip, by name.
 
     Args:
-        clean: the windows as they are; not of fresh forgeries, which differ each time.
+        clean: the windows without corruption; not fresh forgeries, which differ at each reading.
         curve: the corruption.
         level: one of its levels.
 
     Raises:
-        InputError: naming clip and curve, where frames become smaller than can be encoded.
+        InputError: names the clip and the curve whose frames become too small to encode.
     """
 
     def __init__(self, clean: WindowDataset, curve: Curve, level: float) -> None:
@@ -82,16 +82,16 @@ class CorruptedDataset(WindowDataset):
             params = corruption.sample(rng_of(clean.seed, entry.clip, curve.name, level))
             self.corrupted[entry.clip] = CorruptedClip(clean, video, corruption, params)
         super().__init__(clean.entries, clean.frames, clean.stride, seed=clean.seed)
-        self.index = clean.index  # the same frames are judged at every level
+        self.index = clean.index  # every level is tested on the same frames
 
     def _clip(self, entry: ClipEntry) -> Clip:
         return self.corrupted[entry.clip]
 
     @property
     def forged(self) -> list[int]:
-        """The clips that have forged pixels."""
+        """Indices of the clips that have forged pixels."""
         return self._clean.forged
 
     def read_masks(self, video: int, indices: Sequence[int]) -> NDArray[np.bool_]:
-        """Return the masks of some frames of a clip as the corruption leaves them, bool `T H W`."""
+        """Return the masks of some frames of a clip after the corruption, bool `T H W`."""
         return self.corrupted[self.entries[video].clip].masks(indices)

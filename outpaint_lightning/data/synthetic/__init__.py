@@ -1,4 +1,4 @@
-"""Synthetic clips: textured layers that move under a moving camera, seen by a sensor with noise, with exact flow."""
+"""Synthetic clips: textured layers that move under a moving camera with sensor noise, and their exact flow."""
 
 from outpaint_lightning.data.synthetic.flow import SceneFlow, sample_flow_scene, scene_flow, scene_objects
 from outpaint_lightning.data.synthetic.scenes import (

@@ -1,9 +1,8 @@
-"""Layers that move under a moving camera, seen by a sensor with noise.
+"""Layers that move under a moving camera with sensor noise.
 
-A scene is sampled first, as plain parameters, and rendered afterwards. Each layer shows a texture on a canvas of its
-own, and `Scene.poses` says where in each frame a point of that canvas lies; the frame is nothing but the layers laid
-over each other at their poses, back to front. Every frame gets fresh sensor noise, as in a real camera: what a forger
-fills in later has none of its own.
+A scene is first sampled as plain parameters, then rendered. Each layer shows a texture on its own canvas, and
+`Scene.poses` maps points of that canvas to each frame. A frame is the layers at their poses, drawn from back to front.
+Every frame gets its own sensor noise, as in a real camera; pixels that a forger fills in later lack it.
 """
 
 from __future__ import annotations
@@ -21,24 +20,24 @@ from outpaint_lightning.data.synthetic.textures import PHOTOS, Image, Texture, p
 
 Camera = Literal["still", "move", "panrot"]
 CAMERAS: tuple[Camera, ...] = ("still", "move", "panrot")
-MARGIN = 0.25  # of the frame, which the background reaches beyond it on every side; no camera moves further
-REACH = 0.12  # of the frame, which a camera pans to either side
-FASTEST = 3.0  # pixels a frame, of a panning camera along x and along y
+MARGIN = 0.25  # how far the background extends beyond the frame on each side, as a share of it; limits the camera
+REACH = 0.12  # how far a camera pans to each side, as a share of the frame
+FASTEST = 3.0  # pixels per frame, along x and along y, of a panning camera
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A way at constant speed or acceleration, with turning, growing and the sway of a hand; without beginning or end.
+    """Motion with constant acceleration, rotation and growth, and the sway of a hand-held camera; defined at all times.
 
     Attributes:
         start: x and y in frame 0, in pixels.
-        velocity: x and y, in pixels a frame.
-        angle: in frame 0, in radians, clockwise on the screen.
-        spin: in radians a frame.
-        growth: natural logarithm of the change in size, a frame.
-        sway: amplitude in pixels.
-        beat: of the sway, in radians a frame along x; y goes at 0.7 of it.
-        acceleration: x and y, in pixels a frame, each frame; `velocity` is that of frame 0.
+        velocity: x and y in frame 0, in pixels per frame.
+        angle: angle in frame 0, in radians, clockwise on the screen.
+        spin: rotation, in radians per frame.
+        growth: natural logarithm of the change in size per frame.
+        sway: amplitude of the sway, in pixels.
+        beat: angular frequency of the sway along x, in radians per frame; along y it is 0.7 of this.
+        acceleration: x and y, in pixels per frame per frame.
     """
 
     start: tuple[float, float] = (0.0, 0.0)
@@ -51,11 +50,11 @@ class Motion:
     acceleration: tuple[float, float] = (0.0, 0.0)
 
     def poses(self, frames: int, first: int = 0) -> NDArray[np.float64]:
-        """Return `frames 3 3`: matrices from a point (x, y, 1), in pixels about the mover's centre, to the world.
+        """Return matrices `frames 3 3` from a point (x, y, 1), in pixels from the mover's centre, to the world.
 
         Args:
-            frames: how many.
-            first: the first of them; below 0 lies what came before the clip.
+            frames: number of frames.
+            first: first frame; negative frames lie before the clip.
         """
         time = np.arange(first, first + frames)
         turn = self.angle + self.spin * time
@@ -72,7 +71,7 @@ class Motion:
 
 
 Outline = tuple[tuple[int, float, float], ...]
-"""`(order, amplitude, phase)` of the waves by which an object's edge departs from a circle."""
+"""`(order, amplitude, phase)` of each wave that an object's edge adds to a circle."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,10 @@ class Layer:
     """A texture on a canvas, cut along an outline, that moves through the world.
 
     Attributes:
-        texture: what it shows.
+        texture: the texture of the layer.
         size: height and width of its canvas, in pixels.
-        motion: of the canvas' centre.
-        outline: of what shows; None shows the whole canvas.
+        motion: motion of the canvas's centre.
+        outline: edge of the visible part; None shows the whole canvas.
     """
 
     texture: Texture
@@ -92,11 +91,11 @@ class Layer:
     outline: Outline | None = None
 
     def draw(self) -> Image:
-        """Return the texture `H W 3` on the canvas."""
+        """Return the texture on the canvas, `H W 3`."""
         return self.texture.draw(*self.size)
 
     def cover(self) -> NDArray[np.float32]:
-        """Return how much of each pixel of the canvas the layer covers: `H W` in [0, 1]."""
+        """Return the share of each canvas pixel that the layer covers: `H W` in [0, 1]."""
         if self.outline is None:
             return np.ones(self.size, np.float32)
         y, x = np.indices(self.size) - (np.array(self.size)[:, None, None] - 1) / 2
@@ -110,16 +109,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that `render` needs to know of a clip.
+    """All parameters that `render` needs for a clip.
 
     Attributes:
-        height: of the frames, in pixels.
-        width: of the frames, in pixels.
-        frames: how many.
-        camera: how the world moves before the camera.
-        layers: from the back to the front; the first covers every frame.
-        noise: standard deviation of the sensor's noise in white, in grey levels of 255; in black it is half of that.
-        seed: of the noise.
+        height: height of the frames, in pixels.
+        width: width of the frames, in pixels.
+        frames: number of frames.
+        camera: motion of the world relative to the camera.
+        layers: layers from back to front; the first covers every frame.
+        noise: standard deviation of the sensor noise on white, in grey levels of 255; on black it is half of that.
+        seed: seed of the noise.
     """
 
     height: int
@@ -133,10 +132,10 @@ class Scene:
     def poses(self, beyond: int = 0) -> NDArray[np.float64]:
         """Return `frames layers 3 3`: matrices from a pixel (x, y, 1) of a layer's canvas to a pixel of a frame.
 
-        `poses[t + 1, i] @ inv(poses[t, i])` is where a pixel of frame t that shows layer i goes.
+        `poses[t + 1, i] @ inv(poses[t, i])` maps a pixel of frame t that shows layer i to frame t + 1.
 
         Args:
-            beyond: how many frames before the first and after the last are returned, too.
+            beyond: number of extra frames to return before the first and after the last.
         """
         time = self.frames + 2 * beyond, -beyond
         to_frame = _shift(self.width, self.height, 1) @ self.camera.poses(*time)
@@ -152,12 +151,12 @@ def sample_scene(
     """Draw a scene.
 
     Args:
-        seed: same seed and arguments, same scene.
-        height: of the frames, in pixels, at least 32.
-        width: of the frames, in pixels, at least 32.
-        frames: how many, at least 1.
-        camera: `still` on a tripod, `move` held by someone who walks, `panrot` swung and turned.
-        photos: the photographs to use, of `PHOTOS`; none for patterns only.
+        seed: the same seed and arguments give the same scene.
+        height: height of the frames in pixels, at least 32.
+        width: width of the frames in pixels, at least 32.
+        frames: number of frames, at least 1.
+        camera: `still` on a tripod, `move` held by someone who walks, `panrot` panned and rotated.
+        photos: photographs to use, from `PHOTOS`; an empty sequence uses patterns only.
     """
     rng = np.random.default_rng(seed)
     canvas = math.ceil(height * (1 + 2 * MARGIN)), math.ceil(width * (1 + 2 * MARGIN))
@@ -173,7 +172,7 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     """Return the frames of a scene, `T H W 3` RGB.
 
     Raises:
-        InputError: a photograph is not where scikit-image should have it.
+        InputError: scikit-image does not contain an expected photograph.
     """
     size = scene.width, scene.height
     clip = np.zeros((scene.frames, scene.height, scene.width, 3), np.float32)
@@ -187,7 +186,7 @@ def render(scene: Scene) -> NDArray[np.uint8]:
 
 
 def _sensed(clip: Image, scene: Scene) -> NDArray[np.uint8]:
-    """Add noise whose variance grows with the light, anew in each frame, and round `T H W 3`."""
+    """Add noise whose variance grows with the light, independent per frame, and round `T H W 3`."""
     rng = np.random.default_rng(scene.seed)
     deviation = scene.noise * np.sqrt(0.25 + 0.75 * clip)
     noisy = 255 * clip + deviation * rng.standard_normal(clip.shape, np.float32)
@@ -212,12 +211,12 @@ def sample_outline(rng: np.random.Generator) -> Outline:
 
 
 def _sample_camera(rng: np.random.Generator, camera: Camera, side: int, frames: int) -> Motion:
-    """Draw a camera that stays within `MARGIN`; its way has its middle where the scene has its own."""
+    """Draw a camera that stays within `MARGIN`; the middle of its path is the middle of the scene."""
     if camera == "still":
         return Motion()
     steps = max(1, frames - 1)
-    way = rng.uniform(0.4, 1, 2) * rng.choice([-1, 1], 2) * min(REACH * side, FASTEST / 2 * steps)
-    start, velocity = pair(-way), pair(2 * way / steps)
+    half_path = rng.uniform(0.4, 1, 2) * rng.choice([-1, 1], 2) * min(REACH * side, FASTEST / 2 * steps)
+    start, velocity = pair(-half_path), pair(2 * half_path / steps)
     if camera == "move":
         growth = rng.uniform(-0.05, 0.1) / steps
         return Motion(start, velocity, growth=growth, sway=rng.uniform(0.2, 0.8), beat=rng.uniform(0.5, 2))
@@ -226,5 +225,5 @@ def _sample_camera(rng: np.random.Generator, camera: Camera, side: int, frames: 
 
 
 def _shift(width: int, height: int, sign: int) -> NDArray[np.float64]:
-    """Return the matrix that moves by the centre of a picture, whose pixel (0, 0) lies at (0, 0)."""
+    """Return the matrix that shifts by the centre of an image, where pixel (0, 0) has its centre at (0, 0)."""
     return np.array([[1, 0, sign * (width - 1) / 2], [0, 1, sign * (height - 1) / 2], [0, 0, 1]])

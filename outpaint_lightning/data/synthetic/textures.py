@@ -1,6 +1,6 @@
-"""What the layers of a scene show: parts of photographs, and patterns.
+"""Textures for the layers of a scene: parts of photographs, and patterns.
 
-Half of the textures are photographs that scikit-image ships in its package (public domain or CC0); they are read as
+Half of the textures are photographs that scikit-image ships in its package (public domain or CC0). They are read as
 files, so scikit-image itself is never imported.
 """
 
@@ -26,14 +26,14 @@ PHOTOS = (
     "astronaut.png", "brick.png", "cell.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png",
     "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png", "retina.jpg", "rocket.jpg",
 )  # fmt: skip
-PHOTO_SHARE = 0.5  # of the layers
+PHOTO_SHARE = 0.5  # share of the layers that show a photograph
 
 Image = NDArray[np.float32]
 """`H W 3` RGB in [0, 1]."""
 
 
 class Texture(ABC):
-    """What a layer shows."""
+    """The appearance of a layer."""
 
     @abstractmethod
     def draw(self, height: int, width: int) -> Image:
@@ -46,9 +46,9 @@ class Photo(Texture):
 
     Attributes:
         name: one of `PHOTOS`.
-        zoom: 0 shows the part at the photograph's own pixels, 1 as much of it as fits the canvas.
-        at: where the part lies, x and y, from 0 (left, top) to 1.
-        turns: quarter turns of the photograph.
+        zoom: 0 shows the photograph's own pixels, 1 shows as much of the photograph as fits the canvas.
+        at: position of the part, x and y, from 0 (left, top) to 1.
+        turns: number of quarter turns.
         gain: factors of red, green and blue.
     """
 
@@ -66,7 +66,7 @@ class Photo(Texture):
         return cls(name, rng.random(), pair(rng.random(2)), int(rng.integers(4)), _triple(gain))
 
     def draw(self, height: int, width: int) -> Image:
-        """Return the part, made smaller by area averaging."""
+        """Return the part; it is reduced by area averaging."""
         photo = np.rot90(_photo(self.name), self.turns)
         fit = min(photo.shape[0] / height, photo.shape[1] / width)
         scale = fit ** (self.zoom if fit > 1 else 1)
@@ -86,9 +86,9 @@ class Clouds(Texture):
     """Noise whose amplitude falls with frequency as `f^-roughness`: from woolly (1) to smooth (2).
 
     Attributes:
-        seed: of the noise.
+        seed: seed of the noise.
         roughness: the exponent.
-        colours: from the lowest value to the highest.
+        colours: colours from the lowest value to the highest.
     """
 
     seed: int
@@ -107,14 +107,14 @@ class Clouds(Texture):
 
 @dataclass(frozen=True)
 class Waves(Texture):
-    """Stripes that bend.
+    """Bent stripes.
 
     Attributes:
-        period: from stripe to stripe, in pixels.
-        angle: across the stripes, in radians.
-        bend: how far they bend, in radians of the stripes' phase, and over how many pixels.
-        sharpness: 1 gives sine waves, more gives edges.
-        colours: from trough to crest.
+        period: distance from stripe to stripe, in pixels.
+        angle: direction across the stripes, in radians.
+        bend: amplitude of the bend, in radians of the stripes' phase, and its period in pixels.
+        sharpness: 1 gives sine waves, larger values give edges.
+        colours: colours from trough to crest.
     """
 
     period: float
@@ -138,15 +138,15 @@ class Waves(Texture):
 
 @dataclass(frozen=True)
 class Tiles(Texture):
-    """A wall of tiles, each in a colour of its own, with joints between and stains over them.
+    """A wall of tiles, each with its own colour, with joints between them and stains over them.
 
     Attributes:
         size: width and height of a tile, in pixels.
         joint: width of the joints, in pixels.
-        shift: of every second row, as a fraction of a tile.
-        angle: of the rows, in radians.
-        seed: of the tiles' colours and the stains.
-        colours: from the joints to the lightest tile.
+        shift: shift of each row relative to the one above, as a fraction of a tile.
+        angle: angle of the rows, in radians.
+        seed: seed of the tiles' colours and of the stains.
+        colours: colours from the joints to the lightest tile.
     """
 
     size: tuple[float, float]
@@ -177,12 +177,12 @@ class Tiles(Texture):
 
 @dataclass(frozen=True)
 class Cells(Texture):
-    """Cracked ground: the cells nearest to scattered points, each in a colour of its own, dark where two meet.
+    """Cracked ground: the Voronoi cells of random points, each with its own colour, and dark edges.
 
     Attributes:
-        size: mean distance of the points, in pixels.
-        seed: of points and colours.
-        colours: from the cracks to the lightest cell.
+        size: mean distance between the points, in pixels.
+        seed: seed of points and colours.
+        colours: colours from the cracks to the lightest cell.
     """
 
     size: float
@@ -210,14 +210,14 @@ PATTERNS: tuple[type[Clouds | Waves | Tiles | Cells], ...] = (Clouds, Waves, Til
 
 
 def sample_texture(rng: np.random.Generator, photos: Sequence[str]) -> Texture:
-    """Draw a texture: a part of one of the photographs `photos`, if there are any, or a pattern."""
+    """Draw a texture: a part of one of the photographs `photos` (unless it is empty), or a pattern."""
     if photos and rng.random() < PHOTO_SHARE:
         return Photo.sample(rng, photos)
     return PATTERNS[rng.integers(len(PATTERNS))].sample(rng)
 
 
 def _clouds(seed: int, roughness: float, height: int, width: int) -> NDArray[np.float64]:
-    """Return noise `H W` in [0, 1] with a spectrum of `f^-roughness`."""
+    """Return noise `H W` in [0, 1] with the amplitude spectrum `f^-roughness`."""
     white = np.fft.rfft2(np.random.default_rng(seed).standard_normal((height, width)))
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
     frequency[0, 0] = np.inf
@@ -228,7 +228,7 @@ def _clouds(seed: int, roughness: float, height: int, width: int) -> NDArray[np.
 
 
 Palette = tuple[tuple[float, float, float], ...]
-"""RGB colours in [0, 1] at equal distances along a value from 0 to 1."""
+"""RGB colours in [0, 1] at equal distances along values from 0 to 1."""
 
 
 def _palette(rng: np.random.Generator) -> Palette:
@@ -244,7 +244,7 @@ def _coloured(value: NDArray[np.float64], colours: Palette) -> Image:
 
 
 def _turned_grid(angle: float, height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the coordinates `H W` of each pixel along and across a direction."""
+    """Return the coordinates of each pixel along a direction and across it, each `H W`."""
     y, x = np.mgrid[:height, :width]
     return x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
 

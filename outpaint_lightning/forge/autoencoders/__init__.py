@@ -1,1 +1,1 @@
-"""Small convolutional autoencoders, whose reconstructions stand in for what generators make."""
+"""Small convolutional autoencoders, whose reconstructions replace the output of generators."""

@@ -1,4 +1,4 @@
-"""The autoencoder and its file."""
+"""The autoencoder and its file format."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from torch import Tensor, nn
 from outpaint_lightning.io import atomic
 from outpaint_lightning.types import InputError
 
-WIDTHS = (8, 16, 24, 32)  # features at the frame's size, a half, a quarter and an eighth of it
+WIDTHS = (8, 16, 24, 32)  # features at full size, a half, a quarter and an eighth of it
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "leaky": nn.LeakyReLU}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """How an autoencoder is built.
+    """The architecture of an autoencoder.
 
     Attributes:
-        stride: pixels a side that a latent vector stands for: 2, 4 or 8.
+        stride: pixels per side that a latent vector represents: 2, 4 or 8.
         upsampler: a key of `UPSAMPLERS`; how the decoder doubles sides.
-        latent: numbers in a latent vector.
+        latent: length of a latent vector.
         activation: a key of `ACTIVATIONS`.
     """
 
@@ -39,7 +39,7 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """What its file is called."""
+        """Stem of its file's name."""
         return f"{self.upsampler}_{self.stride}_{self.latent}"
 
 
@@ -63,7 +63,7 @@ UPSAMPLERS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 class SmallAutoencoder(nn.Module):
-    """A convolutional autoencoder of 10,000 to 50,000 parameters.
+    """A convolutional autoencoder with 10,000 to 50,000 parameters.
 
     Example:
         >>> import torch
@@ -91,26 +91,26 @@ class SmallAutoencoder(nn.Module):
         return cast(Tensor, self.encoder(image - 0.5))
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Return images `B 3 H W`, about within [0, 1]."""
+        """Return images `B 3 H W`, approximately in [0, 1]."""
         return cast(Tensor, self.decoder(latent)) + 0.5
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the reconstruction of images `B 3 H W`, whose sides are multiples of the stride."""
+        """Return the reconstruction of images `B 3 H W` whose sides are multiples of the stride."""
         return self.decode(self.encode(image))
 
 
 def save(net: SmallAutoencoder, path: Path, training: str) -> None:
-    """Write weights in half precision, with the spec and a line about the training."""
+    """Write the weights in half precision, with the spec and one line about the training."""
     weights = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
     with atomic(path) as temporary:
         save_file(weights, temporary, {"spec": json.dumps(asdict(net.spec)), "training": training})
 
 
 def load(path: Path) -> SmallAutoencoder:
-    """Read what `save` wrote, in evaluation mode.
+    """Read a file from `save`; return the net in evaluation mode.
 
     Raises:
-        InputError: it is no such file.
+        InputError: the file was not written by `save`.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,10 +1,10 @@
-"""Train small autoencoders.
+"""Trains small autoencoders.
 
     python -m outpaint_lightning.forge.autoencoders.train OUT [CLIPS] [--steps 2000] [--only NAME ...]
 
-Without CLIPS, on photographs that scikit-image ships and that are in the public domain or CC0, as the weights of this
-package were made. One file each for every stride and upsampler; those that are there are left alone, so an interrupted
-run goes on.
+Without CLIPS it trains on photographs that scikit-image ships and that are in the public domain or CC0; the weights
+of this package were made this way. It writes one file per stride and upsampler and keeps existing files, so an
+interrupted run continues.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ PHOTOS = (
     "astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png",
     "hubble_deep_field.jpg", "retina.jpg", "rocket.jpg",
 )  # fmt: skip
-"""Photographs of scikit-image whose notes say public domain or CC0; of some others they say nothing."""
-LATENTS = {2: (4, 6), 4: (12, 20), 8: (32, 48)}  # fewest and most numbers a latent vector, by stride
-FRAMES = 4  # of a clip, evenly spaced
-PATCH, BATCH = 48, 8  # pixels a side, patches a step
+"""Photographs of scikit-image that are marked public domain or CC0; some others have no such mark."""
+LATENTS = {2: (4, 6), 4: (12, 20), 8: (32, 48)}  # smallest and largest length of a latent vector, by stride
+FRAMES = 4  # number of frames per clip, evenly spaced
+PATCH, BATCH = 48, 8  # pixels per side, patches per step
 Images = Sequence[NDArray[np.uint8]]
 
 
 def variants() -> list[Spec]:
-    """Return a spec for each stride and upsampler; the rest is drawn."""
+    """Return a spec for each stride and upsampler; the other values are drawn."""
     specs = []
     for stride, upsampler in itertools.product(LATENTS, UPSAMPLERS):
         rng = rng_of("autoencoder", stride, upsampler)
@@ -54,7 +54,7 @@ def photographs() -> Images:
     """Read the photographs that scikit-image ships.
 
     Raises:
-        InputError: it is not installed.
+        InputError: scikit-image is not installed.
     """
     package = find_spec("skimage")
     if package is None or package.origin is None:
@@ -72,13 +72,13 @@ def frames_of(folder: Path) -> Images:
 
 
 def train(spec: Spec, images: Images, steps: int, rate: float = 4e-3) -> SmallAutoencoder:
-    """Train an autoencoder to reproduce patches; the mean absolute error is minimised by Adam.
+    """Train an autoencoder to reproduce patches: Adam minimises the mean absolute error.
 
     Args:
-        spec: of the net.
-        images: `H W 3`, of `PATCH` pixels a side or more.
-        steps: of `BATCH` patches each.
-        rate: of learning at the beginning; it falls to 0 along half a cosine.
+        spec: architecture of the net.
+        images: `H W 3`, at least `PATCH` pixels per side.
+        steps: number of steps with `BATCH` patches each.
+        rate: initial learning rate; it falls to 0 along half a cosine.
     """
     rng = rng_of("train", spec.name)
     torch.manual_seed(int(rng.integers(2**31)))
@@ -95,7 +95,7 @@ def train(spec: Spec, images: Images, steps: int, rate: float = 4e-3) -> SmallAu
 
 
 def _patches(images: Images, rng: np.random.Generator) -> Tensor:
-    """Cut patches, `B 3 PATCH PATCH` in [0, 1], at random places and sizes, with colours in random order."""
+    """Cut patches, `B 3 PATCH PATCH` in [0, 1], at random positions and sizes, with colours in random order."""
     patches = np.empty((BATCH, PATCH, PATCH, 3), np.uint8)
     for patch in patches:
         image = images[int(rng.integers(len(images)))]
@@ -107,7 +107,7 @@ def _patches(images: Images, rng: np.random.Generator) -> Tensor:
 
 
 def psnr(net: SmallAutoencoder, image: NDArray[np.uint8]) -> float:
-    """Return how well an image `H W 3` is reproduced, in dB; what exceeds a multiple of the stride is left out."""
+    """Return the PSNR of an image's (`H W 3`) reconstruction in dB, without pixels beyond a multiple of the stride."""
     stride = net.spec.stride
     height, width = (side // stride * stride for side in image.shape[:2])
     given = torch.from_numpy(image[:height, :width].copy()).permute(2, 0, 1)[None] / 255
@@ -117,7 +117,7 @@ def psnr(net: SmallAutoencoder, image: NDArray[np.uint8]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what is not there yet and print its size and PSNR on the images of the training."""
+    """Train the missing autoencoders and print their size and their PSNR on the training images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("clips", type=Path, nargs="?")

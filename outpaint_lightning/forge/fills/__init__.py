@@ -1,4 +1,4 @@
-"""What a forgery shows. A fill is found by its `name` or its dotted path."""
+"""Fills: the content of a forgery. A fill is found by its `name` or its dotted path."""
 
 from outpaint_lightning.forge.fills.autoencoder import Autoencoder
 from outpaint_lightning.forge.fills.base import Fill

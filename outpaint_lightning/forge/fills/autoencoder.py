@@ -1,4 +1,4 @@
-"""The fill of a small autoencoder."""
+"""The fill by a small autoencoder."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from outpaint_lightning.types import InputError
 if TYPE_CHECKING:
     from outpaint_lightning.forge.autoencoders.net import SmallAutoencoder
 
-TONE = 8.0  # pixels of deviation of a Gaussian: what is left of it keeps the footage's own brightness and colour
+TONE = 8.0  # standard deviation in pixels of a Gaussian; tone coarser than this is kept from the footage
 SHIPPED = Path(__file__).parents[1] / "autoencoders" / "weights"
 
 
 @dataclass(frozen=True)
 class Autoencoder(Regeneration):
-    """What one of several small convolutional autoencoders makes of the region: encoded, disturbed, decoded.
+    """Reconstructs the region with one of several small convolutional autoencoders: encode, add noise, decode.
 
     They differ in stride, upsampler (nearest, bilinear, transposed convolution, pixel shuffle), bottleneck and
-    activation. `python -m outpaint_lightning.forge.autoencoders.train` made them, and makes others. Brightness and
-    colour of larger areas are kept from the footage, as small nets reproduce them poorly.
+    activation. `python -m outpaint_lightning.forge.autoencoders.train` made them, and can make others. Brightness and
+    colour of larger areas are kept from the footage, because small nets reproduce them poorly.
 
     Attributes:
-        weights: A folder of `.safetensors` files, or one of them; the package's own by default.
-        noise: Least and greatest deviation of the noise on the latent vectors, as a share of their own.
-        detail: Least and greatest share of what the autoencoder loses that is put back.
+        weights: a folder of `.safetensors` files, or one file; by default the package's own.
+        noise: smallest and largest deviation of the noise on the latent vectors, relative to the deviation of the
+            vectors.
+        detail: smallest and largest share of the autoencoder's error that is added back.
     """
 
     name = "autoencoder"
@@ -45,10 +46,10 @@ class Autoencoder(Regeneration):
     detail: tuple[float, float] = (0.0, 0.5)
 
     def draw(self, rng: np.random.Generator) -> Parameters:
-        """Draw the `file`, where its grid lies (`offset`, y and x), `noise`, its `seed`, and `detail`.
+        """Draw the `file`, the `offset` of its grid (y and x), `noise`, its `seed`, and `detail`.
 
         Raises:
-            InputError: There is no such file.
+            InputError: there is no such file.
         """
         files = self._files()
         file = files[rng.integers(len(files))]
@@ -62,12 +63,12 @@ class Autoencoder(Regeneration):
         }
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each frame decoded.
+        """Yield each reconstructed frame.
 
         Raises:
-            InputError: The file is not the one recorded, or holds no autoencoder.
+            InputError: the file is not the recorded one, or holds no autoencoder.
         """
-        path = SHIPPED / params["file"]  # an absolute or relative path of the user's own stays what it is
+        path = SHIPPED / params["file"]  # an absolute or relative path from the user is not changed by this
         path = path if path.is_file() else Path(params["file"])
         if sha256_of(str(path)) != params["sha256"]:
             raise InputError(f"{path}: not the file this forgery was made with (sha256 {params['sha256']})")
@@ -83,14 +84,14 @@ class Autoencoder(Regeneration):
 
 
 @lru_cache(maxsize=32)
-def _autoencoder(path: Path, sha256: str) -> SmallAutoencoder:  # noqa: ARG001 - tells one file from another
+def _autoencoder(path: Path, sha256: str) -> SmallAutoencoder:  # noqa: ARG001 - part of the cache's key
     from outpaint_lightning.forge.autoencoders.net import load
 
     return load(path)
 
 
 def _decoded(net: SmallAutoencoder, frame: Frame, params: Parameters, rng: np.random.Generator) -> Frame:
-    """Return a frame `H W 3` decoded, with its tone and part of its detail put back."""
+    """Return a reconstructed frame `H W 3`, with its tone and part of its detail added back."""
     import torch
 
     stride = net.spec.stride

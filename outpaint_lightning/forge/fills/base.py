@@ -1,4 +1,4 @@
-"""What every fill promises."""
+"""The interface of every fill."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from outpaint_lightning.forge.parts import ClipFreePart, Footage, Parameters
 
 
 class Fill(ClipFreePart, ABC):
-    """Makes the pixels of a hole: from the known ones, unless it is a `Regeneration`."""
+    """Makes the pixels of a hole from the known pixels; a `Regeneration` uses the hidden pixels too."""
 
     @abstractmethod
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the frames with the hole filled.
 
         Args:
-            footage: Never changed; what lies under the mask has no influence but on a `Regeneration`.
-            mask: `T H W`, True in the hole; in no frame all of it.
-            params: What `sample` gave.
+            footage: not modified; pixels under the mask influence only a `Regeneration`.
+            mask: `T H W`, True in the hole; no frame is covered completely.
+            params: the result of `sample`.
 
         Returns:
-            `T H W 3`, equal to `footage.frames` outside the mask; an array of its own.
+            A new array `T H W 3`, equal to `footage.frames` outside the mask.
         """

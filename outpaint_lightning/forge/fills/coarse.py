@@ -1,4 +1,4 @@
-"""Regenerated fills that lose fine detail: resampled, band-limited, averaged over blocks."""
+"""Regenerated fills that lose fine detail: by resampling, low-pass filtering, or averaging over blocks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ KERNELS = {
     "lanczos": cv2.INTER_LANCZOS4,
     "area": cv2.INTER_AREA,
 }
-"""How OpenCV resizes; only `area` averages when frames shrink."""
+"""Interpolation methods of OpenCV; only `area` averages when frames shrink."""
 
 
 @dataclass(frozen=True)
 class Resample(FrameByFrame):
-    """Scaled down and up again, sharpened or not: a generator that works at a smaller size.
+    """Scales down and up again, with optional sharpening: like a generator that works at a smaller size.
 
     Attributes:
-        factor: Least and greatest factor by which sides shrink.
-        down: Kernels to shrink with, of `KERNELS`.
-        up: Kernels to enlarge with.
-        sharpen: Least and greatest share of the detail finer than a pixel of the small frame that is added again.
+        factor: smallest and largest factor by which sides shrink.
+        down: interpolation methods for shrinking, from `KERNELS`.
+        up: interpolation methods for enlarging.
+        sharpen: smallest and largest share of the detail finer than a pixel of the small frame that is added again.
     """
 
     name = "resample"
@@ -59,7 +59,7 @@ class Resample(FrameByFrame):
         }
 
     def remake(self, frame: Frame, params: Parameters) -> Frame:
-        """Return a frame resampled."""
+        """Return a resampled frame."""
         height, width = frame.shape[:2]
         small = [max(2, round(side / params["factor"])) for side in (width, height)]
         shrunk = cv2.resize(frame, small, interpolation=KERNELS[params["down"]])
@@ -70,11 +70,11 @@ class Resample(FrameByFrame):
 
 @dataclass(frozen=True)
 class LowPass(FrameByFrame):
-    """Without the highest frequencies: a Butterworth filter, from soft to nearly a wall.
+    """Removes the highest frequencies with a Butterworth filter, from soft to very steep.
 
     Attributes:
-        cutoff: Least and greatest frequency at which half the power is left, in cycles a pixel; 0.5 is the highest.
-        order: Softest and steepest.
+        cutoff: smallest and largest frequency at which half the power is left, in cycles per pixel; 0.5 is the highest.
+        order: smallest and largest order of the filter; higher is steeper.
     """
 
     name = "low-pass"
@@ -88,9 +88,9 @@ class LowPass(FrameByFrame):
         return {"cutoff": float(rng.uniform(*self.cutoff)), "order": int(rng.integers(*self.order, endpoint=True))}
 
     def remake(self, frame: Frame, params: Parameters) -> Frame:
-        """Return a frame filtered; it is mirrored at the edge."""
+        """Return a filtered frame; it is mirrored at the edge."""
         height, width = frame.shape[:2]
-        # The k-th of the n cosines of a mirrored signal of n samples has k / 2n cycles per sample.
+        # The k-th of the n cosines of a mirrored signal with n samples has k / 2n cycles per sample.
         radius = np.hypot(np.arange(height)[:, None] / (2 * height), np.arange(width) / (2 * width))
         gain = 1 / np.sqrt(1 + (radius / params["cutoff"]) ** (2 * params["order"]))
         spectrum = fft.dctn(frame, axes=(0, 1), norm="ortho") * gain[..., None].astype(np.float32)
@@ -99,12 +99,12 @@ class LowPass(FrameByFrame):
 
 @dataclass(frozen=True)
 class BlockAverage(FrameByFrame):
-    """Averages over blocks of a grid, part of the detail and a faint pattern that repeats: what latent grids leave.
+    """Averages over blocks, keeps part of the detail and adds a faint repeated pattern, like a latent grid.
 
     Attributes:
-        size: Smallest and largest side of a block, pixels; powers of two.
-        detail: Least and greatest share of the detail within blocks that is kept.
-        pattern: Least and greatest deviation, grey levels, of a pattern that is the same in every block and frame.
+        size: smallest and largest side of a block in pixels; powers of two.
+        detail: smallest and largest share of the detail within blocks that is kept.
+        pattern: smallest and largest deviation, in grey levels, of a pattern that is the same in every block and frame.
     """
 
     name = "block-average"
@@ -121,7 +121,7 @@ class BlockAverage(FrameByFrame):
             raise ValueError(f"size {self.size}: expected two powers of two")
 
     def draw(self, rng: np.random.Generator) -> Parameters:
-        """Draw `size`, the grid's `offset` (y, x), `detail`, `pattern` and its `seed`, and if averages are `smooth`."""
+        """Draw `size`, the grid's `offset` (y, x), `detail`, `pattern`, its `seed`, and `smooth` averages or not."""
         least, greatest = (side.bit_length() - 1 for side in self.size)
         size = 2 ** int(rng.integers(least, greatest, endpoint=True))
         return {
@@ -134,7 +134,7 @@ class BlockAverage(FrameByFrame):
         }
 
     def remake(self, frame: Frame, params: Parameters) -> Frame:
-        """Return a frame averaged."""
+        """Return a frame averaged over blocks."""
         size, (top, left) = params["size"], params["offset"]
         height, width = frame.shape[:2]
         after = [(-(side + before)) % size for side, before in ((height, top), (width, left))]
@@ -144,5 +144,5 @@ class BlockAverage(FrameByFrame):
         means = padded.reshape(rows, size, columns, size, 3).mean((1, 3))
         how = cv2.INTER_LINEAR if params["smooth"] else cv2.INTER_NEAREST
         coarse = cv2.resize(means, padded.shape[1::-1], interpolation=how)
-        made = coarse + params["detail"] * (padded - coarse) + np.tile(tile, (rows, columns, 1))
-        return np.asarray(made[top : top + height, left : left + width], np.float32)
+        result = coarse + params["detail"] * (padded - coarse) + np.tile(tile, (rows, columns, 1))
+        return np.asarray(result[top : top + height, left : left + width], np.float32)

@@ -16,25 +16,25 @@ from scipy.ndimage import distance_transform_edt
 from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.parts import Footage, Parameters
 
-SHIFTS = 32  # drawn for a forgery; of a longer clip, frame t is shifted as frame t - 32
+SHIFTS = 32  # number of shifts per forgery; in a longer clip they repeat: frame t has the shift of frame t - 32
 
 
 Painter = Callable[[NDArray[np.uint8]], NDArray[np.generic]]
-"""Takes a frame `H W 3` to the colours `n 3` of its hole, in row order."""
+"""Maps a frame `H W 3` to the colours `n 3` of its hole, in row order."""
 
 
 def paint(
     frames: NDArray[np.uint8], mask: NDArray[np.bool_], prepare: Callable[[NDArray[np.bool_]], Painter]
 ) -> NDArray[np.uint8]:
-    """Fill every frame by a painter made for its hole.
+    """Fill every frame with a painter that is made for its hole.
 
     Args:
-        frames: `T H W 3`, never changed.
+        frames: `T H W 3`; not modified.
         mask: `T H W`, True in the hole.
-        prepare: Called with a hole (`H W`, never empty) once while it stays the same from frame to frame.
+        prepare: makes a painter for a hole (`H W`, never empty); called once while the hole stays the same.
 
     Returns:
-        `T H W 3`, an array of its own; in the hole what the painter gave, rounded and clipped.
+        A new array `T H W 3`; the hole holds the painter's colours, rounded and clipped.
     """
     filled = frames.copy()
     last = None
@@ -48,17 +48,17 @@ def paint(
 
 
 class PaintedFill(Fill):
-    """A fill whose every frame is painted by itself, by what its hole alone decides: see `paint`."""
+    """A fill that paints every frame independently; the painter depends on the hole only. See `paint`."""
 
     @abstractmethod
     def painter(self, hole: NDArray[np.bool_]) -> Painter:
-        """Return what paints frames that have this hole, `H W`, never empty."""
+        """Return a painter for frames with this hole, `H W`, never empty."""
 
     def apply(
         self,
         footage: Footage,
         mask: NDArray[np.bool_],
-        params: Parameters,  # noqa: ARG002 - it has none
+        params: Parameters,  # noqa: ARG002 - this fill has no parameters
     ) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`."""
         return paint(footage.frames, mask, self.painter)
@@ -66,7 +66,7 @@ class PaintedFill(Fill):
 
 @dataclass(frozen=True)
 class Replicate(PaintedFill):
-    """The nearest known pixel: a border is the outermost known row or column drawn out, as a decoder pads a frame.
+    """The nearest known pixel: a border repeats the outermost known row or column, as a decoder pads a frame.
 
     Example:
         >>> import numpy as np
@@ -81,21 +81,21 @@ class Replicate(PaintedFill):
     name = "replicate"
 
     def painter(self, hole: NDArray[np.bool_]) -> Painter:
-        """Return what looks up the nearest known pixels."""
+        """Return a painter that copies the nearest known pixels."""
         row, column = nearest(~hole)[:, hole]
         return lambda frame: frame[row, column]
 
 
 @dataclass(frozen=True)
 class Reflect(Fill):
-    """The known pixels mirrored at the edge of the hole by `mirror`, jittered from frame to frame and softened.
+    """The known pixels, mirrored at the hole's edge by `mirror`, with jitter from frame to frame and blur.
 
-    What invents pixels flickers a little over time and is softer than a camera: a mirror image alone would be as sharp
-    and as steady as the footage itself.
+    Generated pixels flicker slightly over time and are softer than a camera's; a pure mirror image would be as sharp
+    and steady as the footage.
 
     Attributes:
-        jitter: Smallest and largest shift of a forgery's frames, in pixels.
-        sigma: Smallest and largest standard deviation of the Gaussian blur, in pixels.
+        jitter: smallest and largest limit of the shifts of a forgery's frames, in pixels.
+        sigma: smallest and largest standard deviation of the Gaussian blur, in pixels.
     """
 
     name = "reflect"
@@ -105,7 +105,7 @@ class Reflect(Fill):
     sigma: tuple[float, float] = (0.6, 1.6)
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw `sigma`, in pixels, and `shifts`, (x, y) in pixels of `SHIFTS` frames, which then repeat."""
+        """Draw `sigma` in pixels, and `shifts`, (x, y) in pixels for `SHIFTS` frames; they then repeat."""
         reach = rng.uniform(*self.jitter)
         return {"sigma": float(rng.uniform(*self.sigma)), "shifts": rng.uniform(-reach, reach, (SHIFTS, 2)).tolist()}
 
@@ -122,10 +122,10 @@ class Reflect(Fill):
 def mirror(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return `frames` (`T H W 3`) with the hole (`T H W`) filled by the known pixels mirrored at its edge.
 
-    A pixel p of the hole whose nearest known pixel is q shows 2q - p: for a border this mirrors about the known
-    rectangle (`numpy.pad(mode="reflect")`), for a box across its nearest edge. A mirror image that lies in the hole
-    itself is followed on to its own. A strip narrower than a quarter of the frame, such as a box leaves beside it, is
-    no mirror: it would only repeat as stripes.
+    A hole pixel p whose nearest known pixel is q shows 2q - p: a border is mirrored about the known rectangle
+    (`numpy.pad(mode="reflect")`), a box across its nearest edge. If the mirror image lies in the hole too, it is
+    mirrored again. Strips narrower than a quarter of the frame, such as beside a box, are not mirrored, because they
+    would repeat as stripes.
     """
 
     def prepare(hole: NDArray[np.bool_]) -> Painter:
@@ -136,13 +136,13 @@ def mirror(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
 
 
 def nearest(known: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return for each pixel row and column (`2 H W`) of the nearest known one (`H W`, some True), itself if known."""
+    """Return for each pixel the row and column (`2 H W`) of the nearest known pixel (`H W`, some True)."""
     found: NDArray[np.int32] = distance_transform_edt(~known, return_distances=False, return_indices=True)
     return found
 
 
 def _mirror(hole: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each pixel of the hole (`H W`, in row order) the flat index of the known pixel it mirrors."""
+    """Return for each pixel of the hole (`H W`, in row order) the flat index of the known pixel that it mirrors."""
     height, width = hole.shape
     known = (~hole).astype(np.uint8)
     side = min(height, width) // 4 | 1  # odd: an even window would shift what it opens
@@ -154,13 +154,13 @@ def _mirror(hole: NDArray[np.bool_]) -> NDArray[np.int64]:
     row, column = np.indices(hole.shape)
     image = _fold(2 * near_row - row, height) * width + _fold(2 * near_column - column, width)
     source = np.where(hole, image, np.arange(hole.size).reshape(hole.shape)).ravel()
-    for _ in range(3):  # each turn doubles the mirrors passed: 8 in all
+    for _ in range(3):  # each pass doubles the number of reflections: 8 in all
         source = source[source]
     source = np.where(hole.ravel()[source], (near_row * width + near_column).ravel(), source)
     return source[hole.ravel()]
 
 
 def _fold(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Mirror indices outside [0, size) back into it, the outermost pixel not repeated."""
+    """Mirror indices outside [0, size) back into it, without repeating the outermost pixel."""
     index = np.abs(index) % (2 * size - 2)
     return np.minimum(index, 2 * size - 2 - index)

@@ -19,7 +19,7 @@ from outpaint_lightning.forge.parts import Footage, Parameters
 
 @dataclass(frozen=True)
 class _OpenCV(Fill):
-    """An inpainting of OpenCV, frame by frame."""
+    """An inpainting method of OpenCV, frame by frame."""
 
     algorithm: ClassVar[int]
     limits: ClassVar = {"radius": (1, 100)}
@@ -32,7 +32,7 @@ class _OpenCV(Fill):
 
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`."""
-        # OpenCV's gradients read a little of what lies in the hole, so it must not be what the mask hides.
+        # OpenCV's gradients read some pixels of the hole, so these must not be the hidden ones.
         filled = mirror(footage.frames, mask)
         for frame, hole in zip(filled, mask, strict=True):
             frame[hole] = cv2.inpaint(frame, hole.astype(np.uint8), params["radius"], self.algorithm)[hole]
@@ -40,10 +40,10 @@ class _OpenCV(Fill):
 
 
 class Telea(_OpenCV):
-    """OpenCV's fast marching inpainting of each frame (Telea, 2004). On wide holes it smears, as it does everywhere.
+    """OpenCV's fast marching inpainting of each frame (Telea, 2004). It smears wide holes, a property of the method.
 
     Attributes:
-        radius: Smallest and largest neighbourhood that a pixel is made from, in pixels.
+        radius: smallest and largest neighbourhood from which a pixel is made, in pixels.
 
     Example:
         >>> import numpy as np
@@ -61,10 +61,10 @@ class Telea(_OpenCV):
 
 
 class NavierStokes(_OpenCV):
-    """OpenCV's inpainting along lines of equal brightness (Bertalmio et al., 2001), marched inwards as `Telea`.
+    """OpenCV's inpainting along lines of equal brightness (Bertalmio et al., 2001), from the edge inwards as `Telea`.
 
     Attributes:
-        radius: Smallest and largest neighbourhood that a pixel is made from, in pixels.
+        radius: smallest and largest neighbourhood from which a pixel is made, in pixels.
     """
 
     name = "navier-stokes"
@@ -78,13 +78,13 @@ class _Diffusion(PaintedFill):
     order: ClassVar[Literal[1, 2]]
 
     def painter(self, hole: NDArray[np.bool_]) -> Painter:
-        """Return what solves for the colours, factorised once."""
+        """Return a painter that solves for the colours; the matrix is factorised once."""
         solve = diffusion_solver(hole, self.order)
         return lambda frame: solve(frame.astype(np.float32))[hole]
 
 
 class Harmonic(_Diffusion):
-    """A membrane over the hole: as smooth as can be, without any value beyond those at the edge.
+    """A membrane over the hole: the smoothest surface, whose values stay within those at the edge.
 
     Example:
         >>> import numpy as np
@@ -102,7 +102,7 @@ class Harmonic(_Diffusion):
 
 
 class Biharmonic(_Diffusion):
-    """A thin plate over the hole, which continues the slope at the edge; far from the edge, colours saturate."""
+    """A thin plate over the hole that continues the slope at the edge; far from the edge, colours saturate."""
 
     name = "biharmonic"
     order = 2
@@ -119,17 +119,17 @@ def diffusion_solver(
     """Prepare the filling of one hole in any number of images: the matrix is factorised once.
 
     Args:
-        hole: `H W`, True where pixels are unknown; not everywhere.
+        hole: `H W`, True where pixels are unknown; some are known.
         order: 1 solves Laplace's equation (the harmonic fill, a membrane), 2 the biharmonic equation (a thin plate).
-            The known pixels are the boundary values, of order 2 those two pixels away as well. At the edge of the
-            frame the image goes on as its mirror image (natural conditions: its normal derivative is zero).
+            The known pixels beside the hole are the boundary values; order 2 also uses those two pixels away. At the
+            frame's edge the image is mirrored (natural conditions: the normal derivative is zero).
 
     Returns:
-        What takes an image `H W C` to a float32 one of its own, equal to it outside the hole. What lies in the hole
-        has no influence.
+        A function from an image `H W C` to a new float32 image, equal to it outside the hole. The values in the hole
+        have no influence.
 
     Raises:
-        ValueError: Nothing is known.
+        ValueError: no pixel is known.
     """
     if hole.all():
         raise ValueError("the hole leaves no known pixel")
@@ -138,8 +138,8 @@ def diffusion_solver(
     equations = laplacian[inside]
     for _ in range(order - 1):
         equations = equations @ laplacian
-    # Symmetric and positive definite, so a symmetric order without pivots keeps the factors sparse: with 30 % of
-    # 448 x 256 pixels unknown 0.1 s for order 1 and 0.25 s for order 2, where SuperLU's default takes up to 0.65 s.
+    # The matrix is symmetric and positive definite, so a symmetric order without pivots keeps the factors sparse: with
+    # 30 % of 448 x 256 pixels unknown 0.1 s for order 1 and 0.25 s for order 2; SuperLU's default takes up to 0.65 s.
     solve = (
         splu(
             equations[:, inside].tocsc(),
@@ -161,7 +161,7 @@ def diffusion_solver(
 
 
 def _laplacian(height: int, width: int) -> sparse.csr_array:
-    """Return minus the five-point Laplacian of an image in row order, the image mirrored at the frame's edge."""
+    """Return minus the five-point Laplacian of an image in row order; the image is mirrored at the frame's edge."""
     return sparse.kronsum(_second_difference(width), _second_difference(height), format="csr")
 
 

@@ -1,4 +1,4 @@
-"""Fills that show what was never there: another place of the frame, or another source."""
+"""Fills with content from another region of the frame, or from another source."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from outpaint_lightning.forge.fills.copies import mirror
 from outpaint_lightning.forge.parts import Footage, Parameters
 from outpaint_lightning.types import InputError
 
-CANDIDATES = 32  # shifts drawn for a forgery
+CANDIDATES = 32  # shifts drawn per forgery
 
 
 @dataclass(frozen=True)
 class CopyMove(Fill):
-    """Pixels from another place of the same frame, one shift for the whole clip; what it does not reach is mirrored.
+    """Pixels from another region of the same frame, with one shift for the whole clip; the rest is mirrored.
 
-    Several shifts are drawn before the hole is known; the one that brings the most known pixels is used.
+    Several shifts are drawn before the hole is known; the shift that brings the most known pixels is used.
 
     Attributes:
-        shift: Smallest and largest distance, along each axis, as a fraction of the frame's height or width.
+        shift: smallest and largest distance along each axis, as a fraction of the frame's height or width.
     """
 
     name = "copy-move"
@@ -35,7 +35,7 @@ class CopyMove(Fill):
             raise ValueError(f"shift {self.shift}: expected two fractions of the frame, the smaller first")
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw `shifts`, `CANDIDATES` pairs (x, y) as fractions of the width and the height."""
+        """Draw `shifts`: `CANDIDATES` pairs (x, y) as fractions of the width and the height."""
         distance = rng.uniform(*self.shift, (CANDIDATES, 2))
         return {"shifts": (distance * rng.choice([-1, 1], (CANDIDATES, 2))).tolist()}
 
@@ -45,43 +45,43 @@ class CopyMove(Fill):
         moves = [(round(x * width), round(y * height)) for x, y in params["shifts"]]
         reached = [np.count_nonzero(_reached(mask, move)) for move in moves]
         move = moves[int(np.argmax(reached))]
-        brought = _reached(mask, move)
-        here, there = _overlap(mask, move)
+        copied = _reached(mask, move)
+        target, source = _overlap(mask, move)
         filled = mirror(footage.frames, mask)
-        filled[here][brought] = footage.frames[there][brought]
+        filled[target][copied] = footage.frames[source][copied]
         return filled
 
 
 def _overlap(mask: NDArray[np.bool_], move: tuple[int, int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the part of the frame that a move (x, y) takes into the frame, and where it takes it."""
+    """Return the pixels whose shifted position (x, y) is inside the frame, and those shifted positions."""
     sizes = zip(mask.shape[1:], move[::-1], strict=True)
-    ways = [(slice(max(0, -by), size - max(0, by)), slice(max(0, by), size - max(0, -by))) for size, by in sizes]
-    here, there = zip(*ways, strict=True)
-    return (slice(None), *here), (slice(None), *there)
+    slices = [(slice(max(0, -by), size - max(0, by)), slice(max(0, by), size - max(0, -by))) for size, by in sizes]
+    target, source = zip(*slices, strict=True)
+    return (slice(None), *target), (slice(None), *source)
 
 
 def _reached(mask: NDArray[np.bool_], move: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return, for that part, which pixels of the hole are known where the move takes them."""
-    here, there = _overlap(mask, move)
-    return mask[here] & ~mask[there]
+    """Return for the first of those parts which pixels are in the hole and have a known shifted pixel."""
+    target, source = _overlap(mask, move)
+    return mask[target] & ~mask[source]
 
 
 @dataclass(frozen=True)
 class Splice(Fill):
-    """Frames of another source, resized to cover the frame; they run to the end of it and back, again and again."""
+    """Frames of another source, resized to cover the frame; they play forwards and backwards repeatedly."""
 
     name = "splice"
     needs = frozenset({"donor"})
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw `start` in the donor and `place`, (x, y) of what exceeds the frame; all from 0 up to 1."""
+        """Draw `start` in the donor and `place`, the (x, y) position of the crop; all in [0, 1)."""
         return {"start": rng.uniform(), "place": rng.uniform(size=2).tolist()}
 
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
         """Return the filled frames `T H W 3`.
 
         Raises:
-            InputError: The footage has no donor.
+            InputError: the footage has no donor.
         """
         if footage.donor is None:
             raise InputError("splice: expected frames of another source (a donor)")
@@ -95,7 +95,7 @@ class Splice(Fill):
 
 
 def _cover(image: NDArray[np.uint8], shape: tuple[int, ...], place: tuple[float, float]) -> NDArray[np.uint8]:
-    """Return `image` (`H' W' 3`), sides in proportion, as large as to cover `shape` (H, W), cut out at `place`."""
+    """Return the crop at `place` from `image` (`H' W' 3`), scaled in proportion to cover `shape` (H, W)."""
     height, width = shape
     scale = max(height / image.shape[0], width / image.shape[1])
     rows, columns = max(height, round(image.shape[0] * scale)), max(width, round(image.shape[1] * scale))

@@ -1,4 +1,4 @@
-"""The fill of a trained generator."""
+"""The fill by a trained generator."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 
 class Generator(Protocol):
-    """A `torch.nn.Module` that invents what is missing in a clip."""
+    """A `torch.nn.Module` that fills the missing part of a clip."""
 
     def fill(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return the clip with its hole filled, for frames of any size.
 
         Args:
-            image: `B T 3 H W`, float32 in [0, 1]; in the hole something made of the known pixels.
+            image: `B T 3 H W`, float32 in [0, 1]; the hole holds values made from the known pixels.
             mask: `B T 1 H W`, float32, 1 in the hole.
 
         Returns:
-            `B T 3 H W` in [0, 1]. What lies outside the hole is ignored.
+            `B T 3 H W` in [0, 1]. Values outside the hole are ignored.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Net(Fill):
-    """What a `Generator` makes of a clip. It runs on the CPU, all frames at once, its chance seeded by the forgery.
+    """The output of a `Generator`. It runs on the CPU, on all frames at once, with a seed from the forgery.
 
     Attributes:
-        ckpt_path: The checkpoint: `state_dict` with the weights under `net.` and `hyper_parameters` whose `net` has
-            `class_path` and `init_args`. A net that is not of this package needs `--trust`.
+        ckpt_path: the checkpoint: `state_dict` has the weights under `net.`, and `hyper_parameters` has a `net` with
+            `class_path` and `init_args`. A net from outside this package needs `--trust`.
     """
 
     name = "net"
@@ -52,10 +52,10 @@ class Net(Fill):
     ckpt_path: str = ""
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Pass `ckpt_path` on with the file's `sha256`, and draw `seed`.
+        """Return `ckpt_path` with the file's `sha256`, and draw `seed`.
 
         Raises:
-            InputError: There is no such file.
+            InputError: there is no such file.
         """
         if not self.ckpt_path:
             raise InputError("net: expected the checkpoint of a generator as ckpt_path")
@@ -65,7 +65,8 @@ class Net(Fill):
         """Return the filled frames `T H W 3`.
 
         Raises:
-            InputError: The checkpoint is not the one recorded, holds no generator, or this one gives no pixels.
+            InputError: the checkpoint is not the recorded one, holds no generator, or its generator does not return
+                pixels.
         """
         import torch
 
@@ -77,18 +78,18 @@ class Net(Fill):
         hole = torch.from_numpy(mask)[None, :, None].float()
         with one_thread(), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(params["seed"])
-            made = net.fill(covered, hole)
-        if made.shape != covered.shape:
-            raise InputError(f"{path}: its fill has the shape {tuple(made.shape)}; expected {tuple(covered.shape)}")
-        if not made.isfinite().all():
+            output = net.fill(covered, hole)
+        if output.shape != covered.shape:
+            raise InputError(f"{path}: its fill has the shape {tuple(output.shape)}; expected {tuple(covered.shape)}")
+        if not output.isfinite().all():
             raise InputError(f"{path}: its fill is not finite")
-        pixels = made[0].clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+        pixels = output[0].clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
         return np.where(mask[..., None], pixels, footage.frames)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread, so that sums come out the same on any number of cores."""
+    """Let torch use one thread, so that sums are the same on any number of cores."""
     import torch
 
     threads = torch.get_num_threads()
@@ -100,7 +101,7 @@ def one_thread() -> Iterator[None]:
 
 
 def sha256_of(path: str) -> str:
-    """Return the hash of a file, reading it only when it changed."""
+    """Return the hash of a file; it is read again only if it has changed."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such checkpoint; expected a file of weights")
     status = Path(path).stat()
@@ -108,14 +109,14 @@ def sha256_of(path: str) -> str:
 
 
 @lru_cache
-def _hash(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - they tell one file from another
+def _hash(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - part of the cache's key
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=1)
-def _generator(path: str, sha256: str) -> Generator:  # noqa: ARG001 - tells one file from another
-    """Build the generator that a checkpoint describes, with its weights, in evaluation mode."""
+def _generator(path: str, sha256: str) -> Generator:  # noqa: ARG001 - part of the cache's key
+    """Build the generator of a checkpoint, with its weights, in evaluation mode."""
     from outpaint_lightning.checkpoints.rebuild import load_net
 
     net: Any = load_net(path)

@@ -1,4 +1,4 @@
-"""Regenerated fills that change the noise: taken away, replaced, quantised on another grid."""
+"""Regenerated fills that change the noise: they remove it, replace it or quantise it on another grid."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from outpaint_lightning.forge.parts import Parameters
 
 @dataclass(frozen=True)
 class Denoise(FrameByFrame):
-    """Each frame denoised by a bilateral, median or non-local filter: flats become smooth, edges stay.
+    """Denoises each frame with a bilateral, median or edge-preserving filter: flat regions become smooth, edges stay.
 
     Attributes:
-        methods: Keys of `DENOISERS` to choose from.
-        strength: Least and greatest difference, grey levels, that counts as noise.
+        methods: keys of `DENOISERS` to choose from.
+        strength: smallest and largest difference, in grey levels, that counts as noise.
     """
 
     name = "denoise"
@@ -39,7 +39,7 @@ class Denoise(FrameByFrame):
         return {"method": self.methods[rng.integers(len(self.methods))], "strength": float(rng.uniform(*self.strength))}
 
     def remake(self, frame: Frame, params: Parameters) -> Frame:
-        """Return a frame denoised."""
+        """Return a denoised frame."""
         return DENOISERS[params["method"]](frame, params["strength"])
 
 
@@ -48,28 +48,31 @@ def _bilateral(frame: Frame, strength: float) -> Frame:
 
 
 def _median(frame: Frame, strength: float) -> Frame:
-    """Move each pixel towards the median of its 3x3 neighbours, by `strength` at most."""
+    """Move each pixel towards the median of its 3x3 neighbours, by at most `strength`."""
     return np.asarray(frame + np.clip(cv2.medianBlur(frame, 3) - frame, -strength, strength), np.float32)
 
 
 def _edge_preserving(frame: Frame, strength: float) -> Frame:
-    made = cv2.edgePreservingFilter(np.clip(frame, 0, 255).astype(np.uint8), None, cv2.RECURS_FILTER, 6, strength / 255)
-    return np.asarray(made, np.float32)
+    smoothed = cv2.edgePreservingFilter(
+        np.clip(frame, 0, 255).astype(np.uint8), None, cv2.RECURS_FILTER, 6, strength / 255
+    )
+    return np.asarray(smoothed, np.float32)
 
 
 DENOISERS = {"bilateral": _bilateral, "median": _median, "edge-preserving": _edge_preserving}
-"""What takes a frame `H W 3` and a strength in grey levels to the denoised frame."""
+"""Functions from a frame `H W 3` and a strength in grey levels to the denoised frame."""
 
 
 @dataclass(frozen=True)
 class Renoise(Regeneration):
-    """The finest detail replaced by noise of another kind, fresh in each frame or the same in all.
+    """Replaces the finest detail by other noise, independent in each frame or the same in all.
 
     Attributes:
-        smoothing: Least and greatest deviation of the Gaussian that takes the noise away, pixels.
-        deviation: Least and greatest standard deviation of the noise put in its place, grey levels.
-        grain: Least and greatest deviation of a Gaussian that the noise is blurred by, pixels; its strength stays.
-        still: Probability that every frame has the same noise.
+        smoothing: smallest and largest deviation of the Gaussian that removes the noise, in pixels.
+        deviation: smallest and largest standard deviation of the new noise, in grey levels.
+        grain: smallest and largest deviation of a Gaussian that blurs the noise, in pixels; its strength does not
+            change.
+        still: probability that every frame has the same noise.
     """
 
     name = "renoise"
@@ -94,7 +97,7 @@ class Renoise(Regeneration):
         }
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each frame smoothed and noisy again."""
+        """Yield each frame, smoothed and with new noise."""
         rng = np.random.default_rng(params["seed"])
         noise = None
         for frame in frames:
@@ -104,10 +107,10 @@ class Renoise(Regeneration):
 
 
 def _noise(rng: np.random.Generator, size: tuple[int, ...], params: Parameters) -> Frame:
-    """Return noise `H W 3` of the deviation asked for; `grey` of its power is the same in all colours."""
+    """Return noise `H W 3` with the drawn deviation; the share `grey` of its power is the same in all colours."""
     grey, colour = rng.standard_normal((*size, 1), np.float32), rng.standard_normal((*size, 3), np.float32)
     noise = np.sqrt(params["grey"]) * grey + np.sqrt(1 - params["grey"]) * colour
-    if params["grain"] > 0.1:  # pixels; below, the blur does nothing
+    if params["grain"] > 0.1:  # pixels; a smaller blur has no effect
         noise = cv2.GaussianBlur(noise, (0, 0), params["grain"])
         noise /= noise.std() + 1e-6
     return np.asarray(params["deviation"] * noise, np.float32)
@@ -115,10 +118,10 @@ def _noise(rng: np.random.Generator, size: tuple[int, ...], params: Parameters) 
 
 @dataclass(frozen=True)
 class Recompress(FrameByFrame):
-    """Through a JPEG whose blocks lie elsewhere than the frame's.
+    """Passes each frame through a JPEG whose block grid is shifted against the frame's.
 
     Attributes:
-        quality: Lowest and highest, 1 to 100.
+        quality: lowest and highest quality, 1 to 100.
     """
 
     name = "recompress"
@@ -132,7 +135,7 @@ class Recompress(FrameByFrame):
         return {"quality": int(rng.integers(*self.quality, endpoint=True)), "offset": [shift // 8, shift % 8]}
 
     def remake(self, frame: Frame, params: Parameters) -> Frame:
-        """Return a frame decoded."""
+        """Return a decoded frame."""
         top, left = params["offset"]
         height, width = frame.shape[:2]
         padded = np.pad(frame, ((top, 0), (left, 0), (0, 0)), mode="reflect")[..., ::-1]

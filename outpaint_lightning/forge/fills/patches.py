@@ -1,4 +1,4 @@
-"""The fill that assembles a hole from patches of what is known around it."""
+"""The fill that assembles a hole from patches of the known region."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ from outpaint_lightning.forge.fills.diffusion import diffuse
 from outpaint_lightning.forge.parts import Footage, Parameters
 
 Places = NDArray[np.int64]
-"""Left upper corners of patches, `n 2`, row and column."""
+"""Upper left corners of patches, `n 2`, row and column."""
 Field = NDArray[np.int64]
-"""For every place of a patch (`H' W' 2`) how many rows and columns away its source lies."""
+"""Offset in rows and columns from each patch position to its source, `H' W' 2`."""
 
-SIZES = 7, 5, 3  # pixels a side of a patch: the first with sources enough
-ENOUGH = 0.05  # of all places; fewer sources would be seen to repeat
-STRIDE = 2  # pixels between the patches that cover the hole: a quarter of all, and every pixel lies in several
-ROUNDS = 2, 4  # of search and vote at full size, and how many more with every halving, which costs a quarter
-SWEEPS = 2  # of propagation and random search in a round
-NEAR = 8  # pixels that the random search begins with where there is a guess to improve
-SAME_SHOT = 24.0  # mean absolute difference in levels; frames more unlike have no finds in common
+SIZES = 7, 5, 3  # pixels per side of a patch: the first size with enough sources
+ENOUGH = 0.05  # share of all positions; with fewer sources, repetition would be visible
+STRIDE = 2  # pixels between the patches that cover the hole: a quarter of all patches, and each pixel lies in several
+ROUNDS = 2, 4  # rounds of search and vote at full size, and how many more per halving, each a quarter of the cost
+SWEEPS = 2  # passes of propagation and random search per round
+NEAR = 8  # first range of the random search in pixels, if there is an initial guess
+SAME_SHOT = 24.0  # mean absolute difference in grey levels; frames that differ more share no matches
 
 
 @dataclass(frozen=True)
 class PatchMatch(Fill):
     """Patches of known pixels that agree with one another and with the edge of the hole, found from coarse to fine.
 
-    In turn every patch that touches the hole looks for the known patch most like it (PatchMatch, Barnes et al., 2009:
-    tries what its neighbours found, moved along, and random places around its own find), and every pixel of the hole
-    becomes the mean of what the finds of the patches over it show, those nearest the edge first (Wexler et al., 2007,
-    with weights of position only: weights of likeness let the inside agree with itself and tear at the edge).
-    A frame of the same shot starts from the finds of the one before, so that the content stays in place.
-    Where no patch of 3 x 3 pixels is known the hole is filled by `mirror`.
+    Two steps alternate. Every patch that touches the hole searches for the most similar known patch (PatchMatch, Barnes
+    et al., 2009: it tries the shifted matches of its neighbours, and random positions around its own match). Then every
+    pixel of the hole becomes the weighted mean of the matches of the patches over it; patches nearer to the edge have
+    more weight (Wexler et al., 2007, but with weights from the position only: weights from similarity let the interior
+    agree with itself and tear at the edge).
+
+    A frame of the same shot starts from the matches of the previous frame, so that the content stays in place.
+    Where no patch of 3 x 3 pixels is known, `mirror` fills the hole.
     """
 
     name = "patchmatch"
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw `seed`, that of the random search."""
+        """Draw the `seed` of the random search."""
         return {"seed": int(rng.integers(2**32))}
 
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
@@ -54,7 +56,7 @@ class PatchMatch(Fill):
         for now, (frame, hole) in enumerate(zip(filled, mask, strict=True)):
             if now and not _alike(filled[now - 1], frame, ~(mask[now - 1] | hole)):
                 field = None
-            # The same seed again: frames that are the same are filled the same.
+            # The same seed again, so that equal frames are filled equally.
             field = _complete(frame, hole, field, np.random.default_rng(params["seed"]))
         return filled
 
@@ -66,10 +68,10 @@ def _alike(before: NDArray[np.uint8], frame: NDArray[np.uint8], known: NDArray[n
 def _complete(
     frame: NDArray[np.uint8], hole: NDArray[np.bool_], field: Field | None, rng: np.random.Generator
 ) -> Field | None:
-    """Fill the hole of a frame in place, from coarse to fine, or at full size only from a field to start from.
+    """Fill the hole of a frame in place: from coarse to fine, or at full size only when starting from a field.
 
     Returns:
-        The finds, or None and the frame as it was where there is no hole or no source.
+        The matches; or None, with the frame unchanged, if there is no hole or no source.
     """
     size = next((size for size in SIZES if _sources(hole, size).mean() >= ENOUGH), SIZES[-1])
     if not hole.any() or not _sources(hole, size).any():
@@ -93,7 +95,7 @@ def _complete(
 def _scales(
     frame: NDArray[np.uint8], hole: NDArray[np.bool_], size: int
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Return frame and hole, and them halved until a patch reaches across the hole or sources would run out."""
+    """Return frame and hole at full size and halved repeatedly, until a patch spans the hole or sources are too few."""
     scales = [(frame, hole)]
     while min(hole.shape) >= 2 * size and _depth(hole).max() > size // 2:
         frame, hole = _halve(frame, hole)
@@ -104,7 +106,7 @@ def _scales(
 
 
 def _halve(image: NDArray[np.uint8], hole: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return an image at half the size, a last odd row or column repeated, and where hidden pixels have part in it."""
+    """Return an image at half size, with an odd last row or column repeated, and the pixels that hidden ones affect."""
     even = ((0, hole.shape[0] % 2), (0, hole.shape[1] % 2))
     image, hole = np.pad(image, (*even, (0, 0)), mode="edge"), np.pad(hole, even, mode="edge")
     height, width = hole.shape[0] // 2, hole.shape[1] // 2
@@ -113,21 +115,21 @@ def _halve(image: NDArray[np.uint8], hole: NDArray[np.bool_]) -> tuple[NDArray[n
 
 
 def _depth(hole: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how far each pixel of the hole lies from what is known, in pixels, and 0 elsewhere."""
-    # SciPy's, not OpenCV's: the last bit of that one depends on the number of threads.
+    """Return the distance in pixels of each pixel of the hole from the known region, and 0 elsewhere."""
+    # SciPy's transform, because the last bit of OpenCV's depends on the number of threads.
     depth: NDArray[np.float64] = distance_transform_edt(hole)
     return depth
 
 
 def _sources(hole: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """Return at which places (`H' W'`) a patch lies in known pixels with all of it."""
+    """Return the positions (`H' W'`) at which all pixels of a patch are known."""
     hidden = cv2.boxFilter(hole.astype(np.float32), -1, (size, size), anchor=(0, 0), normalize=False)
     sources: NDArray[np.bool_] = hidden[: hole.shape[0] - size + 1, : hole.shape[1] - size + 1] < 0.5
     return sources
 
 
 class _Search:
-    """The patches that cover the hole of one image, each with the known patch that it has found."""
+    """The patches that cover the hole of one image, each with its best known patch so far."""
 
     def __init__(self, image: NDArray[np.uint8], hole: NDArray[np.bool_], size: int, rng: np.random.Generator) -> None:
         self.image, self.hole, self.size, self.rng = image, hole, size, rng
@@ -144,21 +146,21 @@ class _Search:
         self.weight = (1 / np.square(1 + _depth(hole)[middle[:, 0], middle[:, 1]])).astype(np.float32)
 
     def start_anywhere(self) -> None:
-        """Begin with sources drawn at random."""
+        """Start with random sources."""
         sources = np.argwhere(self.sources)
         self.found = sources[self.rng.integers(len(sources), size=len(self.at))]
         self.reach = max(self.sources.shape)
 
     def start(self, field: Field, scale: int) -> None:
-        """Begin with the finds of an image `scale` times smaller, each moved to the nearest source."""
+        """Start with the matches of an image `scale` times smaller, each moved to the nearest source."""
         limit = np.array(self.sources.shape) - 1
-        there = np.minimum(self.at // scale, np.array(field.shape[:2]) - 1)
-        guess = np.clip(self.at + scale * field[there[:, 0], there[:, 1]], 0, limit)
+        smaller = np.minimum(self.at // scale, np.array(field.shape[:2]) - 1)
+        guess = np.clip(self.at + scale * field[smaller[:, 0], smaller[:, 1]], 0, limit)
         self.found = nearest(self.sources)[:, guess[:, 0], guess[:, 1]].T.astype(np.int64)
         self.reach = NEAR
 
     def match(self) -> None:
-        """Improve the finds for the image as it is now."""
+        """Improve the matches for the current image."""
         every = np.arange(len(self.at))
         self.targets = self._patches(self.at)
         self.distance = self._distances(every, self.found)
@@ -173,7 +175,7 @@ class _Search:
                 reach //= 2
 
     def vote(self) -> None:
-        """Make each pixel of the hole the mean of what the finds of the patches over it show there."""
+        """Set each pixel of the hole to the weighted mean of the matches of the patches over it."""
         height, width = self.hole.shape
         at, found = self.at @ [width, 1], self.found @ [width, 1]
         shown = np.dstack([self.image, np.ones_like(self.image[..., :1])]).reshape(-1, 4).astype(np.float32)
@@ -184,7 +186,7 @@ class _Search:
         self.image[self.hole] = np.rint(colour[:, :3] / colour[:, 3:])
 
     def field(self) -> Field:
-        """Return the finds as offsets; a place without a patch has those of the nearest one."""
+        """Return the matches as offsets; positions without a patch get the offset of the nearest patch."""
         chosen = np.zeros(self.sources.shape, dtype=bool)
         chosen[self.at[:, 0], self.at[:, 1]] = True
         offsets = np.zeros((*chosen.shape, 2), dtype=np.int64)
@@ -194,7 +196,7 @@ class _Search:
         return dense
 
     def _try(self, which: NDArray[np.int64], found: Places) -> None:
-        """Take what is found where it is a source and nearer than the find so far."""
+        """Accept candidates that are sources and more similar than the current match."""
         inside = ((found >= 0) & (found < self.sources.shape)).all(axis=1)
         new = inside & (found != self.found[which]).any(axis=1)
         which, found = which[new], found[new]
@@ -206,7 +208,7 @@ class _Search:
         self.distance[which[better]] = distance[better]
 
     def _distances(self, which: NDArray[np.int64], found: Places) -> NDArray[np.float32]:
-        # Whole numbers below 3 x 7 x 7 x 255^2 < 2^24, so float32 is exact and the same on every machine.
+        # Integers below 3 x 7 x 7 x 255^2 < 2^24, so float32 is exact and the same on every machine.
         difference = self._patches(found) - self.targets[which]
         distances: NDArray[np.float32] = np.einsum("ij,ij->i", difference, difference)
         return distances

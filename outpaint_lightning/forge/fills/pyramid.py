@@ -1,4 +1,4 @@
-"""The fill by averages of averages."""
+"""The fill by averages on a pyramid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from outpaint_lightning.motion.pyramid import push_pull
 
 @dataclass(frozen=True)
 class PushPull(PaintedFill):
-    """Known colours averaged down a pyramid until everything is known, and filled in on the way up; soft and blotchy.
+    """Averages known colours down a pyramid until everything is known, and fills on the way up; soft and blotchy.
 
     See `forge.pyramid.push_pull`.
     """
@@ -21,6 +21,6 @@ class PushPull(PaintedFill):
     name = "push-pull"
 
     def painter(self, hole: NDArray[np.bool_]) -> Painter:
-        """Return what spreads the known colours."""
+        """Return a painter that spreads the known colours."""
         known = (~hole).astype(np.float32)
         return lambda frame: push_pull(frame * known[..., None], known)[hole]

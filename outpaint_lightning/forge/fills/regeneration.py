@@ -1,8 +1,8 @@
-"""Fills that make a region anew from its own content, so that nothing but the traces of making tells it apart.
+"""Fills that regenerate a region from its own content, so that only the traces of generation differ.
 
-A generator decodes pixels from something coarser: it loses the sensor's noise and the finest detail, and leaves its own
-grid. These fills do the same to footage without a generator. A forgery of this kind shows the same scene as its
-authentic twin; a net that is to find it has no meaning to go by.
+A generator decodes pixels from a coarser representation: it loses the sensor's noise and the finest detail, and leaves
+the pattern of its grid. These fills do the same without a generator. Such a forgery shows the same scene as its
+authentic twin, so a net cannot detect it by its meaning.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from outpaint_lightning.forge.fills.base import Fill
 from outpaint_lightning.forge.fills.foreign import Splice
 from outpaint_lightning.forge.parts import Footage, Parameters
 
-MARGIN = 16  # pixels around the region that are made anew with it: a filter needs neighbours
+MARGIN = 16  # pixels around the region that are regenerated with it, because filters need neighbours
 Frames = NDArray[np.uint8] | NDArray[np.float32]
-"""Frames `T H W 3`, grey levels of 0 to 255."""
+"""Frames `T H W 3`, grey levels from 0 to 255."""
 Frame = NDArray[np.float32]
-"""One frame `H W 3`, grey levels of 0 to 255, in between and beyond."""
+"""One frame `H W 3`, fractional grey levels, nominally 0 to 255."""
 
 
 @dataclass(frozen=True)
 class Regeneration(Fill):
-    """Makes the pixels of the region anew out of what is there: other than the rest, these fills see the hidden pixels.
+    """Regenerates the pixels of the region from its content: unlike other fills, these see the hidden pixels.
 
     Attributes:
-        foreign: Probability that another clip's pixels are made anew instead. Above 0 a clip needs a donor.
+        foreign: probability that another clip's pixels are used instead. Above 0, a clip needs a donor.
     """
 
     limits: ClassVar = {"foreign": (0, 1)}
@@ -39,24 +39,24 @@ class Regeneration(Fill):
     foreign: float = 0.0
 
     def __post_init__(self) -> None:
-        """Ask for a donor where one may be drawn."""
+        """Require a donor if one may be drawn."""
         if self.foreign:
             object.__setattr__(self, "needs", Splice.needs)
 
     def sample(self, rng: np.random.Generator) -> Parameters:
-        """Draw what `regenerate` takes, and the `donor`'s place as `Splice` does; None keeps the region's content."""
+        """Draw the parameters of `regenerate`, and those of the `donor` as in `Splice`; None uses the clip itself."""
         drawn = self.draw(rng)
         donor = Splice().sample(rng) if self.foreign and rng.random() < self.foreign else None
         return {**drawn, "donor": donor}
 
     def apply(self, footage: Footage, mask: NDArray[np.bool_], params: Parameters) -> NDArray[np.uint8]:
-        """Return the frames with the region made anew, `T H W 3`."""
+        """Return the frames with the region regenerated, `T H W 3`."""
         area = _area(mask)
         everywhere = np.ones_like(mask)
         source = Splice().apply(footage, everywhere, params["donor"]) if params.get("donor") else footage.frames
         filled = footage.frames.copy()
-        made = self.regenerate(source[area], params)
-        for frame, hole, pixels in zip(filled[area], mask[area], made, strict=True):
+        regenerated = self.regenerate(source[area], params)
+        for frame, hole, pixels in zip(filled[area], mask[area], regenerated, strict=True):
             frame[hole] = np.clip(np.rint(pixels[hole]), 0, 255)
         return filled
 
@@ -66,34 +66,34 @@ class Regeneration(Fill):
 
     @abstractmethod
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each of some frames made anew: one at a time, as those of a long clip take much memory.
+        """Yield regenerated frames, one at a time, because those of a long clip take much memory.
 
         Args:
-            frames: `T H W 3`; never changed.
-            params: What `draw` gave.
+            frames: `T H W 3`; not modified.
+            params: the result of `draw`.
         """
 
 
 @dataclass(frozen=True)
 class FrameByFrame(Regeneration):
-    """A regeneration that looks at one frame at a time and leaves nothing to chance in any."""
+    """A regeneration that processes each frame alone, without randomness."""
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each frame made anew."""
+        """Yield each regenerated frame."""
         return (self.remake(frame.astype(np.float32), params) for frame in frames)
 
     @abstractmethod
     def remake(self, frame: Frame, params: Parameters) -> Frame:
-        """Return one frame made anew."""
+        """Return one regenerated frame."""
 
 
 @dataclass(frozen=True)
 class Regenerate(Regeneration):
-    """Several of the fills of this kind one after the other, as in a generator's pipeline.
+    """Several fills of this kind in sequence, as in a generator's pipeline.
 
     Attributes:
-        operations: Names of fills to choose from; none is taken twice.
-        count: Fewest and most of them.
+        operations: names of fills to choose from, without repetition.
+        count: smallest and largest number of fills.
     """
 
     name = "regenerate"
@@ -121,25 +121,25 @@ class Regenerate(Regeneration):
             Regeneration.named(operation)
 
     def draw(self, rng: np.random.Generator) -> Parameters:
-        """Draw the operations in their order, each with its parameters."""
+        """Draw the operations in order, each with its parameters."""
         count = int(rng.integers(*self.count, endpoint=True))
         chosen = [Regeneration.named(self.operations[at]) for at in rng.permutation(len(self.operations))[:count]]
         return {"operations": [{"class_path": part().class_path, "params": part().draw(rng)} for part in chosen]}
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each frame after all operations; in between, frames are rounded as in 8 bits."""
+        """Yield each frame after all operations; between them, frames are rounded to 8 bits."""
         *others, last = [Regeneration.recorded(each) for each in params["operations"]]
         for part, drawn in others:
-            made = np.empty(frames.shape, np.uint8)
+            rounded = np.empty(frames.shape, np.uint8)
             for at, frame in enumerate(part.regenerate(frames, drawn)):
-                made[at] = np.clip(np.rint(frame), 0, 255)
-            frames = made
+                rounded[at] = np.clip(np.rint(frame), 0, 255)
+            frames = rounded
         part, drawn = last
         return part.regenerate(frames, drawn)
 
 
 def _area(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """Return the smallest box around the region of all frames `T H W`, with `MARGIN` around it where there is room."""
+    """Return the bounding box of the region in all frames `T H W`, enlarged by `MARGIN` where possible."""
     rows, columns = np.flatnonzero(mask.any((0, 2))), np.flatnonzero(mask.any((0, 1)))
     bounds = [slice(max(0, at[0] - MARGIN), at[-1] + 1 + MARGIN) if len(at) else slice(0, 0) for at in (rows, columns)]
     return slice(None), bounds[0], bounds[1]

@@ -1,4 +1,4 @@
-"""Regenerated fills that change how a region behaves in time: it flickers, or is too calm."""
+"""Regenerated fills that change a region over time: it flickers, or it is too steady."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.fills.regeneration import Frame, Frames, Regeneration
 from outpaint_lightning.forge.parts import Parameters
 
-COARSE = 4  # cells a side of the field by which brightness wavers
+COARSE = 4  # cells per side of the brightness field
 
 
 @dataclass(frozen=True)
 class Flicker(Regeneration):
-    """Every frame a little brighter, darker, softer or of another tint than the last, here and there.
+    """Changes brightness, softness and tint of every frame a little, locally and at random.
 
     Attributes:
-        level: Least and greatest deviation by which brightness and colour waver, grey levels.
-        blur: Least and greatest deviation of the Gaussian of the softest frame, pixels.
+        level: smallest and largest deviation of the change of brightness and colour, in grey levels.
+        blur: smallest and largest deviation of the Gaussian of the softest frame, in pixels.
     """
 
     name = "flicker"
@@ -32,7 +32,7 @@ class Flicker(Regeneration):
     blur: tuple[float, float] = (0.4, 1.0)
 
     def draw(self, rng: np.random.Generator) -> Parameters:
-        """Draw `level`, `blur` and the `seed` of what each frame gets."""
+        """Draw `level`, `blur` and the `seed` of the changes."""
         return {
             "level": float(rng.uniform(*self.level)),
             "blur": float(rng.uniform(*self.blur)),
@@ -40,7 +40,7 @@ class Flicker(Regeneration):
         }
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each frame changed by itself."""
+        """Yield each frame with its own change."""
         rng = np.random.default_rng(params["seed"])
         height, width = frames.shape[1:3]
         for shown in frames:
@@ -53,13 +53,13 @@ class Flicker(Regeneration):
 
 @dataclass(frozen=True)
 class TemporalSmooth(Regeneration):
-    """Averaged with the frames before and after where they are alike: noise and small changes are gone.
+    """Averages similar pixels over the frames before and after: noise and small changes disappear.
 
     A clip of one frame is smoothed over its neighbouring pixels in the same way.
 
     Attributes:
-        reach: Fewest and most frames before and after.
-        strength: Least and greatest difference, grey levels, up to which pixels are alike.
+        reach: smallest and largest number of frames before and after.
+        strength: smallest and largest difference, in grey levels, at which pixels count as similar.
     """
 
     name = "temporal-smooth"
@@ -73,7 +73,7 @@ class TemporalSmooth(Regeneration):
         return {"reach": int(rng.integers(*self.reach, endpoint=True)), "strength": float(rng.uniform(*self.strength))}
 
     def regenerate(self, frames: Frames, params: Parameters) -> Iterator[Frame]:
-        """Yield each frame averaged with others."""
+        """Yield each frame averaged with its neighbours."""
         reach, total = params["reach"], len(frames)
         for now, frame in enumerate(frames):
             this = frame.astype(np.float32)
@@ -82,18 +82,18 @@ class TemporalSmooth(Regeneration):
 
 
 def _neighbours(frame: Frame) -> list[Frame]:
-    """Return a frame `H W 3` shifted by a pixel to each side; its edge is repeated."""
+    """Return a frame `H W 3` shifted by one pixel in each of four directions; its edge is repeated."""
     height, width = frame.shape[:2]
     padded = np.pad(frame, ((1, 1), (1, 1), (0, 0)), mode="edge")
     return [padded[y : y + height, x : x + width] for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
 
 
 def _average(frame: Frame, others: Sequence[NDArray[np.generic]], strength: float) -> Frame:
-    """Average a frame `H W 3` with others, each pixel by how alike it is: weight exp(-d^2 / 2 strength^2)."""
+    """Average a frame `H W 3` with others; similar pixels have more weight: exp(-d^2 / 2 strength^2)."""
     total, weights = frame.copy(), np.ones(frame.shape[:2], np.float32)
     for each in others:
         other = each.astype(np.float32)
-        # Compared smoothed, so that noise alone does not make pixels unlike.
+        # The difference is smoothed, so that noise alone does not make pixels dissimilar.
         difference: NDArray[np.float32] = cv2.blur(((frame - other) ** 2).mean(2), (3, 3))
         weight = np.exp(-difference / (2 * strength**2))
         total += weight[..., None] * other

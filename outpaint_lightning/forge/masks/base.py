@@ -1,4 +1,4 @@
-"""What every mask sampler promises."""
+"""The interface of every mask sampler."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.forge.parts import Footage, Parameters, Part
 
-AREA = 0.02, 0.6  # of the frame, on average over a clip: less shows nothing, more leaves nothing to compare with
+AREA = 0.02, 0.6  # share of the frame, averaged over a clip: less shows nothing, more leaves too little known
 
 
 class MaskSampler(Part, ABC):
-    """Samples a region, still or moving: never the whole frame, and empty only where a moving object is away."""
+    """Samples a still or moving region: never the whole frame, and empty only where a moving object is not visible."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw the region of a clip; only its shape and, for a part that needs them, its objects are looked at."""
+        """Draw the region of a clip; it reads only the footage's shape and, if the sampler needs them, its objects."""
 
     @abstractmethod
     def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
-        """Return the masks `T H W` of sampled parameters, True where pixels are forged."""
+        """Return the masks `T H W` for sampled parameters, True where pixels are forged."""
 
 
 def path(start: list[int], stop: list[int], frames: int) -> NDArray[np.int64]:
-    """Return the whole-pixel positions `frames n` on the straight way from `start` to `stop`."""
+    """Return integer positions `frames n` on the straight path from `start` to `stop`."""
     return np.rint(np.linspace(start, stop, frames)).astype(np.int64)
 
 
 def largest(fits: Callable[[float], bool], most: float) -> float:
-    """Return a scale that fits next to one that does not, by bisection; `most` where it fits, 0 where none does.
+    """Find the largest scale that fits, by bisection; return `most` if that fits, 0 if no scale fits.
 
     Args:
-        fits: Whether a scale is small enough.
-        most: The largest scale; the result is exact to 1 / 16384 of it.
+        fits: returns whether a scale is small enough.
+        most: the largest scale; the result is exact to 1 / 16384 of it.
     """
     if fits(most):
         return most

@@ -1,4 +1,4 @@
-"""Free forms: brush strokes, smooth blobs and polygons, each scaled to a drawn area and still or moving."""
+"""Free forms: brush strokes, smooth blobs and polygons, scaled to a drawn area, still or moving."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from scipy.interpolate import CubicSpline
 from outpaint_lightning.forge.masks.base import AREA, MaskSampler, largest, path
 from outpaint_lightning.forge.parts import Footage, Parameters
 
-WATCHED = 8  # frames of a clip, evenly spaced, on which the area is measured; a way is straight between its bounces
-OUTLINE = 96  # corners of a blob; the chord of one at a radius of 300 px is 0.16 px away from the curve
-ROUND = 10  # corners of a stroke's round end; at a radius of 20 px their chord is 0.3 px away from the circle
+WATCHED = 8  # frames on which the area is measured, evenly spaced; a path is straight between bounces
+OUTLINE = 96  # corners of a blob; at a radius of 300 px a chord is 0.16 px away from the curve
+ROUND = 10  # corners of a stroke's round end; at a radius of 20 px a chord is 0.3 px away from the circle
 
 
 class Piece(NamedTuple):
     """A part of a form.
 
     Attributes:
-        points: `N 2`, x and y in pixels from the place of the form.
-        thickness: Width in pixels of a stroke through them, 1 or more; 0 for the area that they enclose.
+        points: `N 2`, x and y in pixels, relative to the form's position.
+        thickness: width in pixels of a stroke through the points, at least 1; 0 fills the area that they enclose.
     """
 
     points: NDArray[np.float64]
@@ -33,17 +33,17 @@ class Piece(NamedTuple):
 
     @property
     def most_pixels(self) -> float:
-        """More pixels than it covers wherever it lies and however it is turned."""
+        """An upper bound of the number of pixels that it covers at any position and angle."""
         filled = self.thickness == 0
         steps = np.diff(self.points, axis=0, append=self.points[:1] if filled else self.points[-1:])
-        # Corners are up to 0.71 px off their pixels, and OpenCV fills 0.5 px beyond them.
+        # Rounding moves corners by up to 0.71 px, and OpenCV fills 0.5 px beyond them.
         width = self.thickness + 2
         rim = float(np.linalg.norm(steps, axis=1).sum()) * width + np.pi / 4 * width**2
         return rim + filled * cv2.contourArea(self.points.astype(np.float32))
 
     @property
     def outlines(self) -> NDArray[np.float64]:
-        """Polygons `P N 2` that together cover it: itself, or one with round ends for each line of a stroke."""
+        """Polygons `P N 2` that together cover the piece: itself, or one with round ends per segment of a stroke."""
         if self.thickness == 0:
             return self.points[None]
         first, last = self.points[:-1], self.points[1:]
@@ -56,13 +56,13 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class FreeForm(MaskSampler):
-    """A form at a uniform place, cut by the frame's edge; it moves straight, may turn, and bounces off the edges.
+    """A form at a uniform position, clipped at the frame's edge; it moves straight, may turn, and bounces off edges.
 
     Attributes:
-        area: Smallest and largest area that shows, as a fraction of the frame's, on average over the clip.
-        drift: Probability that the form moves over the clip.
-        max_drift: Farthest way from the first frame to the last, as a fraction of the frame's width and height.
-        max_turn: Largest turn from the first frame to the last of a form that moves, in degrees.
+        area: smallest and largest visible area, as a fraction of the frame, averaged over the clip.
+        drift: probability that the form moves over the clip.
+        max_drift: longest path from the first frame to the last, as a fraction of the frame's width and height.
+        max_turn: largest turn of a moving form from the first frame to the last, in degrees.
     """
 
     limits: ClassVar = {"area": AREA, "drift": (0, 1), "max_drift": (0, 1)}
@@ -76,37 +76,37 @@ class FreeForm(MaskSampler):
     def _form(
         self, rng: np.random.Generator, start: NDArray[np.int64], frame: NDArray[np.int64]
     ) -> Callable[[float], list[Piece]]:
-        """Draw a form of about one pixel and return what makes it larger by a factor.
+        """Draw a form of about one pixel; return a function that makes its pieces at a given scale.
 
         Args:
-            rng: The only source of chance.
-            start: x and y of its place in the first frame. The first piece must cover it.
-            frame: Width and height of the frame.
+            rng: the only source of randomness.
+            start: x and y of its position in the first frame. The first piece must cover it.
+            frame: width and height of the frame.
         """
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw `pieces` (`points` and `thickness` of each), their place at `start` and `stop`, and the `turn`.
+        """Draw `pieces` (`points` and `thickness` of each), their position at `start` and `stop`, and the `turn`.
 
-        The place (x and y, in pixels) at `stop` may lie outside the frame: the form bounces. The area is reached
-        but for steps of whole pixels; less shows where the form, uncut by the edge, would be as large as the frame.
+        The position at `stop` (x and y, in pixels) may lie outside the frame: the form bounces. The area is exact
+        except for rounding to pixels; it is smaller if the whole, unclipped form would be as large as the frame.
         """
         frames, height, width = footage.shape
         frame = np.array([width, height])
         area = rng.uniform(*self.area)
         start = rng.integers(0, frame)
         moves = frames > 1 and rng.random() < self.drift
-        way = rng.uniform(-self.max_drift, self.max_drift, size=2) * frame * moves
+        shift = rng.uniform(-self.max_drift, self.max_drift, size=2) * frame * moves
         turn = rng.uniform(-self.max_turn, self.max_turn) * moves
         form = self._form(rng, start, frame)
         watched = Footage.blank(min(frames, WATCHED) if moves else 1, height, width)
-        place = {
+        position = {
             "start": start.tolist(),
-            "stop": np.rint(start + way).astype(np.int64).tolist(),
+            "stop": np.rint(start + shift).astype(np.int64).tolist(),
             "turn": round(float(turn), 2),
         }
 
         def params(pieces: list[Piece]) -> Parameters:
-            return {**place, "pieces": [{"points": p.points.tolist(), "thickness": p.thickness} for p in pieces]}
+            return {**position, "pieces": [{"points": p.points.tolist(), "thickness": p.thickness} for p in pieces]}
 
         def fits(scale: float) -> bool:
             pieces = form(scale)
@@ -120,22 +120,24 @@ class FreeForm(MaskSampler):
     def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
         """Return the masks `frames height width`."""
         frames, height, width = footage.shape
-        places = _bounced(path(params["start"], params["stop"], frames).astype(np.float64), np.array([width, height]))
+        positions = _bounced(
+            path(params["start"], params["stop"], frames).astype(np.float64), np.array([width, height])
+        )
         turns = np.deg2rad(np.linspace(0, params["turn"], frames))
         cos, sin = np.cos(turns), np.sin(turns)
-        turned = np.array([[cos, sin], [-sin, cos]]).transpose(2, 0, 1)  # for rows: positive from x towards y
+        turned = np.array([[cos, sin], [-sin, cos]]).transpose(2, 0, 1)  # for row vectors: positive from x to y
         pieces = [Piece(np.array(piece["points"]), piece["thickness"]).outlines for piece in params["pieces"]]
         mask = np.zeros((frames, height, width), dtype=np.uint8)
-        for hole, place, turn in zip(mask, places, turned, strict=True):
+        for hole, position, turn in zip(mask, positions, turned, strict=True):
             for outlines in pieces:
-                # One by one: where polygons given together overlap, OpenCV leaves a hole.
-                for outline in np.rint(outlines @ turn + place).astype(np.int32):
+                # One by one, because OpenCV leaves a hole where polygons of one call overlap.
+                for outline in np.rint(outlines @ turn + position).astype(np.int32):
                     cv2.fillPoly(hole, [outline], 1)
         return mask.view(np.bool_)
 
 
 def _bounced(points: NDArray[np.float64], frame: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return `points` (`N 2`) folded into the frame at its first and last pixels, as a ball bounces between walls."""
+    """Return `points` (`N 2`) reflected into the frame at its first and last pixels, like a ball between walls."""
     last = (frame - 1).astype(np.float64)
     folded: NDArray[np.float64] = last - np.abs(points % (2 * last) - last)
     return folded
@@ -145,15 +147,15 @@ def _bounced(points: NDArray[np.float64], frame: NDArray[np.int64]) -> NDArray[n
 class BrushMask(FreeForm):
     """Brush strokes: random walks with round ends that bounce off the frame's edges.
 
-    After the free-form masks of Yu et al., *Free-Form Image Inpainting with Gated Convolution* (2019), algorithm 1.
-    Lengths and thickness count in proportion to one another; the area gives the scale.
+    They follow the free-form masks of Yu et al., *Free-Form Image Inpainting with Gated Convolution* (2019), algorithm
+    1. Lengths and thickness are relative to one another; the area sets the scale.
 
     Attributes:
-        strokes: Fewest and most strokes, each beginning at a uniform place.
-        vertices: Fewest and most points of a stroke, at least 2.
-        angle: Sharpest turn of a walk at a vertex, in degrees.
-        length: Shortest and longest way between two vertices.
-        thickness: Thinnest and thickest stroke.
+        strokes: smallest and largest number of strokes, each with a uniform start.
+        vertices: smallest and largest number of points of a stroke, at least 2.
+        angle: largest turn of a walk at a vertex, in degrees.
+        length: smallest and largest distance between two vertices.
+        thickness: smallest and largest thickness of a stroke.
     """
 
     name = "brush"
@@ -188,22 +190,22 @@ class BrushMask(FreeForm):
         steps = rng.integers(*self.vertices, endpoint=True) - 1
         sharpest = np.deg2rad(self.angle)
         heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.uniform(-sharpest, sharpest, size=steps))
-        ways = rng.uniform(*self.length, size=(steps, 1)) * np.column_stack([np.cos(heading), np.sin(heading)])
-        return np.vstack([np.zeros((1, 2)), np.cumsum(ways, axis=0)])
+        moves = rng.uniform(*self.length, size=(steps, 1)) * np.column_stack([np.cos(heading), np.sin(heading)])
+        return np.vstack([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
 
 
 @dataclass(frozen=True)
 class _Outline(FreeForm):
-    """The area within a closed line around the form's place."""
+    """The area inside a closed outline around the form's position."""
 
     @abstractmethod
     def _outline(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Draw the angle and the distance from the place of each corner, in order; half a turn apart at most."""
+        """Draw the angle and the distance from the position of each corner, in order, at most half a turn apart."""
 
     def _form(
         self,
         rng: np.random.Generator,
-        start: NDArray[np.int64],  # noqa: ARG002 - it lies about its place, wherever that is
+        start: NDArray[np.int64],  # noqa: ARG002 - the outline does not depend on its position
         frame: NDArray[np.int64],  # noqa: ARG002
     ) -> Callable[[float], list[Piece]]:
         angle, radius = self._outline(rng)
@@ -213,11 +215,11 @@ class _Outline(FreeForm):
 
 @dataclass(frozen=True)
 class BlobMask(_Outline):
-    """A smooth blob: random radii, between them a periodic cubic spline of their logarithm, which stays positive.
+    """A smooth blob: random radii, with a periodic cubic spline of their logarithm between them, so they stay positive.
 
     Attributes:
-        knots: Fewest and most radii, evenly spaced.
-        radius: Shortest and longest radius, in proportion to one another; the area gives the scale.
+        knots: smallest and largest number of radii, evenly spaced.
+        radius: smallest and largest radius, relative to one another; the area sets the scale.
 
     Example:
         >>> import numpy as np
@@ -245,11 +247,11 @@ class BlobMask(_Outline):
 
 @dataclass(frozen=True)
 class PolygonMask(_Outline):
-    """A polygon, convex or not, that turns as it moves.
+    """A polygon, convex or not, that turns while it moves.
 
     Attributes:
-        corners: Fewest and most corners, at least 3.
-        radius: Shortest and longest distance of a corner from the place, in proportion; the area gives the scale.
+        corners: smallest and largest number of corners, at least 3.
+        radius: smallest and largest distance of a corner from the position, relative; the area sets the scale.
     """
 
     name = "polygon"
@@ -263,6 +265,6 @@ class PolygonMask(_Outline):
 
     def _outline(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         corners = int(rng.integers(*self.corners, endpoint=True))
-        # Up to 0.2 steps to either side leave those of a triangle at most 168 degrees apart: its place is inside.
+        # Shifts of up to 0.2 steps leave a triangle's corners at most 168 degrees apart: the position is inside.
         step = np.arange(corners) + rng.uniform(-0.2, 0.2, size=corners)
         return 2 * np.pi * (step / corners + rng.random()), rng.uniform(*self.radius, size=corners)

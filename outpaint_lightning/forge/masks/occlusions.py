@@ -1,7 +1,7 @@
 """The occlusions of Yin et al., *Unsupervised Spatiotemporal Data Inpainting* (2019): rain, a bar, clouds, pixels.
 
-Sizes are those of the paper's frames of 64 x 64 pixels. Elsewhere lengths and speeds grow with the shorter side. Every
-process is without memory: what covers frame t follows from the parameters and t, whatever the length of the clip.
+Sizes are given for the paper's frames of 64 x 64 pixels. In other frames lengths and speeds scale with the shorter
+side. Every process is memoryless: the mask of frame t depends on the parameters and t, not on the length of the clip.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.masks.base import AREA, MaskSampler
 from outpaint_lightning.forge.parts import Footage, Parameters
 
-SIDE = 64  # pixels a side of the frames that sizes are given for
-SLOPE = -3  # of the clouds' power spectrum: the mean |F|^2 of a wave of k cycles a pixel goes as k^-3
+SIDE = 64  # pixels per side of the frames for which sizes are given
+SLOPE = -3  # exponent of the clouds' power spectrum: the mean |F|^2 at k cycles per pixel falls as k^-3
 
 
 def _pixels(size: float, footage: Footage) -> int:
-    """Return a length on a frame of `SIDE` pixels a side in whole pixels of this one, at least 1."""
+    """Return a length, given for a frame of `SIDE` pixels per side, in whole pixels of this footage, at least 1."""
     return max(1, round(size * min(footage.shape[1:]) / SIDE))
 
 
 @dataclass(frozen=True)
 class RainMask(MaskSampler):
-    """Streaks that fall straight, all equally fast; one that leaves at the bottom comes in at the top elsewhere.
+    """Streaks that fall vertically at one speed; one that leaves at the bottom enters at the top in another column.
 
-    A frame that is not square gets more of them, in proportion to long side / short side: as dense at every size.
+    A frame that is not square gets more streaks, in proportion to long side / short side, so the density is constant.
 
     Attributes:
-        count: Streaks on a frame of 64 x 64; fewer where they would cover more than 60 % of the frame.
-        thickness: Width of a streak on such a frame, in pixels.
-        length: Shortest and longest streaks on such a frame, in pixels; those of one clip are equally long.
-        speed: Pixels a frame that they fall on such a frame.
+        count: number of streaks on a frame of 64 x 64; fewer if they would cover more than 60 % of the frame.
+        thickness: width of a streak on such a frame, in pixels.
+        length: smallest and largest length of streaks on such a frame, in pixels; all streaks of a clip have one
+            length.
+        speed: speed of fall on such a frame, in pixels per frame.
     """
 
     name = "rain"
@@ -47,7 +48,7 @@ class RainMask(MaskSampler):
     speed: float = 4.0
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw `streaks` (x and y of the upper left pixel of each in frame 0), `thickness`, `length` and `speed`."""
+        """Draw `streaks` (x and y of each upper left pixel in frame 0), `thickness`, `length` and `speed`."""
         _, height, width = footage.shape
         thickness = min(_pixels(self.thickness, footage), width - 1)
         length = min(_pixels(rng.uniform(*self.length), footage), height)
@@ -67,7 +68,7 @@ class RainMask(MaskSampler):
         mask = np.zeros(footage.shape, dtype=bool)
         x, y = np.array(params["streaks"]).T[:, :, None, None]
         along, across = np.arange(params["length"])[:, None], np.arange(params["thickness"])
-        # The golden section of the width: however often a pixel has fallen, it comes down where it has not yet.
+        # A shift by the golden section of the width: each fall of a pixel ends at a column not used before.
         aside = round(width * (np.sqrt(5) - 1) / 2)
         for index, hole in enumerate(mask):
             falls, row = np.divmod(y + params["speed"] * index + along, height)
@@ -77,13 +78,13 @@ class RainMask(MaskSampler):
 
 @dataclass(frozen=True)
 class BarMask(MaskSampler):
-    """A bar from edge to edge that sweeps over the frame; what leaves on one side comes in on the other.
+    """A bar from edge to edge that sweeps over the frame; it leaves on one side and enters on the other.
 
     Attributes:
-        width: Width of the bar, as a fraction of the frame's.
-        speed: Way from one frame to the next, in the same unit.
-        level: Probability that the bar lies level and moves up or down, by fractions of the frame's height, instead of
-            standing upright and moving left or right, as in the paper.
+        width: width of the bar, as a fraction of the frame's width.
+        speed: distance from one frame to the next, in the same unit.
+        level: probability that the bar is horizontal and moves up or down, in fractions of the frame's height, instead
+            of vertical and moving left or right, as in the paper.
     """
 
     name = "bar"
@@ -94,7 +95,7 @@ class BarMask(MaskSampler):
     level: float = 0.5
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw `level`, `start` (first column or row in frame 0), `width` and `step` (pixels a frame, signed)."""
+        """Draw `level`, `start` (first column or row in frame 0), `width` and `step` (pixels per frame, signed)."""
         level = bool(rng.random() < self.level)
         extent = footage.shape[1 if level else 2]
         return {
@@ -116,14 +117,14 @@ class BarMask(MaskSampler):
 
 @dataclass(frozen=True)
 class CloudMask(MaskSampler):
-    """Clouds: where a random field is highest, drifting with a constant wind.
+    """Clouds: the highest values of a random field, which drifts with a constant wind.
 
-    The field is periodic in the frame: what leaves on one side comes in on the other, so that every frame has exactly
-    the coverage. The wind moves it by whole pixels, the nearest to wind x time.
+    The field is periodic in the frame: what leaves on one side enters on the other, so every frame has exactly the
+    drawn coverage. The wind moves it by whole pixels, rounded from wind x time.
 
     Attributes:
-        coverage: Smallest and largest fraction of the frame under clouds.
-        wind: Slowest and fastest wind on a frame of 64 x 64, in pixels a frame; its direction is uniform.
+        coverage: smallest and largest fraction of the frame under clouds.
+        wind: slowest and fastest wind on a frame of 64 x 64, in pixels per frame; its direction is uniform.
     """
 
     name = "clouds"
@@ -133,7 +134,7 @@ class CloudMask(MaskSampler):
     wind: tuple[float, float] = (0.5, 2.0)
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw the `seed` of the field, `coverage`, and `wind` (x and y, pixels a frame)."""
+        """Draw the `seed` of the field, `coverage`, and `wind` (x and y, pixels per frame)."""
         direction = rng.uniform(0, 2 * np.pi)
         wind = (
             rng.uniform(*self.wind) * min(footage.shape[1:]) / SIDE * np.array([np.cos(direction), np.sin(direction)])
@@ -157,13 +158,13 @@ class CloudMask(MaskSampler):
 
 @dataclass(frozen=True)
 class RemovePixelsMask(MaskSampler):
-    """Single pixels, each by chance and anew in every frame; all channels of a pixel together.
+    """Random single pixels, independent in every frame; all channels of a pixel together.
 
-    Made for generators. A localizer learns little from it: forged pixels scattered like noise have neither a seam nor
-    an inside, and what it learns to see is the noise.
+    It is meant for generators. A localizer learns little from it: forged pixels scattered like noise have neither an
+    edge nor an interior, so it learns to detect the noise.
 
     Attributes:
-        share: Smallest and largest fraction of the pixels; the paper removes 60 %.
+        share: smallest and largest fraction of the pixels; the paper removes 60 %.
     """
 
     name = "remove-pixels"
@@ -171,7 +172,7 @@ class RemovePixelsMask(MaskSampler):
 
     share: tuple[float, float] = (0.3, 0.6)
 
-    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:  # noqa: ARG002 - alike for all clips
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:  # noqa: ARG002 - same for all clips
         """Draw the `seed` and the `share`."""
         return {"seed": int(rng.integers(2**32)), "share": float(rng.uniform(*self.share))}
 
@@ -187,12 +188,12 @@ class RemovePixelsMask(MaskSampler):
 
 
 def cloud_field(seed: int, height: int, width: int) -> NDArray[np.float64]:
-    """Return a Gaussian random field `height width`, periodic and alike in all directions, whose power falls as k^-3.
+    """Return a Gaussian random field `height width`, periodic and isotropic, whose power falls as k^-3.
 
-    Power: the amplitude of a wave of k cycles a pixel is k^-1.5 times that of white noise. The mean is 0.
+    The amplitude of a wave with k cycles per pixel is k^-1.5 times that of white noise. The mean is 0.
     """
     noise = np.fft.rfft2(np.random.default_rng(seed).standard_normal((height, width)))
     k = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    k[0, 0] = np.inf  # no mean
+    k[0, 0] = np.inf  # the mean is 0
     field: NDArray[np.float64] = np.fft.irfft2(noise * k ** (SLOPE / 2), s=(height, width))
     return field

@@ -14,15 +14,15 @@ from outpaint_lightning.forge.parts import Footage, Parameters
 
 @dataclass(frozen=True)
 class BorderMask(MaskSampler):
-    """A border on some sides of the frame, each of its own width: the region that outpainting adds.
+    """A border on some sides of the frame, with a width per side: the region that outpainting adds.
 
-    Where drawn borders cover more than 60 % of the clip, all are narrowed by one factor until they do not.
+    If the drawn borders cover more than 60 % of the clip, one factor narrows all of them to that share.
 
     Attributes:
-        sides: Fewest and most sides that get a border, 1 to 4.
-        width: Narrowest and widest border, as a fraction of the frame's width (left, right) or height (top, bottom).
-        drift: Probability that the widths change over the clip.
-        max_drift: Largest change from the first frame to the last, in the unit of `width`.
+        sides: smallest and largest number of sides with a border, 1 to 4.
+        width: smallest and largest border, as a fraction of the frame's width (left, right) or height (top, bottom).
+        drift: probability that the widths change over the clip.
+        max_drift: largest change from the first frame to the last, in the unit of `width`.
 
     Example:
         >>> import numpy as np
@@ -42,7 +42,7 @@ class BorderMask(MaskSampler):
     max_drift: float = 0.08
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw `start` and `stop`: pixels of border left, top, right and bottom, at least 2 where there is one."""
+        """Draw `start` and `stop`: border widths left, top, right and bottom in pixels, at least 2, or 0 for none."""
         frames, height, width = footage.shape
         present = np.zeros(4, dtype=bool)
         present[rng.permutation(4)[: rng.integers(*self.sides, endpoint=True)]] = True
@@ -51,7 +51,7 @@ class BorderMask(MaskSampler):
         extent = np.array([width, height, width, height])
 
         def pixels(fraction: NDArray[np.float64]) -> list[int]:
-            # Less than half on either side leaves at least one known row and column.
+            # Less than half on each side leaves at least one known row and column.
             widths = np.clip(np.rint(fraction * extent), 2, (extent - 1) // 2)
             return [int(value) for value in widths * present]
 
@@ -77,13 +77,13 @@ class BorderMask(MaskSampler):
 
 @dataclass(frozen=True)
 class BoxMask(MaskSampler):
-    """One axis-aligned box, uniform in place.
+    """One axis-aligned box at a uniform position.
 
     Attributes:
-        area: Smallest and largest area as a fraction of the frame's.
-        aspect: Smallest and largest width / height of the box, drawn log-uniformly.
-        drift: Probability that the box moves over the clip.
-        max_drift: Farthest way from the first frame to the last, as a fraction of the frame's width and height.
+        area: smallest and largest area, as a fraction of the frame.
+        aspect: smallest and largest width / height of the box, drawn log-uniformly.
+        drift: probability that the box moves over the clip.
+        max_drift: longest path from the first frame to the last, as a fraction of the frame's width and height.
 
     Example:
         >>> import numpy as np
@@ -103,18 +103,20 @@ class BoxMask(MaskSampler):
     max_drift: float = 0.2
 
     def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
-        """Draw `size` (width and height) and the left upper corner at `start` and `stop` (x and y), in pixels."""
+        """Draw `size` (width and height) and the upper left corner at `start` and `stop` (x and y), in pixels."""
         frames, height, width = footage.shape
         frame = np.array([width, height])
         area = rng.uniform(*self.area) * width * height
         aspect = np.exp(rng.uniform(*np.log(self.aspect)))
-        # A frame far from square cannot hold every shape: then the long side gives way and the area is kept if it can.
+        # A frame far from square cannot hold every shape: then the long side shrinks and the area is kept if possible.
         box_width = np.clip(np.sqrt(area * aspect), area / (height - 1), width - 1)
         size = np.clip(np.rint([box_width, area / box_width]), 2, frame - 1).astype(np.int64)
         room = frame - size
         start = rng.integers(0, room, endpoint=True)
-        way = rng.uniform(-self.max_drift, self.max_drift, size=2) * frame * (frames > 1 and rng.random() < self.drift)
-        stop = np.clip(np.rint(start + way), 0, room).astype(np.int64)
+        shift = (
+            rng.uniform(-self.max_drift, self.max_drift, size=2) * frame * (frames > 1 and rng.random() < self.drift)
+        )
+        stop = np.clip(np.rint(start + shift), 0, room).astype(np.int64)
         return {"size": size.tolist(), "start": start.tolist(), "stop": stop.tolist()}
 
     def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:

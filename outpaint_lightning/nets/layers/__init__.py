@@ -1,1 +1,1 @@
-"""Layers that several nets are built of."""
+"""Layers that several nets use."""

@@ -11,19 +11,19 @@ from outpaint_lightning.types import InputError
 
 
 class SelfAttention(nn.Module):
-    """Each pixel of a frame looks at all pixels of the same frame: `x + gamma attention(x)`, with gamma 0 at first.
+    """Each pixel attends to all pixels of the same frame: `x + gamma attention(x)`. gamma starts at 0.
 
-    Zhang et al., *Self-Attention Generative Adversarial Networks* (ICML 2019, arXiv:1805.08318). Keys and values are
-    halved along both axes by a maximum, as there, which divides the cost by 4. Clips are judged frame by frame: frames
-    join the batch by a permutation. (The public code of spatiotemporal inpainting reshapes `B C T H W` without one,
-    which mixes channels with time.)
+    Zhang et al., *Self-Attention Generative Adversarial Networks* (ICML 2019, arXiv:1805.08318). As there, max pooling
+    halves keys and values along both axes, which divides the cost by 4. Clips are processed frame by frame: a
+    permutation moves the frames into the batch axis. (The public code of spatiotemporal inpainting reshapes `B C T H W`
+    without a permutation, which mixes channels with time.)
 
     Args:
-        channels: of the input.
+        channels: number of input channels.
         reduction: queries and keys have `channels / reduction` channels, values `channels / 2`.
 
     Raises:
-        InputError: there are fewer channels than `reduction`, or less than 2.
+        InputError: there are fewer channels than `reduction`, or fewer than 2.
 
     Example:
         >>> import torch
@@ -43,7 +43,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return features of the same shape, `N C H W` or `N C T H W`."""
+        """Return features of the same shape as the input, `N C H W` or `N C T H W`."""
         if features.ndim == 4:
             return self._frames(features)
         frames = self._frames(features.transpose(1, 2).flatten(0, 1))
@@ -52,7 +52,7 @@ class SelfAttention(nn.Module):
     def _frames(self, frames: Tensor) -> Tensor:
         pooled = [F.max_pool2d(part, 2, ceil_mode=True) for part in (self.key(frames), self.value(frames))]
         query, key, value = (part.flatten(2).mT for part in (self.query(frames), *pooled))  # N pixels channels
-        seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # the paper does not scale the products
-        attended = seen.mT.reshape(len(frames), -1, *frames.shape[2:])
-        gained: Tensor = frames + self.gamma * self.out(attended)
-        return gained
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # the paper does not scale the products
+        attended = mixed.mT.reshape(len(frames), -1, *frames.shape[2:])
+        result: Tensor = frames + self.gamma * self.out(attended)
+        return result

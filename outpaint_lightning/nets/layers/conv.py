@@ -1,4 +1,4 @@
-"""Convolutions of two or three dimensions, and the residual blocks made of them, for generators and critics."""
+"""2D and 3D convolutions, and residual blocks of them, for generators and critics."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ Norm = Literal["batch", "group"]
 
 
 def groups_of(channels: int) -> int:
-    """Return the largest number of groups, of 8, 4, 2 and 1, that divides a number of channels."""
+    """Return the largest of 8, 4, 2 and 1 that divides the number of channels."""
     return next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)
 
 
 class ConvNd(nn.Module):
-    """A convolution that keeps the size, with its largest singular value held at 1.
+    """A convolution that keeps the size of its input. Its largest singular value is held at 1.
 
     Spectral norm (Miyato et al., ICLR 2018, arXiv:1802.05957) divides the weight, as a matrix `outputs x rest`, by an
-    estimate of its largest singular value. One power iteration improves the estimate at each training step.
+    estimate of its largest singular value. Each training step improves the estimate by one power iteration.
 
     Args:
         dim: 2 for `N C H W`, 3 for `N C T H W`.
-        inputs: channels.
-        outputs: channels.
-        size: of the kernel, odd, along each axis.
-        stride: along each axis, or a number for all.
-        bias: whether there is one.
-        spectral: whether the weight is divided by its largest singular value.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        size: kernel size along each axis, odd.
+        stride: stride along each axis, or one number for all axes.
+        bias: whether to add a bias.
+        spectral: whether to divide the weight by its largest singular value.
 
     Raises:
-        InputError: the dimension is neither 2 nor 3, or the kernel is even.
+        InputError: the dimension is neither 2 nor 3, or the kernel size is even.
 
     Example:
         >>> import torch
@@ -69,19 +69,19 @@ class ConvNd(nn.Module):
         self.conv = spectral_norm(conv) if spectral else conv
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return features `N outputs ...`; each axis is divided by its stride, rounded up."""
+        """Return features `N outputs ...`. Each axis is divided by its stride, rounded up."""
         convolved: Tensor = self.conv(features)
         return convolved
 
 
 class ResBlock(nn.Module):
-    """Norm, ReLU, convolution, twice, beside a shortcut: the pre-activation block of He et al. (arXiv:1603.05027).
+    """Two times norm, ReLU and convolution, with a shortcut: the pre-activation block of He et al. (arXiv:1603.05027).
 
     Args:
         dim: 2 or 3.
-        inputs: channels.
-        outputs: channels; where they differ from `inputs`, the shortcut is a convolution of size 1.
-        norm: `batch` or `group`; `group` has no statistics of a batch.
+        inputs: number of input channels.
+        outputs: number of output channels. If it differs from `inputs`, the shortcut is a convolution of size 1.
+        norm: `batch` or `group`. `group` uses no batch statistics.
 
     Example:
         >>> import torch
@@ -103,6 +103,6 @@ class ResBlock(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs else ConvNd(dim, inputs, outputs, size=1, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return features `N outputs ...` of the same size."""
+        """Return features `N outputs ...` of the same size as the input."""
         summed: Tensor = self.shortcut(features) + self.body(features)
         return summed

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it: the same answers in less time, for nets that judge."""
+"""Fold batch normalisation into the preceding convolutions: the same answers in less time, for inference."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fused(net: nn.Module, example: Tensor) -> nn.Module:
-    """Return a copy of a net in evaluation mode whose batch normalisations are folded into convolutions.
+    """Return a copy of a net in evaluation mode with its batch normalisations folded into convolutions.
 
     Only a normalisation whose input is the very output of a convolution is folded; what else a normalisation layer
-    does (timm's hold the activation as well) stays.
+    does (timm's hold the activation as well) stays. Where another layer reads that output, too, the answers change:
+    compare them.
 
     Args:
-        net: with running statistics.
-        example: what the net is called with once, to see which layer follows which.
+        net: a net with running statistics.
+        example: an input. The net is called once with it, to find which layer follows which.
 
     Returns:
-        A net of the same answers, to rounding; it cannot be trained further.
+        A net that gives the same answers, up to rounding. It cannot be trained further.
     """
     net = copy.deepcopy(net).eval()
-    for convolution, norm in _pairs(net, example):
+    for convolution, norm in dict.fromkeys(_pairs(net, example)):  # shared layers run several times
         layer, following = net.get_submodule(convolution), net.get_submodule(norm)
         assert isinstance(layer, nn.Conv2d)
         assert isinstance(following, nn.BatchNorm2d)
@@ -34,25 +36,25 @@ def fused(net: nn.Module, example: Tensor) -> nn.Module:
 
 
 def _pairs(net: nn.Module, example: Tensor) -> list[tuple[str, str]]:
-    """Return the names of each convolution and the normalisation that its output goes into."""
-    made: dict[int, tuple[str, Tensor]] = {}  # by the identity of the output, which is kept alive
+    """Return pairs of names: a convolution, and the normalisation that takes its output."""
+    outputs: dict[int, tuple[str, Tensor]] = {}  # by the identity of the output, which is kept alive
     pairs: list[tuple[str, str]] = []
     hooks = []
 
     def remember(name: str) -> Any:
-        return lambda _module, _given, output: made.update({id(output): (name, output)})
+        return lambda _module, _given, output: outputs.update({id(output): (name, output)})
 
     def look_up(name: str) -> Any:
         def hook(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
-            if id(given[0]) in made:
-                pairs.append((made[id(given[0])][0], name))
+            if id(given[0]) in outputs:
+                pairs.append((outputs[id(given[0])][0], name))
 
         return hook
 
     for name, module in net.named_modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not parametrize.is_parametrized(module):
             hooks.append(module.register_forward_hook(remember(name)))
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             hooks.append(module.register_forward_pre_hook(look_up(name)))
     try:
         with torch.no_grad():
@@ -64,6 +66,6 @@ def _pairs(net: nn.Module, example: Tensor) -> list[tuple[str, str]]:
 
 
 def _rest(norm: nn.Module) -> nn.Module:
-    """Return what a normalisation layer does beside normalising."""
+    """Return the parts of a normalisation layer other than the normalisation."""
     parts = [getattr(norm, name) for name in ("drop", "act") if isinstance(getattr(norm, name, None), nn.Module)]
     return nn.Sequential(*parts) if parts else nn.Identity()

@@ -1,8 +1,7 @@
-"""Convolution over what is known, with confidences anywhere in [0, 1], and rules that say how confident the result is.
+"""Convolution over known pixels, with confidences in [0, 1], and rules for the confidence of the result.
 
-A confidence is 1 where a pixel is known and 0 where nothing is; `exists` is 1 where there is a pixel at all, 0 in a
-frame that is not there. Both have one channel per group of features, `N G H W`. Positions outside the frame do not
-exist.
+A confidence is 1 for a known pixel and 0 for an unknown one. `exists` is 1 where there is a pixel, and 0 in a missing
+frame. Both have one channel per group of features, `N G H W`. Positions outside the frame do not exist.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from outpaint_lightning.types import InputError
 
 KERNEL = 3
 SMALLEST_POWER = 0.01
-LEAST_MASS = 1e-6  # of confidence in a window; with less, nothing is known of it
+LEAST_MASS = 1e-6  # total confidence of a window; below it, the result is unknown
 
 
 class MaskRule(nn.Module, ABC):
-    """How confident the output of a 3x3 window is, from the confidences in it.
+    """A rule that computes the confidence of the output of a 3x3 window from the confidences in it.
 
-    Every rule keeps what must not change: nothing known gives exactly 0, all known gives exactly 1.
+    Every rule keeps two limits: if nothing is known, the result is exactly 0; if all is known, it is exactly 1.
 
     Args:
-        groups: number of confidences a pixel has.
+        groups: number of confidences per pixel.
     """
 
     def __init__(self, groups: int = 1) -> None:
@@ -38,11 +37,11 @@ class MaskRule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, confidence: Tensor, exists: Tensor) -> Tensor:
-        """Return confidences `N 1 H W` from confidences `N G H W`, 0 where nothing exists, and `exists`, `N G H W`."""
+        """Return confidences `N 1 H W` from confidences `N G H W` (0 where nothing exists) and `exists`, `N G H W`."""
 
 
 class BinaryRule(MaskRule):
-    """1 where anything is known. Source: Liu et al. (ECCV 2018, arXiv:1804.07723), equation 2.
+    """1 if any pixel of the window is known. Source: Liu et al. (ECCV 2018, arXiv:1804.07723), equation 2.
 
     Example:
         >>> import torch
@@ -58,7 +57,7 @@ class BinaryRule(MaskRule):
 
 
 class MeanRule(MaskRule):
-    """The mean confidence of what exists.
+    """The mean confidence of the pixels that exist.
 
     Example:
         >>> import torch
@@ -68,22 +67,22 @@ class MeanRule(MaskRule):
     """
 
     def forward(self, confidence: Tensor, exists: Tensor) -> Tensor:
-        """Return the mean of the window."""
+        """Return the mean of each window."""
         return _window_sum(confidence) / _window_sum(exists).clamp(min=1)
 
 
 class PowerRule(MaskRule):
-    """A weighted power mean, `(sum w M^p / sum w)^(1/p)`, of learned power and positive weights.
+    """A weighted power mean, `(sum w M^p / sum w)^(1/p)`, with a learned power and learned positive weights.
 
-    p = 1 is a weighted mean, and the largest confidence in the window is its limit for large p. Powers of zero or less
-    would make one unknown pixel decide, and are left out. Computed from logarithms: `M^p` of a confidence below 1
-    underflows for large p.
+    p = 1 is a weighted mean. For large p, the result approaches the largest confidence in the window. Powers of zero or
+    less are excluded, because a single unknown pixel would decide the result. It is computed from logarithms, because
+    `M^p` underflows for a confidence below 1 and a large p.
 
     Source: the report, equation 1.
 
     Args:
-        groups: number of confidences a pixel has.
-        power: p at the start, above 0.01.
+        groups: number of confidences per pixel.
+        power: initial p, above 0.01.
 
     Raises:
         InputError: the power is too small.
@@ -102,15 +101,15 @@ class PowerRule(MaskRule):
         return F.softplus(self.raw_power) + SMALLEST_POWER
 
     def forward(self, confidence: Tensor, exists: Tensor) -> Tensor:
-        """Return the power mean of the window."""
+        """Return the power mean of each window."""
         height, width = confidence.shape[-2:]
-        seen, there = (F.unfold(part, KERNEL, padding=1) for part in (confidence, exists))  # N 9G HW
+        seen, present = (F.unfold(part, KERNEL, padding=1) for part in (confidence, exists))  # N 9G HW
         known = seen > 0
         some = known.any(1, keepdim=True)
         weight = self.raw_weight[:, None].expand_as(seen)
-        total = weight.masked_fill(there == 0, -torch.inf).logsumexp(1, keepdim=True)
+        total = weight.masked_fill(present == 0, -torch.inf).logsumexp(1, keepdim=True)
         terms = weight + self.power * torch.where(known, seen, 1).log()
-        # where nothing is known, values are not used, but an infinite one would make every gradient NaN
+        # where nothing is known the values are unused, but an infinite value would make every gradient NaN
         log_sum = terms.masked_fill(~known & some, -torch.inf).logsumexp(1, keepdim=True)
         log_mean = torch.where(some, log_sum - total, 0) / self.power
         mean = torch.where(some, log_mean.exp(), 0).clamp(max=1)
@@ -120,18 +119,19 @@ class PowerRule(MaskRule):
 class PolynomialRule(MaskRule):
     """A cubic of the weighted mean, through (0, 0), (1/3, a), (2/3, b) and (1, 1), with learned 0 < a < b < 1.
 
-    a = 1/3 and b = 2/3 is the identity. Some a < b leave [0, 1] between the nodes, so the result is clipped. Where the
-    slope at 0, 1 + 9 a - 4.5 b, is above 1, confidence grows from the smallest beginnings: zero stays exactly zero.
+    a = 1/3 and b = 2/3 give the identity. For some a < b the cubic leaves [0, 1] between the nodes, so the result is
+    clipped. If the slope at 0, which is 1 + 9 a - 4.5 b, is above 1, even the smallest confidence grows; zero stays
+    exactly zero.
 
     Source: the report, equation 2.
 
     Args:
-        groups: number of confidences a pixel has.
-        first: a at the start.
-        second: b at the start.
+        groups: number of confidences per pixel.
+        first: initial a.
+        second: initial b.
 
     Raises:
-        InputError: not 0 < a < b < 1.
+        InputError: 0 < a < b < 1 does not hold.
     """
 
     def __init__(self, groups: int = 1, first: float = 0.33, second: float = 0.666) -> None:
@@ -148,7 +148,7 @@ class PolynomialRule(MaskRule):
         return torch.stack([first, first + (1 - first) * share])
 
     def forward(self, confidence: Tensor, exists: Tensor) -> Tensor:
-        """Return the cubic of the window's weighted mean."""
+        """Return the cubic of each window's weighted mean."""
         weight = self.raw_weight.softmax(0).view(1, self.groups, KERNEL, KERNEL)
         mean = _window_sum(confidence, weight) / _window_sum(exists, weight).clamp(min=LEAST_MASS)
         return cubic(mean, *self.nodes.unbind()).clamp(0, 1)
@@ -157,33 +157,32 @@ class PolynomialRule(MaskRule):
 def cubic(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Return the cubic through (0, 0), (1/3, first), (2/3, second) and (1, 1) at x.
 
-    Written as `x + x (1 - x) (...)`: its values at 0 and 1 are exact in any precision.
+    It is written as `x + x (1 - x) (...)`, so its values at 0 and 1 are exact in any precision.
     """
     bend_first, bend_second = 3 * (3 * first - 1) / 2, 3 * (3 * second - 2) / 2
     return x + x * (1 - x) * (bend_first + (bend_second - bend_first) * (3 * x - 1))
 
 
 class PartialConv2d(nn.Module):
-    """A 3x3 convolution of what is known, made up for what is not.
+    """A 3x3 convolution of known pixels, scaled to compensate for the unknown ones.
 
-    With X the features, M their confidence, S the number of positions of the window that exist and the sums over the
-    window and all channels::
+    With X the features, M their confidence, S the number of existing positions in the window, and sums over the window
+    and all channels::
 
         y = W (X M) S / sum(M) + b      where sum(M) > 1e-6, else 0
 
-    A confidence that is the same everywhere, whatever it is, gives the plain convolution. What has no confidence is
-    never read, so it may be NaN.
+    A constant confidence gives the plain convolution. Features without confidence are never read, so they may be NaN.
 
     Source: Liu et al., *Image Inpainting for Irregular Holes Using Partial Convolutions* (ECCV 2018,
-    arXiv:1804.07723), equation 1, for masks of 0 and 1. Their code multiplies by `clamp(sum(M), 0, 1)` too, with which
-    the output depends on the scale of confidences below 1; and it counts what is outside the frame as missing, which
-    raises the outputs at the border. The report's code multiplies by the new confidence, the bias even twice.
+    arXiv:1804.07723), equation 1, for masks of 0 and 1. Their code also multiplies by `clamp(sum(M), 0, 1)`. Then the
+    output depends on the scale of confidences below 1. It also counts positions outside the frame as missing, which
+    raises the outputs at the border. The report's code multiplies by the new confidence, and multiplies the bias twice.
 
     Args:
-        channels: of the features.
-        out_channels: of the result.
-        rule: makes the rule from the number of groups: a `MaskRule`.
-        groups: number of confidences of a pixel, each for as many consecutive channels.
+        channels: number of input channels.
+        out_channels: number of output channels.
+        rule: makes a `MaskRule` from the number of groups.
+        groups: number of confidences per pixel, each for an equal number of consecutive channels.
 
     Example:
         >>> import torch
@@ -200,15 +199,15 @@ class PartialConv2d(nn.Module):
         self.rule = rule(groups)
 
     def forward(self, features: Tensor, confidence: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features and their confidence.
+        """Return the features and their confidence.
 
         Args:
             features: `N C H W`.
             confidence: `N G H W` in [0, 1].
-            exists: `N G H W`, 0 or 1. The middle of a window exists in one group at least.
+            exists: `N G H W`, 0 or 1. The centre of each window exists in at least one group.
 
         Returns:
-            Features `N out_channels H W`, and the confidence `N 1 H W` by the rule; 0 in both where nothing is known.
+            Features `N out_channels H W`, and the confidence `N 1 H W` by the rule. Both are 0 where nothing is known.
         """
         confidence = confidence * exists
         weight = confidence.repeat_interleave(self.share, 1)
@@ -222,7 +221,7 @@ class PartialConv2d(nn.Module):
 
 
 def _window_sum(values: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the sums `N 1 H W` over 3x3 windows and channels, weighted by `1 G 3 3`."""
+    """Return the sums over 3x3 windows and channels, `N 1 H W`, weighted by `1 G 3 3`."""
     if weight is None:
         weight = values.new_ones(1, values.shape[1], KERNEL, KERNEL)
     return F.conv2d(values, weight, padding=1)

@@ -1,7 +1,7 @@
-"""High-pass filters in front of a net: they take the scene away and leave how it was recorded.
+"""High-pass filters in front of a net. They remove the scene and leave traces of how it was recorded.
 
-Each maps frames `N 3 H W` in [0, 1] to residuals `N C H W` in grey levels (steps of 1/255), which is what forgeries
-differ in. Frames are continued by their edge, so that the edge itself leaves no residual.
+Each filter maps frames `N 3 H W` in [0, 1] to residuals `N C H W` in grey levels (steps of 1/255). Forgeries differ in
+these residuals. Frames are padded with their edge pixels, so that the edge itself leaves no residual.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from outpaint_lightning.geometry import pad
 from outpaint_lightning.types import InputError
 
 GREY_LEVELS = 255
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue; ITU-R BT.601
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue; ITU-R BT.601
 
 
 class SrmFilters(nn.Module):
     """Three fixed filters of the spatial rich model, on each colour channel or on the luma alone.
 
-    A filter predicts a pixel from its neighbours, and the residual is what the prediction misses. It is truncated, as
-    in the spatial rich model, because large residuals are edges of the scene. Nothing is learned here.
+    A filter predicts a pixel from its neighbours; the residual is the error of the prediction. As in the spatial rich
+    model, residuals are truncated, because large ones come from edges of the scene. Nothing is learned here.
 
-    Truncation at 2 grey levels cuts 45 % of the residuals of clean footage. With `soft` none is cut: a residual r comes
-    near to the truncation t as it grows, and two different ones never become the same::
+    Truncation at 2 grey levels cuts 45 % of the residuals of clean footage. With `soft`, no residual is cut: a residual
+    r approaches the truncation t as it grows, and different residuals stay different::
 
         r / (1 + |r| / t)
 
     Source: Fridrich and Kodovsky, *Rich Models for Steganalysis of Digital Images* (IEEE TIFS 2012): their SQUARE 3x3,
-    SQUARE 5x5 and second-order filters; chosen by Zhou et al., *Learning Rich Features for Image Manipulation
-    Detection* (CVPR 2018, arXiv:1805.04953), figure 3, who sum each over the colour channels; here they stay apart.
+    SQUARE 5x5 and second-order filters. Zhou et al. chose these, *Learning Rich Features for Image Manipulation
+    Detection* (CVPR 2018, arXiv:1805.04953), figure 3. They sum each filter over the colour channels; here the channels
+    stay separate.
 
     Args:
-        truncation: largest residual kept, in grey levels; 2 is that of the spatial rich model.
-        soft: compress residuals towards the truncation instead of cutting them there.
-        luma: filter the luma (BT.601) alone: 3 residuals per frame instead of 9, in a third of the time. Video codecs
-            keep a quarter of the colour samples anyway.
+        truncation: largest residual, in grey levels. The spatial rich model uses 2.
+        soft: compress residuals towards the truncation instead of cutting them.
+        luma: filter only the luma (BT.601): 3 residuals per frame instead of 9, in a third of the time. Video codecs
+            keep only a quarter of the colour samples anyway.
 
     Raises:
         InputError: the truncation is not positive.
@@ -63,7 +64,7 @@ class SrmFilters(nn.Module):
         self.register_buffer("kernels", kernels.repeat(1 if luma else 3, 1, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the residuals `N 9 H W`, the three filters of red first, or `N 3 H W` of the luma, in grey levels."""
+        """Return the residuals in grey levels: `N 9 H W`, the three filters of red first, or `N 3 H W` of the luma."""
         levels = pad(self._luma(image) if self.luma else image * GREY_LEVELS, (2, 2, 2, 2))
         residual = F.conv2d(levels, self.kernels, groups=levels.shape[1])
         if self.soft:
@@ -72,30 +73,30 @@ class SrmFilters(nn.Module):
 
     @staticmethod
     def _luma(image: Tensor) -> Tensor:
-        """Return the luma `N 1 H W` in grey levels of `N 3 H W` in [0, 1]."""
+        """Return the luma `N 1 H W` in grey levels, from `N 3 H W` in [0, 1]."""
         red, green, blue = image.mul(GREY_LEVELS).chunk(3, dim=1)
         return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def _centred(kernel: list[list[int]]) -> Tensor:
-    """Return a kernel of odd sides as float32 `5 5` with zeros around it."""
+    """Return a kernel with odd sides as float32 `5 5`, padded with zeros."""
     vertical, horizontal = (5 - len(kernel)) // 2, (5 - len(kernel[0])) // 2
     return F.pad(torch.tensor(kernel, dtype=torch.float32), (horizontal, horizontal, vertical, vertical))
 
 
 class BayarConv(nn.Module):
-    """Constrained convolution: learned filters that predict a pixel from its neighbours, and take the pixel off.
+    """Constrained convolution: learned filters predict a pixel from its neighbours and subtract the pixel itself.
 
-    Source: Bayar and Stamm, *Constrained Convolutional Neural Networks* (IEEE TIFS 2018), section III: at its centre a
-    filter is -1, and its other weights sum to 1. There the weights are divided by their sum after every training step;
-    here `PredictionError` holds in every forward pass, so what is differentiated is what is used.
+    Source: Bayar and Stamm, *Constrained Convolutional Neural Networks* (IEEE TIFS 2018), section III: the centre of a
+    filter is -1, and its other weights sum to 1. They divide the weights by their sum after every training step. Here
+    `PredictionError` applies the constraint in every forward pass, so the gradient belongs to the weights in use.
 
     Args:
-        filters: number of residuals per frame, each from all colour channels; 3 in the source.
-        size: side of the filters in pixels, odd; 5 in the source.
+        filters: number of residuals per frame, each from all colour channels; 3 in the paper.
+        size: side of the filters in pixels, odd; 5 in the paper.
 
     Raises:
-        InputError: fewer than one filter, or a size that is even or below 3.
+        InputError: there is less than one filter, or the size is even or below 3.
 
     Example:
         >>> import torch
@@ -119,10 +120,10 @@ class BayarConv(nn.Module):
 
 
 class PredictionError(nn.Module):
-    """Parametrization of filters `O I K K` (K odd): -1 at the centre of each, and a sum of 1 around it.
+    """Parametrization of filters `O I K K` (K odd): the centre of each is -1, and the other weights sum to 1.
 
-    The neighbours' weights are moved by the same amount each, to the nearest that sum to 1. Dividing them by their sum,
-    as the source does, has no bound where that sum passes 0.
+    All other weights are shifted by the same amount, which gives the nearest weights that sum to 1. The paper divides
+    them by their sum instead, which is unbounded where the sum passes 0.
     """
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -133,5 +134,5 @@ class PredictionError(nn.Module):
         return (weight - excess / around.sum()) * around - (1 - around)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """Return weights that `forward` makes the constrained filters nearest to `weight`."""
+        """Return weights for which `forward` gives the constrained filters nearest to `weight`."""
         return weight

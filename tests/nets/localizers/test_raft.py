@@ -127,3 +127,10 @@ def test_weights_that_cannot_be_downloaded_say_where_to_put_them(monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(InputError, match=r"put raft_small_C_T_V2-01064c6d\.pth into"):
         RaftLocalizer("small", weights="C_T_V2")
+
+
+@pytest.mark.parametrize("updates", [0, 10**9])
+def test_a_number_of_updates_that_no_one_waits_for(updates):
+    """A stranger's checkpoint once asked for 10**9, and took a minute to be refused."""
+    with pytest.raises(InputError, match=f"updates is {updates}: expected 1 to"):
+        RaftLocalizer("small", updates=updates)
