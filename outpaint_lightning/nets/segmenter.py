@@ -1,4 +1,4 @@
-"""A small net that tells the background class of each pixel: the judge of what a generator paints."""
+"""A small semantic segmentation net. It judges what a generator paints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from outpaint_lightning.types import InputError
 
 
 class Segmenter(nn.Module):
-    """A small U-Net over classes. It knows where in the frame it is, as skies are above.
+    """A small U-Net that predicts the background class of each pixel. Coordinates are inputs, as skies are above.
 
     Args:
         classes: C.

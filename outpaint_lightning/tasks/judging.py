@@ -1,4 +1,4 @@
-"""What a test asks of painted photos: classes that a segmenter sees, errors of pixels, distances between sets."""
+"""Judges painted photos: classes by a segmenter, errors of pixels, distances between sets."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from outpaint_lightning.nets import SeededFeatures
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
 REAL = "photo"
-"""The name of the true photo among what the segmenter judges: nothing painted can be expected to be told better."""
+"""The name of the true photo among the judged ones: an upper bound for what is painted."""
 
 
 class PhotoJudge:
-    """Collects what is judged of the photos of a split. It is no module: a judge is no part of a checkpoint.
+    """Collects the metrics of the photos of a split. It is not a module, so that the judge stays out of checkpoints.
 
     Args:
         videos: what is known of the photos.
-        methods: names of what fills them; the first is the net, given the true layout.
+        methods: names of the fills; the first is the net, given the true layout.
         samples: composites of drawn layouts for each photo; 0 for none.
         classes: C.
         segmenter: of classes; None leaves them.

@@ -1,4 +1,4 @@
-"""The task of telling which background goes with a foreground: the first stage of contextual outpainting."""
+"""The task of predicting layouts from foregrounds: the first stage of contextual outpainting."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class LayoutTask(TrainedTask):
 
     The loss is a sum of three: the cross-entropy of layouts made from the posterior of the true ones, on the
     background; `divergence` times how far that posterior is from the normal distribution, with a weight that rises
-    linearly at first; and `contrast` times `losses.info_nce` between foregrounds and layouts. Nothing judges whole
-    layouts adversarially: a critic would tell hard true ones from soft made ones by that alone.
+    linearly at first; and `contrast` times `losses.info_nce` between foregrounds and layouts. There is no
+    critic of layouts: it would separate hard true ones from soft made ones by that alone.
 
     Metrics are those of `metrics.layouts`: of `samples` layouts for each photo, beside the most common layout of
     training. `val/layout_iou` is for checkpoints.

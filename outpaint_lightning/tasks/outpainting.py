@@ -152,7 +152,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return made[:, None]
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the generator pays to the critics and, where the true photo is known, for its pixels."""
+        """Return the generator's losses: of the critics and, where the true photo is known, of its pixels."""
         terms, weights = {}, self.weights
         if "context" in self.critics:
             scores = self.critics["context"](made)
@@ -177,7 +177,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return terms
 
     def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the critics pay."""
+        """Return the critics' losses."""
         terms = {}
         if "context" in self.critics:
             real, fake = (self.critics["context"](clips) for clips in (batch["clean"], made))

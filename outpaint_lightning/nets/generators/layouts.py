@@ -1,4 +1,4 @@
-"""The first half of contextual outpainting: which background goes with a foreground."""
+"""The first half of contextual outpainting: predict background layouts from a foreground."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from outpaint_lightning.types import UNKNOWN, InputError
 
 
 class Reasoning(NamedTuple):
-    """What a `LayoutGenerator` makes of photos whose layouts are known."""
+    """The outputs of a `LayoutGenerator` for photos whose layouts are known."""
 
     logits: Tensor
     """`N C H W`, of layouts drawn from the posterior of the true ones."""
@@ -30,7 +30,7 @@ class Reasoning(NamedTuple):
 
 
 class LayoutGenerator(nn.Module):
-    """Tells the layout of a background from the foreground: a conditional VAE with two encoders and one decoder.
+    """Predicts the layout of a background from the foreground: a conditional VAE with two encoders and one decoder.
 
     One encoder sees the foreground, the other the layout. Both also map to one space of unit vectors, where a
     contrastive loss brings each foreground close to its layout. The decoder takes features of the foreground and a
@@ -38,8 +38,8 @@ class LayoutGenerator(nn.Module):
     drawn for one foreground.
 
     In the spirit of Li et al., *Contextual Outpainting With Object-Level Contrastive Learning* (CVPR 2022), of which no
-    code is public: the layers are ours, with group norm instead of instance norm, which takes away what pooling should
-    find, and no size that is fixed.
+    code is public: the layers are ours. They have group norm, as instance norm would remove the means that are pooled,
+    and they take any size.
 
     Args:
         classes: C, of background.
