@@ -141,7 +141,7 @@ class Embeddings(FrameTable):
     def compute(self) -> list[Tensor]:
         """Return things, layouts, histograms and disagreement of the photos that were judged, `N ...` each."""
         rows = self.table[self.table[:, 0] >= 0]
-        things, layouts, histogram, differ = rows.split(self.sizes, 1)
+        things, layouts, histogram, differ = torch.split(rows, self.sizes, 1)
         return [things - 1, layouts - 1, histogram, differ[:, 0]]
 
 

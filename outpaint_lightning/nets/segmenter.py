@@ -46,7 +46,7 @@ class Segmenter(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits `N C H W` of photos `N 3 H W` in [0, 1]."""
-        padding = padding_to(*image.shape[2:], 2**self.downs, 1)
+        padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         features, *skips = self.encoder(pad(image * 2 - 1, padding))[::-1]
         for up, skip in zip(self.up, skips, strict=True):
             features = up(torch.cat([F.interpolate(features, skip.shape[2:], mode="nearest"), skip], 1))

@@ -241,7 +241,7 @@ class ContextualOutpaintingTask(AdversarialTask):
 
     def _enter(self, batch: Batch) -> Tensor:
         image, mask = batch["image"][:, 0], batch["mask"][:, 0]
-        filled = self(image, mask, batch["layout"][:, 0])
+        filled: Tensor = self(image, mask, batch["layout"][:, 0])
         floors = [fill(batch["image"], batch["mask"])[:, 0] for fill in self.floors.values()]
         self._judge.update(batch, torch.stack([filled, *floors], 1))
         if self._judge.samples:

@@ -73,7 +73,7 @@ class LayoutGenerator(nn.Module):
         for name, value, least in (("classes", classes, 2), ("latent", latent, 1), ("embedding", embedding, 2)):
             if value < least:
                 raise InputError(f"LayoutGenerator: {name} is {value}: expected at least {least}")
-        self.classes, self.downs, self.latent = classes, downs, latent
+        self.classes, self.downs, self.latent, self.embedding = classes, downs, latent, embedding
         self.foreground = DownEncoder(4, width, downs, widest)
         self.background = DownEncoder(classes, width, downs, widest)
         widths = self.foreground.widths
@@ -130,7 +130,7 @@ class LayoutGenerator(nn.Module):
 
     def _foreground(self, image: Tensor, mask: Tensor) -> tuple[list[Tensor], Padding]:
         """Return features of the foreground, which is 0 in [-1, 1] elsewhere, and what its frame was padded by."""
-        padding = padding_to(*image.shape[2:], 2**self.downs, 1)
+        padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         seen = torch.cat([torch.where(mask > 0.5, 0, image * 2 - 1), mask.to(image.dtype)], 1)
         features: list[Tensor] = self.foreground(pad(seen, padding))
         return features, padding
@@ -138,8 +138,9 @@ class LayoutGenerator(nn.Module):
     def _background(self, mask: Tensor, layout: Tensor) -> Tensor:
         """Return the mean features `N F` of layouts."""
         known = one_hot(layout, self.classes, mask)
-        padding = padding_to(*known.shape[2:], 2**self.downs, 1)
-        return self.background(F.pad(known, padding))[-1].mean((2, 3))
+        padding = padding_to(known.shape[2], known.shape[3], 2**self.downs, 1)
+        features: list[Tensor] = self.background(F.pad(known, padding))
+        return features[-1].mean((2, 3))
 
     def _decoded(self, features: list[Tensor], latent: Tensor) -> Tensor:
         spread = self.spread(latent)[:, :, None, None].expand_as(features[-1])

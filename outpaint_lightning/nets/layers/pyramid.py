@@ -73,6 +73,6 @@ def pooled(features: Tensor, places: Tensor) -> Tensor:
     Returns:
         `N M C`.
     """
-    share = F.adaptive_avg_pool2d(places.to(features.dtype), features.shape[2:])
+    share = F.adaptive_avg_pool2d(places.to(features.dtype), (features.shape[2], features.shape[3]))
     sums = torch.einsum("nchw,nmhw->nmc", features, share)
     return sums / share.sum((2, 3)).clamp(min=1e-6)[..., None]
