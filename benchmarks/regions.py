@@ -6,25 +6,37 @@ Both run in one process, alternately; a ratio above 1 means that the detector is
 without this package: torchvision's classifier with its last layer replaced, normalised colours, binary cross-entropy
 and torchvision's GIoU. Both have the same weights; `outputs` and `gradients` show how well they agree. `inference` runs
 without gradients; `training` is forward, loss, backward and a step of SGD. The images are in memory, so waiting for
-data is not included.
+data is not included. It is measured apart, for the shipped detector and images that are forged during the training:
+
+    python benchmarks/regions.py --waiting IMAGES [--workers 1] [--rounds 12]
+
+prints the share of the time in which the training waits for the next batch, without the two batches that start the
+workers.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from timing import ratio
+from timing import ratio, seconds
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.ops import generalized_box_iou_loss
 from torchvision.transforms.functional import normalize
 
+from outpaint_lightning.data import RandomCodec, RegionDataModule
 from outpaint_lightning.losses import GIoU, RegionCriterion
-from outpaint_lightning.nets import BACKBONES, RegionDetector
+from outpaint_lightning.nets import BACKBONES, RegionDetector, SrmFilters
+from outpaint_lightning.settings.find import find_config
+from outpaint_lightning.settings.read import read_mapping
+from outpaint_lightning.types import Batch
 
 PRECISIONS = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}
 ALPHA, BETA = 100.0, 0.8
@@ -58,7 +70,12 @@ def main() -> None:
     parser.add_argument("--precision", default="32", choices=list(PRECISIONS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--waiting", type=Path, metavar="IMAGES", help="measure the waiting for images forged online")
+    parser.add_argument("--workers", type=int, default=1, help="with --waiting")
     options = parser.parse_args()
+    if options.waiting:
+        _waiting(options)
+        return
     device = torch.device(options.device)
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, {options}")
     for backbone in options.backbone:
@@ -119,6 +136,36 @@ def _compare(
     steps = step(ours, our_loss, rate=1e-6), step(theirs, their_loss, rate=1e-6)
     compared = ratio(*steps, options.rounds, len(image))
     print(f"{name:8} training  {compared}, gradients equal to {error:.1e} relative", flush=True)
+
+
+def _waiting(options: argparse.Namespace) -> None:
+    """Print how long training steps of configs/regions/shipped.yaml take, and the waiting before them."""
+    given = read_mapping(find_config("regions/shipped"), "an experiment")["data"]["init_args"]
+    given |= {"root": str(options.waiting), "batch_size": options.batch, "workers": options.workers}
+    given["augmentations"] = []
+    data = RegionDataModule(**{**given, "codec": RandomCodec(**given["codec"]["init_args"])})
+    data.setup("fit")
+    residual = SrmFilters(truncation=8.0, soft=True, luma=True)
+    mask = {"segmentation": True, "box_from_mask": True, "class_from_mask": True, "quality": True}
+    net = RegionDetector("tf_efficientnet_lite0", "imagenet", residual=residual, **mask).to(options.device).train()
+    criterion, optimizer = RegionCriterion(GIoU(), 1.0, 0.5), torch.optim.AdamW(net.parameters(), 1e-3)
+
+    def step(batch: Batch) -> None:
+        batch = data.on_after_batch_transfer(batch, 0)
+        inputs = [batch[key].to(options.device) for key in ("image", "label", "box", "mask")]
+        optimizer.zero_grad()
+        criterion(net(inputs[0]), inputs[1], inputs[2], inputs[3][:, 0])["loss"].backward()
+        optimizer.step()
+
+    batches, times = iter(data.train_dataloader()), []
+    for _ in range(options.rounds + 2):
+        start = time.perf_counter()
+        batch = next(batches)
+        times.append((time.perf_counter() - start, seconds(functools.partial(step, batch))))
+    waiting, working = (sum(column) for column in zip(*times[2:], strict=True))
+    per_image = working / options.rounds / options.batch * 1e3
+    share = waiting / (waiting + working)
+    print(f"waiting {share:.1%} of the time, {options.workers} workers; a step takes {per_image:.0f} ms an image")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cut the clean clips for training, validating and testing the shipped localizer: short parts of moderate size.
+r"""Cut the clean clips for training, validating and testing the shipped localizer: short parts of moderate size.
 
 Each source gives up to `--parts` parts of `--frames` consecutive frames. If the short side of a frame exceeds
 `LARGEST`, parts alternate between the whole frame at a smaller size, which removes most traces of the camera's
@@ -7,6 +7,11 @@ compression, and a crop at native size, which keeps all of them. Training uses o
 
     python benchmarks/shipped_sources.py ../shared/data ../sources --split train
     outpaint-lightning forge ../sources/train ../forged/train --recipe shipped
+
+The region detector is trained on single frames and on photos, forged while it trains:
+
+    python benchmarks/shipped_sources.py ../shared/data ../images --split train --frames 1 --parts 12 --photos \
+        --short 144 288
 """
 
 from __future__ import annotations
@@ -36,14 +41,14 @@ CROP = (384, 512)  # size of parts at native size
 def main() -> None:
     """Write `OUT/<split>/<clip>-<part>/00000.png` and `OUT/<split>.csv`."""
     options = _options()
-    rows = list(_rows(options.data, options.split, options.all or options.split != "train"))
+    rows = list(_rows(options.data, options.split, options.all or options.split != "train", options.photos))
     written = []
     for row in rows:
         frames = open_clip(row["path"])
         for number, start in enumerate(_starts(len(frames), options.frames, options.parts)):
             name = f"{row['clip']}-{number}"
             part = frames.read(range(start, start + min(options.frames, len(frames))))
-            for index, frame in enumerate(_sized(part, name, number)):
+            for index, frame in enumerate(_sized(part, name, number, options.short)):
                 file = options.out / options.split / name / f"{index:05d}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_image(file, frame)
@@ -64,12 +69,18 @@ def _options() -> Any:
     parser.add_argument("--split", choices=["train", "val", "test"], default="train")
     parser.add_argument("--parts", type=int, default=3, help="of a source")
     parser.add_argument("--frames", type=int, default=8, help="of a part")
+    parser.add_argument("--photos", action="store_true", help="take the photos as well")
+    parser.add_argument(
+        "--short", type=int, nargs=2, metavar=("LOW", "HIGH"), help="pixels on the short side; then no part is a crop"
+    )
     parser.add_argument("--all", action="store_true", help="train on clips of any licence")
     return parser.parse_args()
 
 
-def _rows(data: Path, split: str, any_licence: bool) -> Iterator[dict[str, Any]]:
-    for folder, file in ((data / "clips", data / "manifest.csv"), (data / "footage", data / "footage/manifest.csv")):
+def _rows(data: Path, split: str, any_licence: bool, photos: bool) -> Iterator[dict[str, Any]]:
+    listed = data / "manifest.csv"
+    folders = [(data / "clips", listed), (data / "footage", data / "footage/manifest.csv")]
+    for folder, file in [*folders, *([(data / "photos", listed)] if photos else [])]:
         with file.open(newline="") as table:
             for row in csv.DictReader(table):
                 path = _path(folder, row["clip"])
@@ -79,8 +90,9 @@ def _rows(data: Path, split: str, any_licence: bool) -> Iterator[dict[str, Any]]
 
 
 def _path(folder: Path, clip: str) -> Path | None:
-    """Return the clip's frames or video file; None for anything else, such as a photo."""
-    candidates = (folder / clip, folder / "frames" / clip, *sorted(folder.glob(f"videos/{clip}.*")))
+    """Return the clip's frames, video or image file; None if the folder has none of its name."""
+    files = (*sorted(folder.glob(f"videos/{clip}.*")), *sorted(folder.glob(f"{clip}.*")))
+    candidates = (folder / clip, folder / "frames" / clip, *files)
     return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
@@ -90,16 +102,18 @@ def _starts(total: int, frames: int, parts: int) -> list[int]:
     return np.linspace(0, max(0, total - frames), count).round().astype(int).tolist()
 
 
-def _sized(frames: NDArray[np.uint8], name: str, number: int) -> Iterator[NDArray[np.uint8]]:
+def _sized(
+    frames: NDArray[np.uint8], name: str, number: int, wanted: tuple[int, int] | None
+) -> Iterator[NDArray[np.uint8]]:
     rng = rng_of("shipped sources", name)
     height, width = frames.shape[1:3]
     short = min(height, width)
-    if short > LARGEST and number % 2:
+    if short > LARGEST and number % 2 and not wanted:
         rows, columns = (min(side, whole) for side, whole in zip(CROP, (height, width), strict=True))
         top, left = (int(rng.integers(w - s + 1)) for s, w in ((rows, height), (columns, width)))
         yield from frames[:, top : top + rows, left : left + columns]
         return
-    scale = min(1.0, rng.uniform(SMALLEST, LARGEST) / short)
+    scale = min(1.0, rng.uniform(*(wanted or (SMALLEST, LARGEST))) / short)
     size = (round(width * scale), round(height * scale))
     for frame in frames:
         yield frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)

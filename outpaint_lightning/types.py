@@ -56,6 +56,8 @@ class WindowMeta(TypedDict):
     scene: str
     camera: str
     forger: str
+    partner: NotRequired[str]
+    """Clip whose photo stands on the right in `pair` (`data.blending`)."""
     codec: NotRequired[dict[str, Any]]
     """Name and parameters of the chain it went through when it was read (`data.codec`)."""
 

@@ -7,8 +7,9 @@ from pathlib import Path
 SUFFIX = ".safetensors"
 """Suffix of distributed weights; see `weights`."""
 DEFAULT = "default"
-"""Name that stands for the shipped localizer."""
+"""Name that stands for the shipped localizer and, for images given to `localize`, the shipped region detector."""
 LOCALIZER = "localizer"
+REGIONS = "regions"
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
 
 

@@ -1,5 +1,6 @@
 """Datasets and DataModules for windows of clips, single images, and optical flow with holes."""
 
+from outpaint_lightning.data.blending.module import BlendingDataModule
 from outpaint_lightning.data.clips import ClipDataModule
 from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.context.module import ContextDataModule
@@ -12,6 +13,7 @@ from outpaint_lightning.data.samplers import EpochSampler, OrderedSampler
 from outpaint_lightning.data.windows import WindowDataset, window_indices
 
 __all__ = [
+    "BlendingDataModule",
     "ClipDataModule",
     "ContextDataModule",
     "CorruptedDataset",

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.windows import WindowDataset
 from outpaint_lightning.io import IMAGE_SUFFIXES, ClipEntry, composed, image_size, is_image, on_disk, read_text
 from outpaint_lightning.io.files import StrPath
@@ -167,10 +168,17 @@ class BoxDataset(WindowDataset):
         entries: photos of one split.
         boxes: boxes of the forged photos, by clip name.
         seed: see `WindowDataset`.
+        codec: see `WindowDataset`.
     """
 
-    def __init__(self, entries: Sequence[ClipEntry], boxes: Mapping[str, Box], seed: int = 0) -> None:
-        super().__init__(entries, frames=1, seed=seed)
+    def __init__(
+        self,
+        entries: Sequence[ClipEntry],
+        boxes: Mapping[str, Box],
+        seed: int = 0,
+        codec: RandomCodec | None = None,
+    ) -> None:
+        super().__init__(entries, frames=1, seed=seed, codec=codec)
         self._boxes = [boxes.get(entry.clip) for entry in self.entries]
 
     @property

@@ -22,6 +22,7 @@ from outpaint_lightning.forge.recipe import Recipe, rng_of
 from outpaint_lightning.io import Clip, ClipEntry
 from outpaint_lightning.types import InputError, WindowMeta
 
+SMALLEST_PART = 64  # pixels per side, if a frame has as many
 HELD = 2  # clips kept in memory, because consecutive windows belong to one clip
 
 
@@ -119,6 +120,8 @@ class ForgeDataset(WindowDataset):
         every: use only every `every`-th frame of a clip.
         seed: seed of crops and codecs.
         codec: encodes and decodes the windows; if `fresh`, it also encodes the clean frames before they are forged.
+        parts: if `fresh`, forge a part of the frames instead of whole frames: the smallest and largest share of each
+            side. A forgery and its untouched twin show the same part.
 
     Raises:
         InputError: as `WindowDataset`; or `span` is shorter than a window, or no forger can process a clip.
@@ -137,10 +140,11 @@ class ForgeDataset(WindowDataset):
         every: int = 1,
         seed: int = 0,
         codec: RandomCodec | None = None,
+        parts: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         if span <= (reach := window_reach(frames, stride)):
             raise InputError(f"data.span is {span}: expected at least {reach + 1}, a whole window")
-        self.recipe, self.fresh, self.span = recipe, fresh, span
+        self.recipe, self.fresh, self.span, self.parts = recipe, fresh, span, parts
         self._numbered: list[tuple[Material, int]] = []
         self._forged: dict[str, ForgedClip] = {}
         for material in materials:
@@ -202,6 +206,7 @@ class ForgeDataset(WindowDataset):
         frames = clean.read(span)
         if self.codec and self.codec.has_first:
             frames = self.codec.encode_first(frames, clean.fps, self.seed, epoch, material.entry.source, frame)
+        frames = random_part(frames, self.parts, rng_of(*twin_lot, "part"))
         forged, mask, record = material.make(frames, span, chain, forger, lot, twin_lot)
         params = record["chain"]["params"]
         step = chain.step(len(span), params)
@@ -223,6 +228,19 @@ class ForgeDataset(WindowDataset):
                 return None
         forgers = self.recipe.all_forgers(material.entry.clip, available)
         return forgers[rng_of(*lot, "forger").integers(len(forgers))]
+
+
+def random_part(frames: NDArray[np.uint8], shares: tuple[float, float], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a rectangle of frames `T H W 3`, the same of all: each side a share of the frame's, drawn by itself.
+
+    Sides are `SMALLEST_PART` pixels at least, where the frames have as many. No pixel is resampled.
+    """
+    area = []
+    for side in frames.shape[1:3]:
+        length = max(min(side, SMALLEST_PART), round(side * rng.uniform(*shares)))
+        start = int(rng.integers(side - length + 1))
+        area.append(slice(start, start + length))
+    return frames[:, area[0], area[1]]
 
 
 @functools.lru_cache(HELD)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from outpaint_lightning.audit.run import print_warnings
 from outpaint_lightning.data.boxes import Box, BoxDataset, read_boxes
 from outpaint_lightning.data.clips import PRIOR_MASKS, ClipDataModule
+from outpaint_lightning.data.codec import RandomCodec
 from outpaint_lightning.data.loading import is_first
 from outpaint_lightning.data.online import ForgeDataset
 from outpaint_lightning.data.windows import Window, WindowDataset
@@ -110,6 +111,10 @@ class RegionDataModule(ClipDataModule):
         span: number of consecutive frames from which an online training forgery is made; temporal fills see only these.
         max_frames: online, use only this many first frames of a clip; the same as `forge --max-frames`.
         objects: folder with object masks, for online forgeries with the mask `object`.
+        codec: encodes and decodes images in their own size, before they are resized; a photo and its forgery get the
+            same codec. Video codecs need clips. None uses the images as they are.
+        parts: online, train on parts of frames: the smallest and largest share of each side, drawn anew in every epoch,
+            so places, scales and proportions differ; `[1, 1]` uses whole frames.
 
     Raises:
         InputError: names the folder, image, file and line, or key that cannot be used.
@@ -131,6 +136,8 @@ class RegionDataModule(ClipDataModule):
         span: int = 1,
         max_frames: int = MAX_FRAMES,
         objects: str | None = None,
+        codec: RandomCodec | None = None,
+        parts: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__(
             root,
@@ -145,7 +152,16 @@ class RegionDataModule(ClipDataModule):
             span=span,
             max_frames=max_frames,
             objects=objects,
+            codec=codec,
         )
+        if not 0 < parts[0] <= parts[1] <= 1:
+            raise InputError(f"data.parts is {list(parts)}: expected two shares above 0 and at most 1, smaller first")
+        if tuple(parts) != (1, 1) and (objects or not online):
+            raise InputError(
+                "data.parts is for data.online: true without data.objects, whose masks are of whole frames; expected "
+                "[1, 1]"
+            )
+        self.parts = parts
         if len(size) != 2 or min(size) < 1:
             raise InputError(f"data.size is {list(size)}: expected [height, width] in pixels")
         if every < 1 or passes < 1:
@@ -167,21 +183,24 @@ class RegionDataModule(ClipDataModule):
         clean = [entry for entry in entries if entry.clip not in self.boxes]
         forgeable = {} if self.recipe is None else self._forgeable(clean, self.recipe)
         for split in SPLITS_OF[stage]:
-            windows = self._stored(entries, split) if self.recipe is None else self._forged(forgeable, split)
+            codec = self._codec(split, stage)
+            stored = self.recipe is None
+            windows = self._stored(entries, split, codec) if stored else self._forged(forgeable, split, codec)
             self.datasets[split] = ResizedDataset(windows, self.size, self.passes if split == "train" else 1)
 
-    def _stored(self, entries: Sequence[ClipEntry], split: str) -> WindowDataset:
+    def _stored(self, entries: Sequence[ClipEntry], split: str, codec: RandomCodec | None) -> WindowDataset:
         chosen = self._split(entries, split)
         if self.is_table:
-            return BoxDataset(chosen, self.boxes, self.seed)
-        return WindowDataset(chosen, frames=1, every=self.every, seed=self.seed)
+            return BoxDataset(chosen, self.boxes, self.seed, codec)
+        return WindowDataset(chosen, frames=1, every=self.every, seed=self.seed, codec=codec)
 
-    def _forged(self, forgeable: Mapping[str, Material], split: str) -> WindowDataset:
+    def _forged(self, forgeable: Mapping[str, Material], split: str, codec: RandomCodec | None) -> WindowDataset:
         assert self.recipe is not None
         chosen = [forgeable[entry.clip] for entry in self._split([m.entry for m in forgeable.values()], split)]
         fresh = split == "train"
         recipe = replace(self.recipe, per_clip=1) if fresh else self.recipe  # as many forgeries as untouched twins
-        return ForgeDataset(chosen, recipe, fresh=fresh, span=self.span, frames=1, every=self.every, seed=self.seed)
+        options = {"frames": 1, "every": self.every, "seed": self.seed, "codec": codec}
+        return ForgeDataset(chosen, recipe, fresh=fresh, span=self.span, parts=self.parts, **options)
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
     """Judge an image, or each frame of a clip by itself, into `folder`, which appears only when it is complete.
 
     An image gets `drawn.png` and, where the net makes masks, `mask.png`; frames get `drawn/00000.png`,
-    `mask/00000.png` and `boxes.csv`. `summary.json` holds `score`, `label` and `box`, in pixels of the image or None;
-    of a clip, those of the frame with the highest score.
+    `mask/00000.png` and `boxes.csv`. `summary.json` holds `score`, `label` and `box`, in pixels of the image or None,
+    and `regions`, each with its `score` and `box`; of a clip, those of the frame with the highest score.
 
     Raises:
         InputError: a frame does not decode, the checkpoint does not say how large its images are, or files are wanted
@@ -41,7 +42,7 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
         raise InputError(f"--save {wanted}: is for localizers; {options.checkpoint} holds a RegionTask")
     start = time.monotonic()
     with whole_folder(folder) as partial:
-        rows, exhibits = _write_pictures(task, clip, partial, options.batch_size)
+        rows, regions, exhibits = _write_pictures(task, clip, partial, options.batch_size)
         worst = max(rows, key=lambda row: row["score"])
         box = [worst[side] for side in SIDES] if worst["label"] else None
         facts, verdict, rechecked = conclude(task, clip, [row["score"] for row in rows], options)
@@ -55,6 +56,7 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
             "threshold": task.threshold,
             **{name: worst[name] for name in ("frame", "score", "label")},
             "box": box,
+            "regions": regions[worst["frame"]],
             "forged_frames": sum(row["label"] for row in rows),
             "seconds": round(time.monotonic() - start, 3),
             "device": str(task.device),
@@ -75,13 +77,14 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
 
 def _write_pictures(
     task: RegionTask, clip: Clip, folder: Path, batch_size: int
-) -> tuple[list[dict[str, Any]], list[Exhibit]]:
-    """Judge and draw every frame; return a row of each, with a box where it is found forged, and what to show."""
+) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]], list[Exhibit]]:
+    """Judge and draw every frame; return its row, with a box where it is found forged, its regions, and exhibits."""
     rows: list[dict[str, Any]] = []
+    regions: list[list[dict[str, Any]]] = []
     moments, frames = Moments(len(clip)), iter(clip)
     with progress_bar(len(clip), clip.name, "image") as bar:
         while batch := list(islice(frames, batch_size)):
-            for frame, (score, box, mask) in zip(batch, judge_images(task, batch), strict=True):
+            for frame, (score, box, mask, several) in zip(batch, judge_images(task, batch), strict=True):
                 height, width = frame.shape[:2]
                 found = in_pixels(box, height, width) if score >= task.threshold else None
                 picture = draw_region(frame, score, None if found is None else [*found.values()], mask)
@@ -89,7 +92,13 @@ def _write_pictures(
                 if mask is not None:
                     write_mask(folder / picture_file("mask", len(rows), len(clip)), enlarged(mask, height, width))
                 moments.see(score, functools.partial(all_shrunk, (frame, picture)))
+                regions.append(_in_pixels(several, height, width) if found else [])
                 sides = found or dict.fromkeys(SIDES)
                 rows.append({"frame": len(rows), "score": score, "label": int(found is not None), **sides})
             bar.update(len(batch))
-    return rows, moments.most()
+    return rows, regions, moments.most()
+
+
+def _in_pixels(regions: Sequence[tuple[Sequence[float], float]], height: int, width: int) -> list[dict[str, Any]]:
+    """Return relative boxes and scores as JSON, in pixels of an image of this size."""
+    return [{"score": score, "box": [*in_pixels(box, height, width).values()]} for box, score in regions]

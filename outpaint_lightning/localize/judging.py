@@ -6,7 +6,7 @@ import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,11 +144,20 @@ def _images(batch: Sequence[Sequence[Frame]], device: torch.device) -> Tensor:
     return frames.permute(0, 1, 4, 2, 3).contiguous().float().div_(255)  # nets are quicker on planes of one colour
 
 
+class JudgedImage(NamedTuple):
+    """What a region detector says of an image; boxes are `xmin ymin xmax ymax`, relative to it."""
+
+    score: float
+    box: list[float]
+    mask: NDArray[np.bool_] | None
+    """In the size of the net's input; None where the net makes none."""
+    regions: list[tuple[list[float], float]]
+    """Box and score of each region, the surest first."""
+
+
 @torch.inference_mode()
-def judge_images(
-    task: RegionTask, batch: Sequence[NDArray[np.uint8]]
-) -> list[tuple[float, list[float], NDArray[np.bool_] | None]]:
-    """Return score, box relative to the image, and mask, if there is one, of frames of one size.
+def judge_images(task: RegionTask, batch: Sequence[NDArray[np.uint8]]) -> list[JudgedImage]:
+    """Judge frames of one size.
 
     Raises:
         InputError: the task does not know how large its images are.
@@ -159,6 +168,11 @@ def judge_images(
     frames = resize_images(torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2), (height, width))
     answers = task(frames[:, None].to(task.device).float() / 255)
     scores = answers["score"]
-    boxes = answers["box"] / scores.new_tensor([width, height, width, height])
+    lengths = torch.tensor([width, height, width, height])
+    boxes = answers["box"].cpu() / lengths
     masks = [mask.cpu().numpy() for mask in answers["mask"]] if "mask" in answers else [None] * len(batch)
-    return [*zip(scores.tolist(), boxes.tolist(), masks, strict=True)]
+    regions = [
+        [*zip((each.boxes.cpu() / lengths).tolist(), each.scores.tolist(), strict=True)]
+        for each in task.regions(answers)
+    ]
+    return [JudgedImage(*each) for each in zip(scores.tolist(), boxes.tolist(), masks, regions, strict=True)]

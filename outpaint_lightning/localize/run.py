@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
 from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
-from outpaint_lightning.checkpoints.shipped import DEFAULT
-from outpaint_lightning.io import Clip, open_clip, require_free
+from outpaint_lightning.checkpoints.shipped import DEFAULT, REGIONS, shipped
+from outpaint_lightning.io import Clip, is_image, open_clip, require_free
 from outpaint_lightning.io.output import require_spared, sole_writer
 from outpaint_lightning.localize.clips import localize_clip
 from outpaint_lightning.localize.examined import Examined
@@ -91,7 +92,8 @@ def localize(
 
     Args:
         inputs: video files, folders of frames or images; their names (without suffix) must differ. Or one path.
-        ckpt_path: checkpoint, run folder or the name of weights that ship.
+        ckpt_path: checkpoint, run folder or the name of weights that ship. `default` is the localizer and, for image
+            files, the region detector that ships.
         out: folder to write into; None for one path.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
         batch_size: windows or images judged at once; 1 where the state is carried along the clip.
@@ -121,19 +123,13 @@ def localize(
     wanted = frozenset(save)
     for name in wanted.difference(SAVED):
         raise InputError(f"--save {name}: expected {' or '.join(SAVED)}{did_you_mean(name, SAVED)}")
-    clips, checkpoint = _open(inputs), find_checkpoint(ckpt_path)
-    with sole_writer(Path(out), *(clip.name for clip in clips)):
-        _require_free(clips, Path(out), overwrite, checkpoint)
-        task: Any = load_task(checkpoint)
-        analyse = _analysis(task, checkpoint)
-        if threshold is not None:
-            task.threshold = threshold
-        task.to(choose_device(device))
-        if isinstance(task, LocalizationTask):
-            quicken(task)
-        options = Options(checkpoint, read_card(checkpoint), batch_size, wanted, recheck)
-        print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
-        results, broken = _analysed(lambda clip: analyse(task, clip, Path(out) / clip.name, options), clips)
+    clips = _open(inputs)
+    checkpoints = {clip.name: _checkpoint(ckpt_path, clip) for clip in clips}
+    with sole_writer(Path(out), *checkpoints):
+        _require_free(clips, Path(out), overwrite, checkpoints.values())
+        options = partial(Options, batch_size=batch_size, save=wanted, recheck=recheck)
+        analyses = {path: _prepared(path, options, threshold, device) for path in dict.fromkeys(checkpoints.values())}
+        results, broken = _analysed(lambda clip: analyses[checkpoints[clip.name]](clip, Path(out) / clip.name), clips)
         if len(clips) > 1 and results:
             write_page(Path(out) / INDEX, render_index(results))
     if broken:
@@ -149,11 +145,33 @@ def _open(inputs: Sequence[str | Path]) -> list[Clip]:
     return clips
 
 
-def _require_free(clips: Sequence[Clip], out: Path, overwrite: bool, checkpoint: Path) -> None:
+def _checkpoint(ckpt_path: str | Path, clip: Clip) -> Path:
+    """Return the checkpoint that judges a clip; by default, of an image, the region detector that ships."""
+    own = str(ckpt_path) != DEFAULT or Path(DEFAULT).exists()
+    return find_checkpoint(REGIONS if not own and is_image(clip.path) and REGIONS in shipped() else ckpt_path)
+
+
+def _prepared(
+    checkpoint: Path, options_of: Callable[..., Options], threshold: float | None, device: str
+) -> Callable[[Clip, Path], Examined]:
+    """Load a checkpoint and print the lines of its card; return a function that analyses a clip into a folder."""
+    task: Any = load_task(checkpoint)
+    analyse = _analysis(task, checkpoint)
+    if threshold is not None:
+        task.threshold = threshold
+    task.to(choose_device(device))
+    if isinstance(task, LocalizationTask):
+        quicken(task)
+    options = options_of(checkpoint, read_card(checkpoint))
+    print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
+    return lambda clip, folder: analyse(task, clip, folder, options)
+
+
+def _require_free(clips: Sequence[Clip], out: Path, overwrite: bool, checkpoints: Iterable[Path]) -> None:
     """Raise `InputError` when something would be replaced unasked, or an input ever."""
     for folder in [out / clip.name for clip in clips]:
         require_free(folder, overwrite)
-        require_spared(folder, [*(clip.path for clip in clips), checkpoint])
+        require_spared(folder, [*(clip.path for clip in clips), *checkpoints])
     if len(clips) > 1:
         require_free(out / INDEX, overwrite)
 

@@ -78,7 +78,7 @@ def _of_localizer(task: LocalizationTask, frames: Iterable[Frame]) -> Iterator[f
 
 
 def _of_detector(task: RegionTask, frames: Iterable[Frame]) -> Iterator[float]:
-    return (judge_images(task, [frame])[0][0] for frame in frames)
+    return (judge_images(task, [frame])[0].score for frame in frames)
 
 
 _SCORES: dict[type, Callable[[Any, Iterable[Frame]], Iterator[float]]] = {

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import float32_or_better, generalized_iou
+from outpaint_lightning.geometry import box_iou, float32_or_better, generalized_iou
 from outpaint_lightning.losses.dice import dice_loss
 from outpaint_lightning.losses.sequence import cross_entropy
 from outpaint_lightning.processes.reduce import mean_over_processes
@@ -126,13 +126,15 @@ class RegionCriterion(nn.Module):
 
     The weighted terms are::
 
-        alpha (class + mask_weight mask) + beta box
+        alpha (class + mask_weight mask + quality_weight quality) + beta box
 
     - class: binary cross-entropy, mean over images.
     - box: `localization`, mean over the images with a region; 0 in a batch without any. An authentic image has no box,
       so it does not count in the divisor either.
     - mask: cross-entropy, mean over all pixels, plus `dice_loss`. It has the scale of the class term, so alpha weighs
       both against the unit of `localization`.
+    - quality, if the net predicts it: cross-entropy between the predicted IoU of the box and its actual IoU, mean over
+      the images with a region. It has the scale of the class term, too. The box gets no gradient from it.
 
     The defaults of alpha and beta are the best values of the paper. GIoU never exceeds 2, so with these weights it has
     little effect until the class is learned. A `localization` in pixels has a large effect from the start.
@@ -143,20 +145,27 @@ class RegionCriterion(nn.Module):
         alpha: weight of the class and the mask.
         beta: weight of the box.
         mask_weight: weight of the mask relative to the class.
+        quality_weight: weight of the predicted IoU relative to the class.
 
     Raises:
         InputError: a weight is negative.
     """
 
     def __init__(
-        self, localization: nn.Module, alpha: float = 100.0, beta: float = 0.8, mask_weight: float = 1.0
+        self,
+        localization: nn.Module,
+        alpha: float = 100.0,
+        beta: float = 0.8,
+        mask_weight: float = 1.0,
+        quality_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, weight in (("alpha", alpha), ("beta", beta), ("mask_weight", mask_weight)):
+        weights = {"alpha": alpha, "beta": beta, "mask_weight": mask_weight, "quality_weight": quality_weight}
+        for name, weight in weights.items():
             if not weight >= 0:
                 raise InputError(f"RegionCriterion: {name} is {weight}: expected 0 or more")
         self.localization = localization
-        self.alpha, self.beta, self.mask_weight = alpha, beta, mask_weight
+        self.alpha, self.beta, self.mask_weight, self.quality_weight = weights.values()
 
     def forward(self, output: RegionOutput, label: Tensor, box: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch. It is computed in float32, also under autocast.
@@ -168,8 +177,8 @@ class RegionCriterion(nn.Module):
             mask: `B 1 H W` in {0, 1}, 1 = forged; ignored if `output` has no mask.
 
         Returns:
-            `loss`; `loss/class`, `loss/box` and, if `output` has a mask, `loss/mask`. The terms are unweighted and have
-            no gradient.
+            `loss`; `loss/class`, `loss/box` and, if `output` has them, `loss/mask` and `loss/quality`. The terms are
+            unweighted and have no gradient.
         """
         logit = float32_or_better(output.logit)
         classes = F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype), reduction="sum")
@@ -182,4 +191,9 @@ class RegionCriterion(nn.Module):
             logits = float32_or_better(torch.cat([torch.zeros_like(output.mask), output.mask], 1))
             terms["mask"] = cross_entropy(logits, mask) + dice_loss(logits, mask)
             loss = loss + self.alpha * self.mask_weight * terms["mask"]
+        if output.quality is not None:
+            reached = box_iou(output.box.detach(), box)
+            apart = F.binary_cross_entropy_with_logits(float32_or_better(output.quality), reached, reduction="none")
+            terms["quality"] = mean_over_processes(torch.where(positive, apart, 0).sum(), positive.sum())
+            loss = loss + self.alpha * self.quality_weight * terms["quality"]
         return {"loss": loss, **{f"loss/{name}": value.detach() for name, value in terms.items()}}

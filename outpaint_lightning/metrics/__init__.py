@@ -5,6 +5,9 @@ interior, and scores of whole frames and videos; the class and box of images; th
 clips.
 """
 
+from outpaint_lightning.metrics.blending import REAL, BlendTraces, energy_ratio, seam_jump, summarize_traces
+from outpaint_lightning.metrics.detections import Detections, DetectionScores, component_boxes, found_regions
+from outpaint_lightning.metrics.distances import KernelDistance, SetDistances
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.flow import (
@@ -76,6 +79,7 @@ __all__ = [
     "FILLED",
     "FLOORS",
     "PROTOCOLS",
+    "REAL",
     "RECTANGLES",
     "REFINED",
     "REGIONS",
@@ -83,9 +87,12 @@ __all__ = [
     "STRATA",
     "THRESHOLDS",
     "TOP_SHARE",
+    "BlendTraces",
     "BoxPrior",
     "BoxScores",
     "ClassCounts",
+    "DetectionScores",
+    "Detections",
     "Embeddings",
     "Evaluation",
     "FillErrors",
@@ -94,20 +101,25 @@ __all__ = [
     "FrechetDistance",
     "FullEvaluation",
     "Interval",
+    "KernelDistance",
     "MaskPrior",
     "Protocol",
     "RefinementErrors",
     "RegionImage",
+    "SetDistances",
     "ThresholdCounts",
     "auroc",
     "best",
     "best_of",
     "bootstrap_interval",
     "by_scene",
+    "component_boxes",
     "confidence_curves",
     "disagreement",
     "end_point_error",
+    "energy_ratio",
     "false_positive_curve",
+    "found_regions",
     "frame_scores",
     "frechet_summary",
     "in_pixels",
@@ -122,11 +134,13 @@ __all__ = [
     "robustness",
     "scores",
     "seam_and_interior",
+    "seam_jump",
     "split_scores",
     "strata",
     "summarize",
     "summarize_fills",
     "summarize_refinement",
     "summarize_regions",
+    "summarize_traces",
     "threshold_curve",
 ]

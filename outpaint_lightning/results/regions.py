@@ -92,5 +92,12 @@ def _details(summary: Summary) -> Iterator[Cells]:
             f"IoU {number(mask['iou'])}, IoU of its box {number(mask['box_iou'])}, false positives on authentic "
             f"images {number(mask['pixel_fpr'])}",
         )
+    if found := summary.get("detections"):
+        yield (
+            "mean average precision",
+            number(found["map"]),
+            f"of all regions, IoU 0.5 to 0.95; at 0.5 {number(found['map_50'])}, at 0.75 {number(found['map_75'])}; "
+            f"recall {number(found['recall'])}",
+        )
     weights = "pretrained weights" if summary["pretrained"] else "scratch"
     yield "trained from", f"{weights}, images of {'x'.join(map(str, summary['size'] or '?'))}"

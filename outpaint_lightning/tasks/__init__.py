@@ -2,7 +2,8 @@
 
 from outpaint_lightning.tasks.adversarial import AdversarialTask
 from outpaint_lightning.tasks.base import BaseTask, TrainedTask
-from outpaint_lightning.tasks.flow import FlowRefinementTask
+from outpaint_lightning.tasks.blending import WideBlendingTask
+from outpaint_lightning.tasks.flow import AdversarialFlowTask, FlowRefinementTask
 from outpaint_lightning.tasks.layouts import LayoutTask
 from outpaint_lightning.tasks.localization import LocalizationTask
 from outpaint_lightning.tasks.outpainting import ContextualOutpaintingTask
@@ -13,6 +14,7 @@ from outpaint_lightning.tasks.segmentation import SegmentationTask
 from outpaint_lightning.tasks.turns import Alternate, SameBatch, Turns
 
 __all__ = [
+    "AdversarialFlowTask",
     "AdversarialTask",
     "Alternate",
     "BaseTask",
@@ -27,4 +29,5 @@ __all__ = [
     "SpatiotemporalInpaintingTask",
     "TrainedTask",
     "Turns",
+    "WideBlendingTask",
 ]

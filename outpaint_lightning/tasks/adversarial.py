@@ -81,15 +81,15 @@ class AdversarialTask(BaseTask):
         self._schedules = lr_scheduler, critic_lr_scheduler
 
     @abstractmethod
-    def generate(self, batch: Batch) -> Tensor:
-        """Return what the generator that trains makes of a batch."""
+    def generate(self, batch: Batch) -> Any:
+        """Return what the generator that trains makes of a batch: a tensor, or tensors that `detach()` together."""
 
     @abstractmethod
-    def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
+    def generator_terms(self, batch: Batch, made: Any) -> Terms:
         """Return what the generator pays for what it made."""
 
     @abstractmethod
-    def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
+    def critic_terms(self, batch: Batch, made: Any) -> Terms:
         """Return what the critics pay; `made` has no gradient."""
 
     def setup(self, stage: str) -> None:

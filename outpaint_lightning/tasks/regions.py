@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from outpaint_lightning.callbacks import BoxExamples, BoxWriter
 from outpaint_lightning.geometry import boxes_from_masks
-from outpaint_lightning.metrics import BoxPrior, BoxScores, RegionImage, pixel_counts, summarize_regions
+from outpaint_lightning.metrics import (
+    BoxPrior,
+    BoxScores,
+    Detections,
+    DetectionScores,
+    RegionImage,
+    component_boxes,
+    found_regions,
+    pixel_counts,
+    summarize_regions,
+)
 from outpaint_lightning.results import REGIONS, Result
 from outpaint_lightning.tasks.base import TrainedTask, is_count, unsaved
 from outpaint_lightning.types import Batch, InputError, RegionData, datamodule
@@ -35,12 +46,14 @@ class RegionTask(TrainedTask):
         optimizer: called with the parameters.
         lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
         threshold: an image, and a pixel of a mask, is forged if its probability reaches it, in (0, 1).
+        detections: also report COCO's mean average precision of all regions; see `regions`. It needs
+            `faster-coco-eval`, from the extra `detections`.
 
     Attributes:
         size: `[height, width]` of the images trained on; None before.
 
     Raises:
-        InputError: the threshold is outside (0, 1).
+        InputError: the threshold is outside (0, 1), or `faster-coco-eval` is needed and not installed.
     """
 
     kind = REGIONS
@@ -53,13 +66,20 @@ class RegionTask(TrainedTask):
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         threshold: float = 0.5,
+        detections: bool = False,
     ) -> None:
         super().__init__(optimizer, lr_scheduler)
         if not 0 < threshold < 1:
             raise InputError(f"{type(self).__name__}: threshold is {threshold}: expected a number between 0 and 1")
+        if detections and find_spec("faster_coco_eval") is None:
+            raise InputError(
+                f"{type(self).__name__}: detections is true: expected faster-coco-eval to be installed, with the extra "
+                "outpaint_lightning[detections]"
+            )
         self.save_hyperparameters(ignore=unsaved("net", "criterion", "optimizer", "lr_scheduler"), logger=False)
         self.net, self.criterion = net, criterion
         self.threshold = threshold
+        self.detections = detections
         self.prior = BoxPrior()
         self.size: list[int] | None = None
 
@@ -73,13 +93,34 @@ class RegionTask(TrainedTask):
         Returns:
             `score`: float32 `B`, the probability of being forged. `box`: float32 `B 4`, `xmin ymin xmax ymax` in pixels
             of the input, for every image; the score tells whether there is a region. Where the net makes masks, also
-            `mask`: bool `B H W`, and `mask_box`, the smallest box around it, zeros where it is empty.
+            `probability`: float32 `B H W` of the pixels; `mask`: bool `B H W`, and `mask_box`, the smallest box around
+            it, zeros where it is empty. Where it predicts the IoU of its box, `quality`: float32 `B` in [0, 1].
         """
         answers = {"score": output.logit.float().sigmoid(), "box": output.box.float()}
+        if output.quality is not None:
+            answers["quality"] = output.quality.float().sigmoid()
         if output.mask is not None:
-            mask = output.mask.float().sigmoid() >= self.threshold
-            answers |= {"mask": mask[:, 0], "mask_box": boxes_from_masks(mask.float())}
+            probability = output.mask.float().sigmoid()
+            mask = probability >= self.threshold
+            answers |= {
+                "probability": probability[:, 0],
+                "mask": mask[:, 0],
+                "mask_box": boxes_from_masks(mask.float()),
+            }
         return answers
+
+    @staticmethod
+    def regions(answers: dict[str, Tensor]) -> list[Detections]:
+        """Return the regions of each image: those of its mask, or else its one box.
+
+        The score of a box is that of the image; with a predicted IoU, the geometric mean of both, as `S_det` of Wu et
+        al. (arXiv:1912.05992), equation 4, at alpha 0.5.
+        """
+        if "probability" in answers:
+            pairs = zip(answers["probability"], answers["score"].tolist(), strict=True)
+            return [found_regions(probability, score) for probability, score in pairs]
+        scores = (answers["score"] * answers["quality"]).sqrt() if "quality" in answers else answers["score"]
+        return [Detections(*each) for each in zip(answers["box"][:, None], scores[:, None], strict=True)]
 
     def on_fit_start(self) -> None:
         """Average the training boxes, for the floors."""
@@ -175,6 +216,7 @@ class RegionTask(TrainedTask):
             for frame in range(video["frames"])
         ]  # fmt: skip
         self._scores = BoxScores([video["frames"] for video in videos]).to(self.device)
+        self._detections = DetectionScores().to(self.device) if self.detections else None
 
     def _enter(self, batch: Batch, answers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Add the answers for a batch to the table, and return them."""
@@ -189,6 +231,9 @@ class RegionTask(TrainedTask):
             true=batch["box"] / scale,
             **self._of_masks(answers, batch["mask"][:, 0, 0] > 0.5, scale),
         )
+        if self._detections is not None:
+            true = [component_boxes(mask > 0.5).boxes for mask in batch["mask"][:, 0, 0]]
+            self._detections.update(self.regions(answers), true)
         return answers
 
     @staticmethod
@@ -201,6 +246,8 @@ class RegionTask(TrainedTask):
     def _finish(self, split: str, prior: BoxPrior | None) -> None:
         """Store the result of a split and log its means."""
         summary, rows = summarize_regions(self._scores.compute(), self._images, self.threshold, prior)
+        if self._detections is not None:
+            summary["detections"] = self._detections.compute()
         about = {
             "threshold": self.threshold,
             "threshold_source": "fixed",
@@ -213,6 +260,7 @@ class RegionTask(TrainedTask):
             "iou": iou["mean"],
             **{f"iou_{name}": iou[name] for name in ("found", "above_50", "above_75")},
             **{f"mask_{name}": value for name, value in summary.get("mask", {}).items()},
+            **summary.get("detections", {}),
             **{f"floor_{name}": value for name, value in summary.get("floors", {}).items()},
         }
         monitored = {name: summary[name] for name in ("f1", "f1_and_iou")}

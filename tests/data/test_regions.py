@@ -11,7 +11,8 @@ from PIL import Image
 from support import texture, write_clip
 
 from outpaint_lightning.augment import RandomDownscale, RandomElasticDeformation, RandomSensorNoise, TimeWarp
-from outpaint_lightning.data import RegionDataModule
+from outpaint_lightning.data import RandomCodec, RegionDataModule
+from outpaint_lightning.data.online import random_part
 from outpaint_lightning.data.regions import resize_images, resize_masks
 from outpaint_lightning.forge.recipe import Recipe
 from outpaint_lightning.forge.run import forge
@@ -353,3 +354,69 @@ def test_windows_of_clips_still_need_two_frames(dataset):
 
     with pytest.raises(InputError, match=r"data\.frames is 1: expected at least 2"):
         ClipDataModule(str(dataset), frames=1).setup("test")
+
+
+def test_parts_are_twins_and_differ_between_epochs(recipe, tmp_path):
+    """A forgery and its untouched twin show the same part of a photo under the same codec; the next epoch another."""
+    root = tmp_path / "large"
+    write_image(root / "frames" / "a.png", texture(0, 160, 200))
+    write_image(root / "frames" / "b.png", texture(1, 160, 200))
+    entries = [ClipEntry(name, split, "x", "y", name, "", root, None) for name, split in (("a", "train"), ("b", "val"))]
+    write_manifest(root / "manifest.csv", entries)
+    codec = RandomCodec(choices=["none", {"class_path": "jpeg", "init_args": {"quality": [40, 90]}}])
+    options = {"online": True, "recipe": str(recipe), "parts": (0.4, 0.8), "size": (120, 150)}
+    plain, coded = (module(root, codec=each, **options).datasets["train"] for each in (None, codec))
+    shown = []
+    for epoch in (0, 1):
+        twin, forged = plain[epoch, 0], plain[epoch, 1]
+        assert not twin["mask"].any()
+        far = torch.nn.functional.max_pool2d(forged["mask"][0].float(), 9, 1, 4) == 0  # beyond what resizing blends
+        assert 0.2 < far.float().mean() < 0.99
+        assert torch.equal(twin["image"][0] * far, forged["image"][0] * far)
+        assert coded[epoch, 0]["meta"]["codec"] == coded[epoch, 1]["meta"]["codec"]
+        shown.append(twin["image"])
+    assert not torch.equal(*shown)
+
+
+def test_a_part_has_its_shares_and_no_pixel_is_resampled():
+    frames = np.arange(200 * 300, dtype=np.uint32).reshape(1, 200, 300, 1) % 251
+    rng = np.random.default_rng(0)
+    shapes = []
+    for _ in range(200):
+        part = random_part(frames.astype(np.uint8), (0.4, 0.8), rng)
+        top = part[0, :, 0, 0].astype(int)
+        assert set(np.diff(top) % 251) == {300 % 251}
+        shapes.append(part.shape[1:3])
+    heights, widths = np.array(shapes).T
+    assert 80 <= heights.min() < 90
+    assert 150 < heights.max() <= 160
+    assert 120 <= widths.min() < 130
+    assert 225 < widths.max() <= 240
+    assert abs(np.corrcoef(heights, widths)[0, 1]) < 0.3
+    assert random_part(frames[:, :50], (0.1, 0.1), rng).shape[1:3] == (50, 64)  # 64 pixels, where there are as many
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"parts": (0.5, 1.0)}, "data.parts is for data.online: true"),
+        ({"parts": (0.9, 0.5), "online": True}, r"data.parts is \[0.9, 0.5\]: expected two shares"),
+        ({"parts": (0.5, 1.0), "online": True, "objects": "masks"}, "without data.objects"),
+    ],
+)
+def test_parts_that_cannot_be_used(options, words):
+    with pytest.raises(InputError, match=words):
+        RegionDataModule("photos", **options)
+
+
+def test_a_codec_of_tests_acts_on_stored_photos(photos):
+    """In the photo's own size, before it is resized, and on both of a pair."""
+    codec = RandomCodec(choices=[{"class_path": "jpeg", "init_args": {"quality": [5, 5]}}], splits=["test"])
+    plain, coded = (module(photos, "test", codec=each, size=(HEIGHT, WIDTH)).datasets["test"] for each in (None, codec))
+    for index in range(2):
+        before, after = plain[index]["image"].float(), coded[index]["image"].float()
+        assert 2 < (before - after).abs().mean() < 40
+        assert torch.equal(plain[index]["mask"], coded[index]["mask"])
+    assert coded[0]["meta"]["codec"]["quality"] == 5
+    trained = module(photos, codec=codec, size=(HEIGHT, WIDTH)).datasets["train"]
+    assert "codec" not in trained[0]["meta"]

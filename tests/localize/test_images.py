@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 import torch
 from support import region_options, texture
 
+from outpaint_lightning.checkpoints import shipped
+from outpaint_lightning.checkpoints.rebuild import load_task
+from outpaint_lightning.checkpoints.weights import save_weights
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import image_size, read_image, read_mask, write_image
 
@@ -51,10 +55,33 @@ def test_an_image_agrees_with_predict(photos, region_run, tmp_path):
         assert read_mask(folder / "mask.png").shape == (summary["height"], summary["width"])
 
 
+def test_an_image_goes_to_the_detector_that_ships(photos, region_run, run_folder, tmp_path, monkeypatch):
+    """By default; a folder of frames goes to the localizer, also in one call. Regions are in the photo's pixels."""
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    for name, run in (("localizer", run_folder), ("regions", region_run)):
+        save_weights(load_task(run), tmp_path / f"{name}.safetensors", {"licence": "CC0-1.0"})
+    photo = photos / "frames" / "photo3__1.png"
+    walk = tmp_path / "walk"
+    for t in range(3):
+        write_image(walk / f"{t:05d}.png", texture(t, 72, 112))
+    words = ["localize", str(photo), str(walk), "--out", str(tmp_path / "out"), "--threshold", "0.000001"]
+    assert main(words) == 0
+    summaries = [json.loads((tmp_path / "out" / name / "summary.json").read_text()) for name in ("photo3__1", "walk")]
+    assert [Path(each["checkpoint"]).stem for each in summaries] == ["regions", "localizer"]
+    height, width = image_size(photo)
+    for region in summaries[0]["regions"]:
+        xmin, ymin, xmax, ymax = region["box"]
+        assert 0 <= xmin < xmax <= width
+        assert 0 <= ymin < ymax <= height
+        assert 0 < region["score"] <= 1
+    assert main(["localize", str(photo), "--ckpt_path", "localizer", "--out", str(tmp_path / "again")]) == 2
+
+
 def test_an_image_that_is_not_found_has_no_box(photos, region_run, tmp_path, capsys):
     assert localize([photos / "frames/photo4.png"], region_run, tmp_path, "--threshold", "0.999999") == 0
     summary = json.loads((tmp_path / "photo4" / "summary.json").read_text())
     assert (summary["label"], summary["box"], summary["threshold"]) == (0, None, 0.999999)
+    assert summary["regions"] == []
     assert "photo4.png: no verdict; no region, score 0." in capsys.readouterr().out
 
 

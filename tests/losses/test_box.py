@@ -297,3 +297,23 @@ def test_bad_weights_are_named(option, weight):
 def test_bad_beta_is_named(beta):
     with pytest.raises(InputError, match=r"SmoothL1: beta is"):
         SmoothL1(beta)
+
+
+def test_the_predicted_iou_by_hand():
+    """Cross-entropy with the IoU of the box that is given, over images with a region; the box learns nothing from it.
+
+    Boxes 4 x 4 moved by 2: IoU 8 / 24. Catches a mean over authentic images, and a target of 1.
+    """
+    true = boxes([0, 0, 4, 4], [0, 0, 0, 0], dtype=torch.float32)
+    found = (true + torch.tensor([2.0, 0, 2, 0])).requires_grad_()
+    quality = torch.tensor([0.5, 3.0])
+    output = RegionOutput(torch.zeros(2), found, None, quality)
+    terms = RegionCriterion(GIoU(), alpha=2, beta=0, quality_weight=3)(
+        output, torch.tensor([1, 0]), true, torch.zeros(2)
+    )
+    p = 1 / (1 + math.exp(-0.5))
+    expected = -(math.log(p) / 3 + 2 * math.log(1 - p) / 3)
+    assert terms["loss/quality"].item() == pytest.approx(expected)
+    assert terms["loss"].item() == pytest.approx(2 * math.log(2) + 2 * 3 * expected, rel=1e-5)
+    (slopes,) = torch.autograd.grad(terms["loss"], found)
+    assert not slopes.any()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.nets.detectors.backbones import Backbone
+from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
+from outpaint_lightning.nets.detectors.encoder_backbone import EncoderBackbone
+from outpaint_lightning.nets.detectors.soft_box import soft_boxes
 from outpaint_lightning.types import InputError
 
 MINIMUM_SIDE = 64  # AlexNet's last pooling needs 63
 DECODER_CHANNELS = 64
+EVIDENCE = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # shares of a mask; see `mask_evidence`
 
 
 class RegionOutput(NamedTuple):
@@ -24,6 +27,8 @@ class RegionOutput(NamedTuple):
     """`B 4`: `xmin ymin xmax ymax` in pixels, half-open; whether it means anything, `logit` says."""
     mask: Tensor | None
     """`B 1 H W`: logits of the pixels being forged; None without a decoder."""
+    quality: Tensor | None = None
+    """`B`: the logit of the IoU of the box with the true one; None if the net does not predict it."""
 
 
 class RegionDetector(nn.Module):
@@ -34,14 +39,19 @@ class RegionDetector(nn.Module):
     two layers of 4096 units in AlexNet and VGG, global average pooling in ResNets.
 
     Args:
-        backbone: `"alexnet"`, `"vgg11"`, `"resnet18"` or `"resnet50"`.
-        weights: of the backbone: None for none, `"imagenet"`, or a torchvision file; see `Backbone`.
+        backbone: `"alexnet"`, `"vgg11"`, `"resnet18"` or `"resnet50"` of torchvision, as the source; or any encoder of
+            `timm`, such as `"tf_efficientnet_lite0"`.
+        weights: of the backbone: None for none, `"imagenet"`, or a file; see `Backbone` and `EncoderBackbone`.
         segmentation: add a `MaskDecoder` on the backbone's feature maps.
         residual: high-pass filters that the backbone sees beside the colours, such as `SrmFilters`; None for none, as
-            in the source.
+            in the source. With an encoder of `timm` they get a pyramid of their own.
+        box_from_mask: the box is that of the mask, `soft_boxes`, in place of the four units.
+        class_from_mask: the class unit also sees the strongest answers of the mask, `mask_evidence`.
+        quality: add a unit for the IoU of the box, as Wu et al., *IoU-aware Single-stage Object Detector* (2020,
+            arXiv:1912.05992), section 3.2: a sure class does not mean an exact box.
 
     Raises:
-        InputError: see `Backbone`.
+        InputError: see `Backbone` and `EncoderBackbone`; or the box or the class needs a mask and there is none.
 
     Example:
         >>> import torch
@@ -56,10 +66,20 @@ class RegionDetector(nn.Module):
         weights: str | None = None,
         segmentation: bool = False,
         residual: nn.Module | None = None,
+        box_from_mask: bool = False,
+        class_from_mask: bool = False,
+        quality: bool = False,
     ) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone, weights, residual)
-        self.last = nn.Linear(self.backbone.features, 1 + 4)
+        if not segmentation and (box_from_mask or class_from_mask):
+            option = "box_from_mask" if box_from_mask else "class_from_mask"
+            raise InputError(f"RegionDetector: {option} needs a mask; expected segmentation: true beside it")
+        build: Any = Backbone if backbone in BACKBONES else EncoderBackbone
+        self.backbone = build(backbone, weights, residual)
+        self.box_from_mask, self.class_from_mask = box_from_mask, class_from_mask
+        self.units = {"logit": 1, "box": 0 if box_from_mask else 4, "quality": int(quality)}
+        seen = self.backbone.features + (len(EVIDENCE) if class_from_mask else 0)
+        self.last = nn.Linear(seen, sum(self.units.values()))
         self.decoder = MaskDecoder(self.backbone.channels) if segmentation else None
 
     def forward(self, image: Tensor) -> RegionOutput:
@@ -80,11 +100,14 @@ class RegionDetector(nn.Module):
                 f"RegionDetector: image is {height}x{width}: expected {MINIMUM_SIDE} pixels a side at least (data.size)"
             )
         maps = self.backbone(image[:, 0])
-        features = self.backbone.trunk(maps[-1])
-        with torch.autocast(image.device.type, enabled=False):  # half a number's digits are a pixel of a large image
-            logit, numbers = self.last(features.float()).split((1, 4), 1)
+        features = self.backbone.trunk(maps[-1]).float()
         mask = None if self.decoder is None else self.decoder(maps, (height, width))
-        return RegionOutput(logit[:, 0], decode_boxes(numbers, height, width), mask)
+        with torch.autocast(image.device.type, enabled=False):  # half a number's digits are a pixel of a large image
+            if self.class_from_mask:
+                features = torch.cat([features, mask_evidence(mask)], 1)
+            logit, numbers, quality = self.last(features).split(tuple(self.units.values()), 1)
+            box = soft_boxes(mask) if self.box_from_mask else decode_boxes(numbers, height, width)
+        return RegionOutput(logit[:, 0], box, mask, quality[:, 0] if self.units["quality"] else None)
 
 
 class MaskDecoder(nn.Module):
@@ -111,6 +134,22 @@ class MaskDecoder(nn.Module):
             total = features + F.interpolate(total, features.shape[-2:])
         logits: Tensor = self.score(self.smooth(total).relu())
         return F.interpolate(logits, size, mode="bilinear")
+
+
+def mask_evidence(mask: Tensor) -> Tensor:
+    """Return how strong the strongest cells of 4 x 4 pixels of a mask are: one number for each share of `EVIDENCE`.
+
+    Args:
+        mask: logits `B 1 H W`.
+
+    Returns:
+        float32 `B 5`: the mean of the strongest 1/256 of the cells, 1/64, 1/16, 1/4, and of all. The first is high
+        where there is a region, however small; the last ones are high where it is large.
+    """
+    cells = F.avg_pool2d(mask.float(), 4, ceil_mode=True).flatten(1)
+    strongest = cells.sort(1, descending=True).values
+    counts = [max(1, round(share * cells.shape[1])) for share in EVIDENCE]
+    return torch.stack([strongest[:, :count].mean(1) for count in counts], 1)
 
 
 def decode_boxes(numbers: Tensor, height: int, width: int) -> Tensor:

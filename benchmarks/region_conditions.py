@@ -1,0 +1,111 @@
+"""A region detector's test under several conditions: the paper's kind of data, all forgeries, JPEG, other datasets.
+
+    python benchmarks/region_conditions.py CKPT [CKPT ...] IMAGES OUT.csv [--also DATASET ...] [--only paper ...]
+
+IMAGES is a dataset of authentic images with a split `test`; each is forged once and judged beside its untouched twin.
+`paper` is what Sideras (2023) tests on: one box, uniform in place and size, and fills that smear. `full` is the recipe
+of training. JPEG, of the quality in the name, is what both of a pair go through. DATASET is judged as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+from experiments import grid, score
+
+from outpaint_lightning.checkpoints.rebuild import load_task
+from outpaint_lightning.data import RandomCodec, RegionDataModule
+from outpaint_lightning.io import write_csv
+
+PAPER: dict[str, Any] = {
+    "masks": ["box"],
+    "fills": ["telea", "harmonic", "push-pull"],
+    "seams": ["hard"],
+    "chains": ["none"],
+}
+QUALITIES = (90, 70, 50)
+COLUMNS = (
+    *("checkpoint", "condition", "images", "F1", "floor", "AUROC", "false alarms", "mean IoU", "best floor"),
+    *("IoU of the mask's box", "rectangle gap", "mAP", "mAP at 0.5", "pixel F1"),
+)
+
+
+def conditions(images: Path, others: list[Path], recipe: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the options of the DataModule of each condition."""
+    online = {"root": str(images), "online": True}
+    for name, forged in (("paper", str(recipe)), ("full", "shipped_regions")):
+        yield name, {**online, "recipe": forged}
+        for quality in QUALITIES:
+            yield f"{name}_jpeg_{quality}", {**online, "recipe": forged, "codec": jpeg(quality)}
+    for root in others:
+        yield root.resolve().name, {"root": str(root)}
+
+
+def jpeg(quality: int) -> RandomCodec:
+    """Return what compresses all test images by one quality."""
+    return RandomCodec([{"class_path": "jpeg", "init_args": {"quality": [quality, quality]}}], splits=["test"])
+
+
+def measured(checkpoint: Path, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Test a checkpoint under a condition; return a row of the table."""
+    task: Any = load_task(checkpoint)
+    task.detections = True
+    data = RegionDataModule(**{"size": tuple(task.size), "batch_size": 8, "workers": 0, **options})
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "auto"}
+    pl.Trainer(devices=1, **quiet).test(task, data, verbose=False)
+    summary, rows = task.result.summary, task.result.rows
+    authentic = [row for row in rows if not row["label"]]
+    floors = {key: value for key, value in summary["floors"].items() if key != "all_forged"}
+    return {
+        "checkpoint": checkpoint.stem,
+        "condition": name,
+        "images": len(rows),
+        "f1": summary["f1"],
+        "floor_f1": summary["floors"]["all_forged"],
+        "auroc": summary["auroc"],
+        "false_alarms": sum(row["found"] for row in authentic) / len(authentic) if authentic else None,
+        "iou": summary["iou"]["mean"],
+        "floor_iou": max(floors.values()),
+        "mask_box_iou": summary.get("mask", {}).get("box_iou"),
+        "gap": summary["rectangle_gap"]["f1"],
+        "map": summary["detections"]["map"],
+        "map_50": summary["detections"]["map_50"],
+        "pixel_f1": summary.get("mask", {}).get("f1"),
+    }
+
+
+def main() -> None:
+    """Test, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("images", type=Path)
+    parser.add_argument("out", type=Path, help="CSV to write")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], help="datasets to judge as they are")
+    parser.add_argument("--only", nargs="+", help="conditions by name (default: all)")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Path(folder) / "paper.yaml"
+        recipe.write_text(yaml.safe_dump({**PAPER, "per_clip": 1, "seed": 0}), encoding="utf-8")
+        for name, given in conditions(options.images, options.also, recipe):
+            for checkpoint in options.checkpoints:
+                if not options.only or name in options.only:
+                    rows.append(measured(checkpoint, name, given))
+                    print(rows[-1], flush=True)
+                    write_csv(options.out, rows)
+    print("\n".join(grid(COLUMNS, [[cell(value) for value in row.values()] for row in rows])))
+
+
+def cell(value: str | float | None) -> str:
+    """Return a value of the table as text: names and counts as they are."""
+    return str(value) if isinstance(value, str | int) else score(value)
+
+
+if __name__ == "__main__":
+    main()
