@@ -36,8 +36,8 @@ __all__ = [
     "tested",
 ]
 
-KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING, BLENDING)
-KINDS = (LOCALIZATION, REGIONS, FLOW, OUTPAINTING, PAINTING, LAYOUTS, SEGMENTATION)
+KINDS = (LOCALIZATION, REGIONS, FLOW, BLENDING, OUTPAINTING, PAINTING, LAYOUTS, SEGMENTATION)
+"""A kind whose summary also has the sign of another one comes before it."""
 
 
 def kind_of(task: str, summary: Summary) -> Kind:
