@@ -36,8 +36,7 @@ __all__ = [
     "tested",
 ]
 
-KINDS = (LOCALIZATION, REGIONS, FLOW, BLENDING, OUTPAINTING, PAINTING, LAYOUTS, SEGMENTATION)
-"""A kind whose summary also has the sign of another one comes before it."""
+KINDS = (LOCALIZATION, REGIONS, FLOW, OUTPAINTING, PAINTING, BLENDING, LAYOUTS, SEGMENTATION)
 
 
 def kind_of(task: str, summary: Summary) -> Kind:
