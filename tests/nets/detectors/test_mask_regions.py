@@ -66,12 +66,12 @@ def test_a_frozen_localizer_learns_nothing(frozen):
 
 def test_the_weights_are_those_of_the_localizer(monkeypatch):
     torch.manual_seed(0)
-    trained = UNet(frames=2, depth=1, width=4)
+    trained = UNet(frames=2, depth=1, width=8)
     monkeypatch.setattr(mask_regions, "load_net", lambda name: {"localizer": trained}[name])
-    net = MaskRegions(UNet(frames=2, depth=1, width=4), weights="localizer")
+    net = MaskRegions(UNet(frames=2, depth=1, width=8), weights="localizer")
     for name, value in trained.state_dict().items():
         assert torch.equal(net.localizer.state_dict()[name], value)
     assert net.pretrained
-    assert not MaskRegions(UNet(frames=2, depth=1, width=4)).pretrained
+    assert not MaskRegions(UNet(frames=2, depth=1, width=8)).pretrained
     with pytest.raises(InputError, match="MaskRegions: weights 'localizer' are of another net"):
-        MaskRegions(UNet(frames=2, depth=2, width=4), weights="localizer")
+        MaskRegions(UNet(frames=2, depth=2, width=8), weights="localizer")
