@@ -118,7 +118,7 @@ def measured(row: str, seed: int, summary: Mapping[str, Any], record: Mapping[st
 
 
 def table(rows: Sequence[str], results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of the table: means over the finished seeds, "-" where there is none.
+    """Return the lines of the table: means over the finished seeds, "-" for a row without any.
 
     Args:
         rows: names, in the order of the table.

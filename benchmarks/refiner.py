@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from outpaint_lightning.nets import BlendFill, FlowRefiner
-from outpaint_lightning.nets.flow.fills import harmonic_with_edges
+from outpaint_lightning.nets.flow.edge_fills import harmonic_with_edges
 from outpaint_lightning.nets.flow.solvers import harmonic
 from outpaint_lightning.nets.layers.partial_conv import BinaryRule, PartialConv2d
 from outpaint_lightning.tasks.flow import default_baselines

@@ -1,7 +1,7 @@
-"""Pure functions on pixel grids: padding to a stride and back, frames in tiles, boxes, and warping by flow.
+"""Pure functions on pixel grids: padding to a stride and its removal, tiles, boxes, and warping by flow.
 
-Flow is in pixels, `u` (x) first, and the integer `x, y` is the middle of a pixel. A box is `xmin ymin xmax ymax` in
-pixels, half-open: its area is `(xmax - xmin) (ymax - ymin)`.
+Flow is in pixels, `u` (x) first. Integer `x, y` are the centre of a pixel. A box is `xmin ymin xmax ymax` in pixels,
+half-open: its area is `(xmax - xmin) (ymax - ymin)`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TILE_OVERLAP = 0.25  # of a tile's side, at least
-EMPTY = 1e-12  # square pixels: by less, dividing has no meaning and an infinite slope
+TILE_OVERLAP = 0.25  # minimum overlap, as a share of a tile's side
+EMPTY = 1e-12  # square pixels; dividing by less has no meaning and an infinite slope
 
 Padding = tuple[int, int, int, int]
 """Pixels added on the left, right, top and bottom, in the order of `torch.nn.functional.pad`."""
 
 
 def padding_to(height: int, width: int, multiple: int, minimum: int) -> Padding:
-    """Return the padding that brings a frame to at least `minimum` and to a multiple of `multiple` on both sides.
+    """Return the padding of a frame to at least `minimum` and to a multiple of `multiple` on both sides.
 
-    The frame stays in the middle, so that no side of it is farther from real content than the other.
+    The frame stays in the middle, so the distance to real content is equal on opposite sides.
     """
 
     def split(size: int) -> tuple[int, int]:
@@ -36,31 +36,31 @@ def padding_to(height: int, width: int, multiple: int, minimum: int) -> Padding:
 
 
 def pad(image: Tensor, padding: Padding) -> Tensor:
-    """Repeat the frame's edge outwards. `image` is `N C H W`; returns `N C H+top+bottom W+left+right`."""
+    """Repeat the frame's edge pixels outwards. `image` is `N C H W`; returns `N C H+top+bottom W+left+right`."""
     return F.pad(image, padding, mode="replicate") if any(padding) else image
 
 
 def unpad(image: Tensor, padding: Padding) -> Tensor:
-    """Undo `pad`: cut `padding` off the last two dimensions of `image`."""
+    """Undo `pad`: remove `padding` from the last two dimensions of `image`."""
     left, right, top, bottom = padding
     height, width = image.shape[-2:]
     return image[..., top : height - bottom, left : width - right]
 
 
 def tile_starts(size: int, tile: int) -> list[int]:
-    """Return the starts of tiles that cover `size` pixels evenly, overlapping by `TILE_OVERLAP` at least."""
+    """Return the starts of tiles that cover `size` pixels evenly and overlap by at least `TILE_OVERLAP`."""
     if size <= tile:
         return [0]
-    count = 1 - (tile - size) // int(tile * (1 - TILE_OVERLAP))  # the last one ends where the frame does
+    count = 1 - (tile - size) // int(tile * (1 - TILE_OVERLAP))  # the last tile ends at the end of the frame
     return torch.linspace(0, size - tile, count).round().int().tolist()
 
 
 def in_tiles(judge: Callable[[Tensor], Tensor], image: Tensor, tile: tuple[int, int]) -> Tensor:
-    """Judge frames in overlapping tiles and blend the answers, each weighing most in the middle of its tile.
+    """Judge frames in overlapping tiles and blend the answers. Each answer has most weight in the middle of its tile.
 
     Args:
-        judge: maps `B ... h w` to `B C h w`. Called with one row of tiles at a time.
-        image: `B ... H W`; where a side is shorter than the tile's, the whole side is one tile.
+        judge: maps `B ... h w` to `B C h w`. It is called with one row of tiles at a time.
+        image: `B ... H W`. If a side is shorter than the tile's, one tile covers the whole side.
         tile: height and width of a tile, in pixels.
 
     Returns:
@@ -85,12 +85,12 @@ def in_tiles(judge: Callable[[Tensor], Tensor], image: Tensor, tile: tuple[int, 
 
 
 def at_scales(judge: Callable[[Tensor], Tensor], image: Tensor, scales: Sequence[float]) -> Tensor:
-    """Judge frames at several sizes, and return the mean of the answers at their own size.
+    """Judge frames at several sizes, and return the mean of the answers at the original size.
 
     Args:
         judge: maps `B T 3 h w` to `B C h w`.
         image: `B T 3 H W`.
-        scales: factors of both sides. Frames become smaller by averaging (antialiased bilinear), answers are resized
+        scales: factors of both sides. Frames are reduced with averaging (antialiased bilinear); answers are resized
             bilinearly.
 
     Returns:
@@ -112,7 +112,7 @@ def at_scales(judge: Callable[[Tensor], Tensor], image: Tensor, scales: Sequence
 
 
 def boxes_from_masks(mask: Tensor) -> Tensor:
-    """Return the smallest boxes that hold the forged pixels.
+    """Return the smallest boxes that contain the forged pixels.
 
     Args:
         mask: `B 1 H W`, 0 or 1.
@@ -121,50 +121,50 @@ def boxes_from_masks(mask: Tensor) -> Tensor:
         float32 `B 4`: `xmin ymin xmax ymax` in pixels, half-open; zeros for an empty mask.
     """
     forged = mask[:, 0] > 0.5
-    sides = forged.any(1), forged.any(2)  # the columns and the rows that hold any
+    sides = forged.any(1), forged.any(2)  # the columns and the rows with forged pixels
     first = [side.int().argmax(1) for side in sides]
     last = [side.shape[1] - side.flip(1).int().argmax(1) for side in sides]
     return torch.stack(first + last, 1).float() * forged.flatten(1).any(1, keepdim=True)
 
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of each pair of boxes.
+    """Return the intersection over union of each pair of boxes.
 
     Args:
-        first: `N 4`; a box that is inverted has no area.
+        first: `N 4`. An inverted box has no area.
         second: `N 4`.
 
     Returns:
-        `N` in [0, 1], in float32 or better; 0 where neither box has an area.
+        `N` in [0, 1], in float32 or better; 0 if neither box has an area.
     """
     overlap, union, _ = _areas(float32_or_better(first), float32_or_better(second))
     return _share(overlap, union)
 
 
 def generalized_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of each pair of boxes, less the share of their hull that neither covers.
+    """Return the intersection over union of each pair of boxes, minus the share of their hull that neither covers.
 
-    With C the smallest box that holds A and B::
+    With C the smallest box that contains A and B::
 
         IoU - |C without (A u B)| / |C|
 
     Source: Rezatofighi et al. (CVPR 2019, arXiv:1902.09630), algorithm 1. torchvision's `generalized_box_iou_loss` is
-    one minus this, but has a slope above 1e7 where both boxes are the same line. Here the slope is 0 where there is no
-    area to divide by, and the mean of both sides at a kink.
+    one minus this value, but its slope is above 1e7 if both boxes are the same line. Here, the slope is 0 if there is
+    no area to divide by. At a kink it is the mean of both sides.
 
     Args:
-        first: `N 4`; a box that is inverted has no area.
+        first: `N 4`. An inverted box has no area.
         second: `N 4`.
 
     Returns:
-        `N` in [-1, 1], in float32 or better; 0 where the hull has no area.
+        `N` in [-1, 1], in float32 or better; 0 if the hull has no area.
     """
     overlap, union, hull = _areas(float32_or_better(first), float32_or_better(second))
     return _share(overlap, union) - _share(hull - union, hull)
 
 
 def float32_or_better(values: Tensor) -> Tensor:
-    """Return `values` in their own precision, or in float32 where that is lower."""
+    """Return `values` in their own precision, but at least float32."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -178,7 +178,7 @@ def _areas(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _area(start: Tensor, end: Tensor) -> Tensor:
-    sides = torch.maximum(end - start, end.new_zeros(()))  # `clamp` has the slope of one side at 0, not the mean
+    sides = torch.maximum(end - start, end.new_zeros(()))  # at 0, `clamp` has the slope of one side, not the mean
     return sides[:, 0] * sides[:, 1]
 
 
@@ -188,57 +188,57 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
 
 
 def pixels(size: Sequence[int], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return the columns `W` and the rows `H 1` of the pixels of a frame of `size`, height and width."""
+    """Return the columns `W` and the rows `H 1` of the pixels in a frame of `size`, height and width."""
     height, width = size
     return torch.arange(width, device=device, dtype=dtype), torch.arange(height, device=device, dtype=dtype)[:, None]
 
 
 def ends(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x and y, `N H W` each and in pixels, where the flow `N 2 H W` of every pixel ends."""
+    """Return the end points x and y of the flow `N 2 H W`, each `N H W`, in pixels."""
     x, y = pixels(flow.shape[-2:], flow.device, flow.dtype)
     return x + flow[:, 0], y + flow[:, 1]
 
 
 def sampling_grid(x: Tensor, y: Tensor, size: Sequence[int]) -> Tensor:
-    """Return pixels as `grid_sample` wants them with `align_corners=False`: -1 and 1 are the frame's outer edges.
+    """Return pixels as coordinates for `grid_sample` with `align_corners=False`: -1 and 1 are the frame's outer edges.
 
     Args:
         x: in pixels, of any shape.
-        y: the same.
+        y: in pixels, of the same shape.
         size: height and width of the frame that is sampled.
 
     Returns:
-        That shape and, in a last dimension, the two coordinates.
+        The two coordinates in a new last dimension.
     """
     height, width = size
     return torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
 
 
 def warp(image: Tensor, flow: Tensor, padding: Literal["zeros", "border"] = "zeros") -> Tensor:
-    """Return `image` as seen from where the flow starts: its value at `x + flow(x)`, bilinear.
+    """Return `image` as seen from the start of the flow: its value at `x + flow(x)`, bilinear.
 
-    A flow of zeros is the identity. (The report's code normalizes for one corner convention and samples with the other,
-    which moves the image by half a pixel at each warp.)
+    A zero flow is the identity. (The report's code normalizes for one corner convention and samples with the other,
+    which shifts the image by half a pixel at each warp.)
 
     Args:
-        image: `N C H W`, of the frame the flow points into.
+        image: `N C H W`, from the frame that the flow points into.
         flow: `N 2 H W`.
-        padding: what lies outside the frame.
+        padding: values outside the frame.
 
     Returns:
-        `N C H W`, differentiable in both.
+        `N C H W`, differentiable in both arguments.
     """
     grid = sampling_grid(*ends(flow), flow.shape[-2:])
     return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
 def splat(image: Tensor, flow: Tensor) -> Tensor:
-    """Return the adjoint of `warp` with zeros outside: every value lands at `x + flow(x)`, shared by four pixels.
+    """Return the adjoint of `warp` with zeros outside: every value goes to `x + flow(x)`, shared by four pixels.
 
-    Values that meet are added; splat ones to learn by how much to divide.
+    Values that meet are added. Splat an image of ones to get the divisor for a mean.
 
     Args:
-        image: `N C H W`, of the frame where the flow starts.
+        image: `N C H W`, from the frame where the flow starts.
         flow: `N 2 H W`.
 
     Returns:
@@ -247,38 +247,38 @@ def splat(image: Tensor, flow: Tensor) -> Tensor:
     count, channels, height, width = image.shape
     x, y = ends(flow)
     left, top = x.floor(), y.floor()
-    landed = image.new_zeros(count, channels, height * width)
+    total = image.new_zeros(count, channels, height * width)
     for dx in (0, 1):
         for dy in (0, 1):
             column, row = left + dx, top + dy
             weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
             weight = weight * ((column >= 0) & (column < width) & (row >= 0) & (row < height))
-            place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long().flatten(1)
-            landed.scatter_add_(2, place[:, None].expand(-1, channels, -1), (image * weight[:, None]).flatten(2))
-    return landed.view_as(image)
+            index = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long().flatten(1)
+            total.scatter_add_(2, index[:, None].expand(-1, channels, -1), (image * weight[:, None]).flatten(2))
+    return total.view_as(image)
 
 
 def stays_inside(flow: Tensor) -> Tensor:
-    """Return whether the flow `N 2 H W` of each pixel ends inside the frame: bool `N 1 H W`."""
+    """Return whether the flow `N 2 H W` of each pixel ends inside the frame, as bool `N 1 H W`."""
     height, width = flow.shape[-2:]
     x, y = ends(flow)
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None]
 
 
 def round_trip(there: Tensor, back: Tensor) -> Tensor:
-    """Return how far from its start a pixel ends that follows `there` and then `back`: `N 2 H W`, in pixels.
+    """Return how far from its start a pixel ends after it follows `there` and then `back`: `N 2 H W`, in pixels.
 
-    Zero wherever both flows are exact and nothing is hidden.
+    It is zero if both flows are exact and nothing is hidden.
 
     Args:
-        there: `N 2 H W`, of a frame.
-        back: `N 2 H W`, of the frame that `there` points into.
+        there: `N 2 H W`, flow of a frame.
+        back: `N 2 H W`, flow of the frame that `there` points into.
     """
     return there + warp(back, there, padding="border")
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the flow of the same motion in frames of another size: resampled, `u` and `v` scaled by their own sides.
+    """Return the flow of the same motion in frames of another size: resampled, `u` and `v` scaled with their sides.
 
     Args:
         flow: `N 2 H W`.

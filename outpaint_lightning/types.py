@@ -9,6 +9,8 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec or its occlusion |
 | `again` | `B T 1 H W` | float32 in {0, 1}: another mask of the process that made `mask` (`data.painting`) |
 | `other` | `B T 3 H W` | float32 RGB in [0, 1]: clean frames of another clip (`data.painting`) |
+| `layout` | `B T H W` | long: background class of each pixel; 255 where it is not known (`data.context`) |
+| `objects` | `B T H W` | long: 0 for background, n for the n-th thing in the foreground (`data.context`) |
 | `quality` | `B` | float32: PSNR in dB of `image` to what its codec was given, at most 60 (`data.codec`) |
 | `mask` | `B T 1 H W` | float32 in {0, 1} |
 | `flow_forward`, `flow_backward` | `B T 2 H W` | float32, pixels, `u` (x) first; frame t to t+1 and t to t-1 |
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+UNKNOWN = 255
+"""In a layout, a pixel whose class is not known, or that no background class covers."""
+
+
 class InputError(ValueError):
     """Something the user gave cannot be used. The command line prints the message as one line and exits with 2.
 
@@ -50,6 +56,8 @@ class WindowMeta(TypedDict):
     scene: str
     camera: str
     forger: str
+    partner: NotRequired[str]
+    """Clip whose photo stands on the right in `pair` (`data.blending`)."""
     codec: NotRequired[dict[str, Any]]
     """Name and parameters of the chain it went through when it was read (`data.codec`)."""
 
@@ -72,6 +80,8 @@ class Batch(TypedDict, total=False):
     clean: Tensor
     again: Tensor
     other: Tensor
+    layout: Tensor
+    objects: Tensor
     quality: Tensor
     mask: Tensor
     flow_forward: Tensor
@@ -135,6 +145,17 @@ class FlowData(VideoData, Protocol):
     """Name of the rule by which a hole hides vectors."""
     hole_setup: str
     """Name of the choice of frames that have the hole."""
+
+
+class LayoutData(VideoData, Protocol):
+    """What contextual outpainting needs of its DataModule."""
+
+    classes: Sequence[str]
+    """Names of the background classes, by their number in a layout."""
+
+    def common_layout(self) -> Tensor:
+        """Return the most common class of training layouts at each pixel, long `H W`."""
+        ...
 
 
 class StoredData(VideoData, Protocol):

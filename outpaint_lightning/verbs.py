@@ -1,9 +1,9 @@
-"""Packages that are called like the function of their name.
+"""Packages that can be called like the function of the same name.
 
-`outpaint_lightning.forge` is a package with recipes, masks and fills in it, and a verb. Python binds the name to the
-package as soon as anything inside it is imported, whatever it stood for before. So the package itself is callable:
+`outpaint_lightning.forge` is both a package (with recipes, masks and fills) and a function. As soon as anything inside
+the package is imported, Python binds the name to the package. So the package itself is callable:
 `outpaint_lightning.forge(...)` runs `outpaint_lightning.forge.run.forge`, and `outpaint_lightning.forge.recipe` is
-still the module. To type checkers the name is the function, which `outpaint_lightning/__init__.py` imports for them.
+still the module. Type checkers see the function, which `outpaint_lightning/__init__.py` imports for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Verb(ModuleType):
-    """A package that runs the function of its name in its module `run`, which is imported by the call."""
+    """A package that can be called. The call imports its module `run` and runs the function of the package's name."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function."""
@@ -27,7 +27,7 @@ class Verb(ModuleType):
 
     @property
     def __signature__(self) -> Signature:
-        """The function's, for `inspect.signature` and interactive help."""
+        """The signature of the function, for `inspect.signature` and interactive help."""
         from inspect import signature
 
         return signature(self._function())
@@ -39,5 +39,5 @@ class Verb(ModuleType):
 
 
 def make_callable(package: str) -> None:
-    """Make a package a `Verb`; called once in its `__init__`, with `__name__`."""
+    """Make a package a `Verb`. Its `__init__` calls this once, with `__name__`."""
     sys.modules[package].__class__ = Verb

@@ -273,7 +273,7 @@ def test_a_fill_is_left_out_of_training_and_tested_alone(dataset, tmp_path):
         ("train", "border/x/hard"), ("train", "border/y/hard"), ("val", "border/x/hard"),
         ("test", "border/y/hard"), ("test", "border/x/hard"),
     ]  # fmt: skip
-    experiments.link(leave_one_out.leaving_out("y", entries), tmp_path / "y")
+    experiments.link(leave_one_out.leaving_out(("y",), entries), tmp_path / "y")
     left = read_dataset(tmp_path / "y")
     assert [(entry.split, entry.forger) for entry in left if entry.forger] == [
         ("train", "border/x/hard"), ("val", "border/x/hard"), ("test", "border/y/hard"),
@@ -290,13 +290,24 @@ def test_seen_and_left_out_fills_stand_side_by_side():
         {"forger": "box/reflect/hard", "f1": "0.9"},
         {"forger": "", "f1": ""},
     ]
-    telea = {"f1": {"mean": 0.5, "videos": 2}, "floors": {"border": 0.2, "all_forged": 0.3, "mean_mask": None}}
-    rows = leave_one_out.table(["telea", "reflect"], seen, {"telea": telea})
-    assert rows[0] == {"fill": "telea", "seen": pytest.approx(0.7), "left_out": 0.5, "floor": 0.3, "videos": 2}
-    assert rows[1] == {"fill": "reflect", "seen": 0.9, "left_out": None, "floor": None, "videos": 1}
-    assert rows[2] == {"fill": "mean", "seen": pytest.approx(0.7), "left_out": 0.5, "floor": 0.3, "videos": 2}
-    empty = leave_one_out.table(["telea"], None, {})
-    assert empty[-1] == {"fill": "mean", "seen": None, "left_out": None, "floor": None, "videos": 0}
+    telea = {
+        "f1": {"mean": 0.5, "videos": 2}, "floors": {"border": 0.2, "all_forged": 0.3, "mean_mask": None},
+        "robustness": {"h264": {"f1": [0.4]}},
+    }  # fmt: skip
+    rows = leave_one_out.table({"smooth": ("telea", "harmonic"), "reflect": ("reflect",)}, seen, {"smooth": telea})
+    numbers = {"seen": pytest.approx(0.7), "left_out": 0.5, "compressed": 0.4, "floor": 0.3, "videos": 2}
+    nothing = {"left_out": None, "compressed": None, "floor": None}
+    assert rows[0] == {"fill": "smooth", **numbers}
+    assert rows[1] == {"fill": "reflect", "seen": 0.9, **nothing, "videos": 1}
+    assert rows[2] == {"fill": "mean", **numbers}
+    empty = leave_one_out.table({"telea": ("telea",)}, None, {})
+    assert empty[-1] == {"fill": "mean", "seen": None, **nothing, "videos": 0}
+
+
+def test_a_dataset_for_training_and_one_for_testing(dataset):
+    """Catches test clips that were made of the sources of the training, and clips that are in neither part."""
+    entries = leave_one_out.divided(dataset, dataset)
+    assert sorted(entry.clip for entry in entries) == sorted(entry.clip for entry in read_dataset(dataset))
 
 
 def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys):

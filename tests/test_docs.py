@@ -44,12 +44,18 @@ GENERATOR = (
     *("--data.clips=4", "--data.val_clips=2", "--data.frames=3", "--model.net.frames=3", "--model.net.width=4"),
     TINY[0],
 )
+BLENDING = (
+    *("--data.photos=4", "--data.val_photos=2", "--data.batch_size=2", "--model.net.widths=[4,4,8,8]"),
+    *("--model.net.content=4", "--model.critic.width=2", TINY[0]),
+)
 SHORTER = {  # what is added to a command, by the first of these that it holds
     "--recipe outpainting": {"forge": ("--workers=1", "--per-clip=1")},
     "--data.corruptions": {"test": ("--data.workers=0", "--data.test_every=4")},
     "--model.net my_net": {"fit": ("--data.workers=0", "--data.batch_size=2", *TINY)},
     "configs/regions/": {"fit": (*REGIONS, "--data.batch_size=2", *TINY[:2]), "test": REGIONS, "predict": REGIONS},
     "configs/refiner/": {"fit": (*REFINER, "--model.net.channels=4", TINY[0]), "test": REFINER, "predict": REFINER},
+    "configs/flow/": {"fit": (*REFINER, "--model.net.frames=4", "--model.net.trunk.init_args.width=8", *TINY)},
+    "configs/generators/wrib": {"fit": BLENDING},
     "configs/generators/": {"fit": GENERATOR},
     "--config my_": {"fit": TINY},
     "": LOCALIZER,

@@ -62,7 +62,7 @@ def _same_files(clips: Sequence[ClipFacts]) -> dict[tuple[int, int], int]:
             if apart:
                 shared[apart[0], number] += 1
             sources = {entry.source for _, entry in known if entry.split == split}
-            if source not in sources and len(sources) < 2:  # of any two, one differs in source from the next clip
+            if source not in sources and len(sources) < 2:  # one of any two differs in source from the next clip
                 owners[file].append(number)
     return shared
 

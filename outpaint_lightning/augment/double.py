@@ -17,8 +17,8 @@ class DoubleSamples(nn.Module):
     Source: Darra and Vicentini (2023) double their samples by a horizontal flip.
 
     Args:
-        augmentation: augmentation of the copy: Kornia's, or a module that takes and returns batches. Use it with `p:
-            1`, otherwise some samples occur twice unchanged.
+        augmentation: augmentation of the copy: Kornia's, or a module that takes and returns batches. Use it with
+            `p: 1`, otherwise some samples occur twice unchanged.
 
     Example:
         >>> import torch

@@ -19,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ckpt_path", default=DEFAULT, metavar="CKPT", help="checkpoint, run folder or shipped weights (%(default)s)"
     )
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        metavar="CODEC",
+        help="only these codecs, beside the clips as they are: h264 hevc vp9 av1 jpeg half twice; no score then",
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that forge and encode (1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result")
@@ -38,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         manifest=args.manifest,
         ckpt_path=args.ckpt_path,
+        only=args.only,
         workers=args.workers,
         device=args.device,
         overwrite=args.overwrite,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ from outpaint_lightning.benchmark.report import report
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.checkpoints.shipped import DEFAULT
-from outpaint_lightning.data.corruptions import read_curves
+from outpaint_lightning.data.corruptions import Curve, read_curves
 from outpaint_lightning.forge.run import forge
 from outpaint_lightning.io import ClipEntry, atomic, read_dataset, write_json
 from outpaint_lightning.io.output import is_free, sole_writer
 from outpaint_lightning.processes.device import choose_device
 from outpaint_lightning.tasks import LocalizationTask
-from outpaint_lightning.types import InputError
+from outpaint_lightning.types import InputError, did_you_mean
 
 NAME = "benchmark"
 """Of the recipe and of the ladder of codecs, in `configs/forge` and `configs/corruptions`."""
@@ -43,6 +44,7 @@ def benchmark(
     *,
     manifest: str | Path | None = None,
     ckpt_path: str | Path = DEFAULT,
+    only: Sequence[str] | None = None,
     workers: int = 1,
     device: str = "auto",
     overwrite: bool = False,
@@ -58,7 +60,9 @@ def benchmark(
         out: folder to write into.
         manifest: of clean clips, see `forge`.
         ckpt_path: checkpoint, run folder or name of shipped weights.
-        workers: processes that forge, read and encode.
+        only: names of codecs, such as `["half"]`: the clips are judged as they are and under these alone, and there is
+            no score. None takes all codecs.
+        workers: number of processes that forge, read and encode.
         device: a torch device, or `auto`.
         overwrite: replace an earlier result. Forgeries of the same clips are used again.
 
@@ -66,9 +70,10 @@ def benchmark(
         The content of `benchmark.json`.
 
     Raises:
-        InputError: the clips or the checkpoint cannot be used, `out` holds a result, or another command writes there.
+        InputError: the clips or the checkpoint cannot be used, a codec is unknown, `out` holds a result, or another
+            command writes there.
     """
-    out = Path(out)
+    out, ladder = Path(out), _ladder(only)
     checkpoint = find_checkpoint(ckpt_path)
     with sole_writer(out):
         if not overwrite and not is_free(out, FORGED):
@@ -78,25 +83,39 @@ def benchmark(
             raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
         task.to(choose_device(device))
         entries, forged_here = _entries(Path(clips), out / FORGED, manifest, workers)
-        told = {
+        judged = _judged(task, entries, ladder, workers)
+        result = {
             "version": VERSION,
             "package": __version__,
             "net": type(task.net).__name__,
             "weights": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
             "threshold": task.chosen_threshold(),
             "recipe": NAME if forged_here else None,
-            **report(_judged(task, entries, workers), forged_here=forged_here),
+            **report(judged, forged_here=forged_here),
         }
+        if only is not None:
+            result["score"] = None
         with atomic(out / PAGE) as temporary:
-            temporary.write_text(render(told), encoding="utf-8")
-            write_json(out / NUMBERS, told)
-    return told
+            temporary.write_text(render(result), encoding="utf-8")
+            write_json(out / NUMBERS, result)
+    return result
 
 
-def _judged(task: LocalizationTask, entries: list[ClipEntry], workers: int) -> dict[str, list[Row]]:
-    """Return what is known of each clip under each condition, and say when one is done: each takes minutes."""
+def _ladder(only: Sequence[str] | None) -> list[Curve]:
+    """Return the codecs of the benchmark, or some of them."""
+    curves = {curve.name: curve for curve in read_curves(NAME)}
+    for name in only or ():
+        if name not in curves:
+            raise InputError(f"--only {name}: expected some of {', '.join(curves)}{did_you_mean(name, curves)}")
+    return [curve for name, curve in curves.items() if only is None or name in only]
+
+
+def _judged(
+    task: LocalizationTask, entries: list[ClipEntry], ladder: Sequence[Curve], workers: int
+) -> dict[str, list[Row]]:
+    """Return the results for each clip under each condition; print a line when a condition is done."""
     judged = {}
-    for name, rows in conditions(task, entries, read_curves(NAME), workers):
+    for name, rows in conditions(task, entries, ladder, workers):
         judged[name] = rows
         print(f"benchmark: {name} judged", file=sys.stderr, flush=True)
     return judged
@@ -104,7 +123,7 @@ def _judged(task: LocalizationTask, entries: list[ClipEntry], workers: int) -> d
 
 def _entries(clips: Path, forged: Path, manifest: str | Path | None, workers: int) -> tuple[list[ClipEntry], bool]:
     """Return the clips to judge, and whether they were forged here."""
-    if (clips / "masks").is_dir():
+    if any(path.is_dir() for path in clips.glob("masks*")):  # TGIF2 has some of each model
         if manifest is not None:
             raise InputError(f"--manifest is for clean clips; {clips} has masks and is judged as it is")
         return read_dataset(clips), False

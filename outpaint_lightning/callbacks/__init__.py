@@ -1,5 +1,7 @@
 """Callbacks that print and write files; training and metrics are in the tasks."""
 
+from outpaint_lightning.callbacks.blending import BlendingPictures, PanoramaWriter
+from outpaint_lightning.callbacks.context import LayoutPictures, LayoutWriter, OutpaintingPictures
 from outpaint_lightning.callbacks.examples import TestExamples
 from outpaint_lightning.callbacks.flow import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.masks import MaskPictures
@@ -13,16 +15,21 @@ from outpaint_lightning.callbacks.trial import TrialReporter
 from outpaint_lightning.callbacks.warmup import LossWarmup
 
 __all__ = [
+    "BlendingPictures",
     "BoxExamples",
     "BoxPictures",
     "BoxWriter",
     "ClipWriter",
     "FlowPictures",
     "FlowWriter",
+    "LayoutPictures",
+    "LayoutWriter",
     "LossWarmup",
     "MaskPictures",
     "MaskWriter",
+    "OutpaintingPictures",
     "PaintingPictures",
+    "PanoramaWriter",
     "PlainProgress",
     "ProtocolReport",
     "TestExamples",

@@ -18,7 +18,7 @@ from outpaint_lightning.results import FLOW
 from outpaint_lightning.types import Batch
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.flow.refiner import Refinement
+    from outpaint_lightning.nets.flow.completion import FlowCompletion
 
 DIRECTIONS = ("forward", "backward")
 
@@ -34,7 +34,7 @@ class FlowWriter(Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Refinement,
+        outputs: FlowCompletion,
         batch: Batch,
         batch_idx: int,  # noqa: ARG002 (Lightning's hook)
         dataloader_idx: int = 0,  # noqa: ARG002
@@ -55,8 +55,9 @@ class FlowPictures(ValidationPictures):
     """Show the updates of a few validation windows after each validation of a training.
 
     Each of the first videos gives one window, and the window gives the frame with the largest hole. The upper row shows
-    its forward flow: the true flow, the initial fill, and the flow after each update. The lower row shows the hole in
-    black, and the confidence at the start and after each update (white is 1). See `ValidationPictures`. Serves flow
+    its forward flow: the true one, the filled one, and the one after each update. The lower row shows the hole in
+    black, and the confidence at the start and after each update (white is 1), or the hole once more where the net says
+    none. See `ValidationPictures`. Serves flow
     refiners.
 
     Args:
@@ -73,11 +74,11 @@ class FlowPictures(ValidationPictures):
 
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the updates of a window."""
-        return MarkedPicture(drawn(outputs["refinement"], batch, sample), caption=batch["meta"][sample]["clip"])
+        return MarkedPicture(drawn(outputs["completion"], batch, sample), caption=batch["meta"][sample]["clip"])
 
 
-def drawn(refinement: Refinement, batch: Batch, window: int) -> NDArray[np.uint8]:
-    """Draw the updates of one window of a batch, as described in `FlowPictures`: uint8 `H' W' 3` RGB.
+def drawn(completion: FlowCompletion, batch: Batch, window: int) -> NDArray[np.uint8]:
+    """Draw the updates of one window of a batch, as `FlowPictures` says: uint8 `H' W' 3` RGB.
 
     All flows share one colour scale, that of the true flow.
     """
@@ -85,8 +86,10 @@ def drawn(refinement: Refinement, batch: Batch, window: int) -> NDArray[np.uint8
     frame = int(hidden.flatten(1).sum(1).argmax())
     true = _channels_last(batch["flow_forward"][window, frame])
     longest = float(np.linalg.norm(true, axis=2).max())
-    flows = [true, *(_channels_last(flow[window, frame]) for flow in refinement.forward)]
-    shades = [1 - hidden[frame], *(confidence[window, frame, 0] for confidence in refinement.confidence)]
+    flows = [true, *(_channels_last(flow[window, frame]) for flow in completion.forward)]
+    known = 1 - hidden[frame]
+    said = [confidence[window, frame, 0] for confidence in completion.confidence or []]
+    shades = [known, *[known] * (len(completion.forward) - len(said)), *said]
     below = [np.rint(255 * shade.float().cpu().numpy()).astype(np.uint8)[..., None].repeat(3, 2) for shade in shades]
     return strip([[flow_colours(flow, longest) for flow in flows], below])
 

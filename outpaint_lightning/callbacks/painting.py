@@ -43,7 +43,7 @@ class ClipWriter(Callback):
         for meta, clip in zip(batch["meta"], outputs, strict=True):
             for number, frame in zip(meta["frames"], clip, strict=True):
                 if len(frame) == 3:
-                    write_image(root / meta["clip"] / f"{number:05d}.png", _pixels(frame))
+                    write_image(root / meta["clip"] / f"{number:05d}.png", as_pixels(frame))
                     continue
                 with atomic(root / meta["clip"] / f"{number:05d}.npy") as path, path.open("wb") as file:
                     np.save(file, frame[0].float().cpu().numpy())
@@ -79,10 +79,10 @@ def _frames(clip: Tensor) -> list[NDArray[np.uint8]]:
     """Return some frames of a clip `T C H W` as pictures."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, SHOWN).round().astype(int))
     times = max(1, -(-SMALLEST // min(clip.shape[-2:])))
-    return [_pixels(clip[t]).repeat(times, 0).repeat(times, 1) for t in chosen]
+    return [as_pixels(clip[t]).repeat(times, 0).repeat(times, 1) for t in chosen]
 
 
-def _pixels(frame: Tensor) -> NDArray[np.uint8]:
-    """Return a frame `C H W` in [0, 1] as uint8 `H W 3`; NaN becomes black."""
+def as_pixels(frame: Tensor) -> NDArray[np.uint8]:
+    """Return a frame `C H W` in [0, 1] as uint8 `H W 3`; what is not a number is black."""
     colours = frame.detach().float().nan_to_num().clamp(0, 1).mul(255).round().byte().expand(3, -1, -1)
     return np.ascontiguousarray(colours.permute(1, 2, 0).cpu().numpy())

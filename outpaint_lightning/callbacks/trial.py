@@ -23,7 +23,7 @@ class TrialReporter(Callback):
     - `reports.jsonl`: a line per validation, `{"epoch": 0, "step": 12, "metrics": {"val/f1": 0.41}}`, on disk when the
       validation ends;
     - `result.json`: `{"state": "complete" | "pruned" | "failed", "error": null | "Class: line"}` when the fit ends.
-      A fit without it has crashed, whatever its exit code;
+      A fit without it has crashed, even with exit code 0;
     - `error.<rank>.json`: error of one process, and its time; the first error causes those of the other processes.
 
     Args:

@@ -26,7 +26,7 @@ def other_frames(groups: Sequence[Group]) -> dict[str, str]:
     reference = _judged(tested[0][1])
     unit = groups[0].kind.unit
     found = ((group.name, ", ".join(_differences(_judged(run), reference, unit))) for group, run in tested)
-    return {name: words for name, words in reversed([*found]) if words}  # of several runs, the first that differs
+    return {name: words for name, words in reversed([*found]) if words}  # the first run that differs
 
 
 def _judged(run: Run) -> Judged:

@@ -255,8 +255,8 @@ class EstimatedSource(ClipSource):
     """Flow of clips from an estimator: pseudo ground truth, known where both flows agree.
 
     Args:
+        entries: clips of a dataset on disk.
         estimator: estimates the flow.
-        estimator: of the flow.
         frames: T.
         size: height and width to which frames are resized before the estimate.
         drawn: as for `ClipSource`.

@@ -6,27 +6,19 @@ Arias, Raad, *Towards video inpainting* (2019-2020), called "the report" below.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from outpaint_lightning.forge.masks import BlobMask, BrushMask, MaskSampler, ObjectMask, PolygonMask
 from outpaint_lightning.forge.parts import Footage, Parameters
-from outpaint_lightning.motion.hidden import PROTOCOLS
+from outpaint_lightning.motion.hidden import PROTOCOLS, SETUPS, Setup
 from outpaint_lightning.types import InputError, did_you_mean
 
-Setup = Literal["mid2", "all", "sandwich"]
-SETUPS: dict[Setup, Callable[[int], slice]] = {
-    "mid2": lambda frames: slice(max(0, frames // 2 - 1), frames // 2 + 1),
-    "all": lambda frames: slice(0, frames),
-    "sandwich": lambda frames: slice(1, frames - 1),
-}
-"""Which frames of a window have the hole: the two in the middle, all, or all but the first and the last."""
-
-TOP = 0.1  # mean rank of a hole's centre, as a share of all pixels
+TOP = 0.1  # mean rank of a hole's centre, as a share of all places
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from outpaint_lightning.checkpoints.shipped import DEFAULT
 from outpaint_lightning.cli import main
 from outpaint_lightning.data.synthetic import CAMERAS, PHOTOS, Photo, render, sample_scene
 from outpaint_lightning.io import (
     ClipEntry,
     VideoWriter,
+    frame_files,
     open_clip,
     read_dataset,
     read_mask,
@@ -38,7 +40,9 @@ HELD_OUT = {  # photographs that only one split shows
     "test": ("chelsea.png", "grass.png", "hubble_deep_field.jpg", "motorcycle_left.png"),
 }
 SUSPECT = "suspect.mp4"
-WRITTEN = ("clips", "forged", "run", SUSPECT, "found", "strip.png")  # in the folder given
+NETS = {"found": "trained here", "found_shipped": "shipped net"}
+"""Folder for what a net finds, and what the net is called."""
+WRITTEN = ("clips", "forged", "run", SUSPECT, *NETS, "strip.png")  # in the folder given
 STRIP_ROWS = 4
 
 
@@ -104,8 +108,12 @@ def demo(out: str | Path, *, overwrite: bool = False, run: Run = main, scale: Sc
     summary: dict[str, Any] = json.loads((out / "run/test/summary.json").read_text())
     print()
     print("\n".join(_verdict(summary)))
-    print(f"{'overlay of ' + SUSPECT:34} {out}/found/{Path(SUSPECT).stem}/overlay.mp4")
-    print(f"{'frame | found | truth':34} {out}/strip.png")
+    suspect = _suspects(out / "forged")[0]
+    for folder, net in NETS.items():
+        print(f"{'F1 on ' + SUSPECT + ', ' + net:34} {_f1(out / folder / Path(SUSPECT).stem / 'masks', suspect):.3f}")
+    for folder, net in NETS.items():
+        print(f"{'overlay, ' + net:34} {out}/{folder}/{Path(SUSPECT).stem}/overlay.mp4")
+    print(f"{'frame | each net | truth':34} {out}/strip.png")
     print(f"{'minutes, all in all':34} {(time.monotonic() - start) / 60:.1f}")
     return 0 if _exceeds(summary) else 1
 
@@ -125,13 +133,18 @@ def _train(out: Path, scale: Scale, run: Run) -> int:
 
 
 def _localize(out: Path, run: Run) -> int:
-    """Find the forged region in some held-out clips, one of them as a video file; return the command's exit code."""
+    """Find the forged regions in held-out clips with each of `NETS`; return the exit code of what failed, else 0.
+
+    One of the clips is given as a video file.
+    """
     suspects = _suspects(out / "forged")
     film = out / SUSPECT
     _write_video(suspects[0], film)
     print(f"\n{film} is the held-out clip {suspects[0].clip}, forged by {suspects[0].forger}")
     inputs = [str(film), *(str(entry.frames) for entry in suspects)]
-    code = _run(["localize", *inputs, "--ckpt_path", str(out / "run"), "--out", str(out / "found")], run)
+    commands = (["localize", *inputs, "--ckpt_path", ckpt, "--out", str(out / folder)]
+                for folder, ckpt in zip(NETS, (str(out / "run"), DEFAULT), strict=True))  # fmt: skip
+    code = next((code for words in commands if (code := _run(words, run))), 0)
     if not code:
         _write_strip(suspects, out)
     return code
@@ -185,16 +198,24 @@ def _write_video(entry: ClipEntry, path: Path) -> None:
 
 
 def _write_strip(entries: list[ClipEntry], out: Path) -> None:
-    """Write `strip.png`: a row for the middle frame of each clip, with what was found and what is true."""
+    """Write `strip.png`: a row for the middle frame of each clip, with what each net found and what is true."""
     rows = []
     for entry in entries:
         assert entry.masks is not None
         clip = open_clip(entry.frames)
         middle = len(clip) // 2
         frame = clip.read([middle])[0]
-        masks = (out / "found" / entry.clip / "masks", entry.masks)
+        masks = (*(out / folder / entry.clip / "masks" for folder in NETS), entry.masks)
         rows.append([frame, *(overlay(frame, read_mask(folder / f"{middle:05d}.png")) for folder in masks)])
-    write_image(out / "strip.png", strip(rows, ("frame", "found", "truth"), FORGED))
+    write_image(out / "strip.png", strip(rows, ("frame", *NETS.values(), "truth"), FORGED))
+
+
+def _f1(found: Path, entry: ClipEntry) -> float:
+    """Return the pixel F1 of the masks in a folder over all frames of a forged clip."""
+    assert entry.masks is not None
+    pairs = [(read_mask(found / true.name), read_mask(true)) for true in frame_files(entry.masks)]
+    hits = sum(int((marked & forged).sum()) for marked, forged in pairs)
+    return 2 * hits / sum(int(marked.sum()) + int(forged.sum()) for marked, forged in pairs)
 
 
 def _best_floor(summary: dict[str, Any]) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from outpaint_lightning.forge import MAX_FRAMES
 
 PARTS = {
-    "mask": "where: border box brush blob polygon object rain bar clouds remove-pixels",
+    "mask": "where: border box band brush blob polygon object rain bar clouds remove-pixels",
     "fill": "what: replicate reflect telea navier-stokes harmonic biharmonic patchmatch push-pull median mosaic "
     "propagation copy-move splice net; or what is there, made anew: resample low-pass block-average denoise "
     "renoise recompress flicker temporal-smooth autoencoder regenerate",

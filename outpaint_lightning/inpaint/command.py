@@ -15,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to replace: a folder of PNGs or a video, one mask a frame, or one PNG for all",
     )
     completion = parser.add_mutually_exclusive_group(required=True)
-    completion.add_argument("--ckpt_path", metavar="CKPT", help="of a flow refiner or a generator; or a run folder")
-    completion.add_argument("--fill", metavar="NAME", help="without a checkpoint: harmonic, nearest, ...")
+    completion.add_argument(
+        "--ckpt_path", metavar="CKPT", help="of a net that completes flow or a generator; or a run folder"
+    )
+    completion.add_argument("--fill", metavar="NAME", help="without a checkpoint: harmonic, nearest, edge_cut, ...")
     parser.add_argument("--out", required=True, metavar="DIR", help="a folder of the video's name is written here")
     parser.add_argument("--steps", type=int, metavar="N", help="updates of the refiner (default: the checkpoint's)")
     parser.add_argument(

@@ -1,8 +1,9 @@
-"""What completes optical flow where a hole hides it: a fill, or the refiner of a checkpoint."""
+"""What completes optical flow where a hole hides it: a fill, or the net of a checkpoint."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 
 from outpaint_lightning.inpaint.holes import grown
 from outpaint_lightning.motion.hidden import hidden_vectors
+from outpaint_lightning.nets.flow.edge_fills import EdgeCutFill
 from outpaint_lightning.nets.flow.fills import BiharmonicFill, HarmonicFill, InertiaFill, NearestFill, ZeroFill
+from outpaint_lightning.tasks.base import accepts
 from outpaint_lightning.types import InputError, did_you_mean
 
 FILLS: dict[str, type[nn.Module]] = {
@@ -21,6 +24,7 @@ FILLS: dict[str, type[nn.Module]] = {
     "biharmonic": BiharmonicFill,
     "nearest": NearestFill,
     "inertia": InertiaFill,
+    "edge_cut": EdgeCutFill,
     "zero": ZeroFill,
 }
 MARGIN = 8  # pixels around a hole where the estimated flow depends on what lies in it: DIS compares 8 x 8 pixels
@@ -81,32 +85,69 @@ class FillCompletion(Completion):
         return {**super().describe(), "fill": self._name}
 
 
-class RefinerCompletion(Completion):
-    """Completion by the refiner of a checkpoint.
+class NetCompletion(Completion):
+    """Completion by the net of a checkpoint.
+
+    A net that is made for windows of some frames gets windows that overlap by half; each frame is taken from the window
+    in whose middle it lies.
 
     Args:
-        checkpoint: for the summary.
-        task: the `FlowRefinementTask` that it holds.
-        steps: updates of the refiner; None takes the checkpoint's number.
+        checkpoint: for messages and the summary.
+        task: the task that it holds, with `net` and `test_steps`.
+        steps: updates of a refiner; None takes the checkpoint's number.
         device: where it computes.
+
+    Raises:
+        InputError: the net is made for holes in some frames of a window alone, or `steps` is given and it makes none.
     """
 
     def __init__(self, checkpoint: Path, task: Any, steps: int | None, device: torch.device) -> None:
         super().__init__(device)
         self._checkpoint = checkpoint
         self._net = task.net.to(device)
+        if (setup := getattr(self._net, "setup", "all")) != "all":
+            raise InputError(
+                f"{checkpoint}: completes holes of setup {setup} alone, and here every frame may have one; expected a "
+                "net that was trained with model.net.setup all"
+            )
+        self._updates = accepts(self._net.forward, "steps")
+        if steps is not None and not self._updates:
+            raise InputError(f"--steps needs a flow refiner: {type(self._net).__name__} makes no updates")
         self._steps = task.test_steps if steps is None else steps
         self._made: int | None = None
 
     def __call__(self, forward: Tensor, backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Completion`."""
-        given = (flow.to(self.device) for flow in (forward, backward, hidden))
-        refinement = self._net(*given, steps=self._steps)
-        self._made = len(refinement.forward) - 1
-        return refinement.forward[-1], refinement.backward[-1]
+        """See `Completion`.
+
+        Raises:
+            InputError: there are fewer frames than the net is made for.
+        """
+        given = [flow.to(self.device) for flow in (forward, backward, hidden)]
+        frames, own = forward.shape[1], getattr(self._net, "frames", None)
+        if own is None:
+            return self._completed(given)
+        if frames < own:
+            raise InputError(
+                f"{self._checkpoint}: completes windows of {own} frames; expected a clip and a --window of so many, "
+                f"got {frames}"
+            )
+        starts = [*range(0, frames - own, max(1, own // 2)), frames - own]
+        answers = [self._completed([flow[:, start : start + own] for flow in given]) for start in starts]
+        middle = torch.tensor(starts) + (own - 1) / 2
+        chosen = (torch.arange(frames)[:, None] - middle).abs().argmin(1).tolist()
+        ahead, back = (
+            torch.stack([answers[window][way][:, t - starts[window]] for t, window in enumerate(chosen)], 1)
+            for way in range(2)
+        )
+        return ahead, back
+
+    def _completed(self, given: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        completion = self._net(*given, steps=self._steps) if self._updates else self._net(*given)
+        self._made = len(completion.forward) - 1 if self._updates else None
+        return completion.forward[-1], completion.backward[-1]
 
     def describe(self) -> dict[str, Any]:
-        """Return what the summary says of it; `steps` are those that were made."""
+        """Return what the summary says of it; `steps` are those that were made, None of a net that makes none."""
         return {**super().describe(), "checkpoint": str(self._checkpoint), "steps": self._made}
 
 

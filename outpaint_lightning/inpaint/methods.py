@@ -15,7 +15,7 @@ from torch import Tensor
 
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
-from outpaint_lightning.inpaint.completion import Completion, FillCompletion, RefinerCompletion
+from outpaint_lightning.inpaint.completion import Completion, FillCompletion, NetCompletion
 from outpaint_lightning.inpaint.holes import Hole
 from outpaint_lightning.inpaint.pieces import Piece, pieces
 from outpaint_lightning.inpaint.propagation import Origin, Propagated
@@ -132,7 +132,7 @@ def choose_method(ckpt_path: str | Path | None, fill: str | None, steps: int | N
 def _of_checkpoint(checkpoint: Path, steps: int | None, device: torch.device) -> Method:
     task: Any = load_task(checkpoint)
     if task.kind == FLOW:
-        return FlowMethod(RefinerCompletion(checkpoint, task, steps, device))
+        return FlowMethod(NetCompletion(checkpoint, task, steps, device))
     if task.kind != PAINTING:
         expected = f"expected a {FLOW.task} or a {PAINTING.task}"
         raise InputError(f"{checkpoint}: holds a {type(task).__name__}; {expected}")

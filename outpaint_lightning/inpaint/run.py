@@ -38,7 +38,7 @@ def inpaint(
     >>> summary["frames"], summary["hole"]  # doctest: +SKIP
     (40, 0.12)
 
-    Flow is estimated (OpenCV's DIS), hidden in the masks and wherever it leads into them, and completed by a refiner or
+    Flow is estimated (OpenCV's DIS), hidden in the masks and wherever it leads into them, and completed by a net or
     a fill; see `propagate` for the rest. With the checkpoint of a generator there is no flow: it fills windows of its
     own length that overlap by half. The folder holds `frames/00000.png` (pixels that are not masked are
     bit-identical), `inpainted.mp4`, `provenance.mp4` (what comes from where: green a later frame, blue an earlier one,
@@ -53,8 +53,8 @@ def inpaint(
         masks: a folder of as many PNGs, a video of as many frames, or one PNG for all frames. All but 0 is to be
             filled; of a video, which is never exact, what is brighter than half.
         out: folder to write into.
-        ckpt_path: checkpoint or run folder of a `FlowRefinementTask` or of a `SpatiotemporalInpaintingTask`; or else
-            `fill` is given.
+        ckpt_path: checkpoint or run folder of a `FlowRefinementTask`, an `AdversarialFlowTask` or a
+            `SpatiotemporalInpaintingTask`; or else `fill` is given.
         fill: a name in `completion.FILLS`.
         steps: updates of the refiner; None takes the checkpoint's number.
         dilate: pixels by which masks grow before anything else.

@@ -14,6 +14,7 @@ from outpaint_lightning.inpaint.pieces import Piece
 from outpaint_lightning.inpaint.propagation import Origin
 
 INVERTED = 0.5  # masked share of every frame from which on black and white may be swapped
+INVENTED = 0.9  # share of the hole that no other frame shows, from which on nothing was carried to speak of
 
 
 @dataclass
@@ -75,6 +76,12 @@ class Tally:
         if self.always is not None and self.always.any():
             share = self.always.sum() * self.frames / (self.pixels.total() - self.pixels[Origin.KNOWN])
             lines.append(f"{share:.0%} of the hole is masked in every frame: only where something moves can it be seen")
+        hidden = self.pixels.total() - self.pixels[Origin.KNOWN]
+        if hidden and (share := self.pixels[Origin.INPAINTED] / hidden) > INVENTED:
+            lines.append(
+                f"no other frame shows {share:.0%} of the hole, as where the camera stands still: it is inpainted from "
+                "the pixels around it"
+            )
         if frames := self.fallbacks["flow_not_finite"]:
             lines.append(f"flow was not finite in {_frames(frames)}: filled harmonically there")
         if frames := self.fallbacks["copied_frames"]:

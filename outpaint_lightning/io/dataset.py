@@ -162,7 +162,7 @@ def _add_entry(
 
 
 def _entry(row: dict[str, str], found: Found, listed: Path) -> ClipEntry:
-    clip, forger = found.clip, row.get("forger", "")
+    clip, forger = found.clip, row.get("forger", found.forger)
     split = row.get("split") or found.split
     if split not in ("", *SPLITS):
         raise Problem(
@@ -179,9 +179,9 @@ def _entry(row: dict[str, str], found: Found, listed: Path) -> ClipEntry:
     return ClipEntry(
         clip=clip,
         split=split,
-        scene=row.get("scene") or scene,
+        scene=row.get("scene") or found.scene or scene,
         camera=row.get("camera") or camera,
-        source=row.get("source") or clip,
+        source=row.get("source") or found.source or clip,
         forger=forger,
         frames=found.frames,
         masks=masks,

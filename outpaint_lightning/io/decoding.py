@@ -29,7 +29,7 @@ PATIENCE = 34
 """Packets after which a frame that has not come out is lost: decoders delay 16 frames, perhaps of two fields each."""
 
 _STRICT = {"err_detect": "explode"}
-_SLIGHT = 1 / 50  # of a frame's pixels; see `_is_slight`
+_SLIGHT = 1 / 50  # share of a frame's pixels; see `_is_slight`
 _INTER = (PictureType.P, PictureType.B, PictureType.S)
 
 
@@ -78,7 +78,7 @@ def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
 def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
     """Decode from the start on all cores; yield consecutive frames with their numbers, and end at the first damage.
 
-    With several threads a decoder may not mark a damaged frame. If it is told to be strict, it stops before returning
+    With several threads a decoder may not mark a damaged frame. In strict mode it stops before returning
     that frame. So all frames yielded are complete; `decode` finds the damage after them.
 
     Raises:

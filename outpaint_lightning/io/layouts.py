@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from outpaint_lightning.io.files import natural_key
-from outpaint_lightning.io.kinds import has_name_of_media, has_name_of_video, is_image
+from outpaint_lightning.io.kinds import has_name_of_image, has_name_of_media, has_name_of_video, is_image
 from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.io.reading import composed, on_disk, read_bytes, read_json
 from outpaint_lightning.types import InputError
@@ -34,7 +35,11 @@ class Found:
     nonzero: bool = False
     """Masks hold object numbers; everything but 0 is forged."""
     forged: bool = False
-    """The masks must exist, because a list names them or the clip's folder is one of forged clips."""
+    """The masks must be there: a list names them, or the clip's folder says that it is forged."""
+    source: str = ""
+    """The original footage, where the layout tells it."""
+    forger: str = ""
+    scene: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,92 @@ def _json_files(root: Path) -> list[Path]:
     return [path for path in (_children(root) or [root]) if path.suffix == ".json" and path.is_file()]
 
 
+_TGIF_SUBSET = re.compile(r"(sd2|sdxl|ps|flux1[a-z]+)(-random)?-(sp|fr)")
+_TGIF_SPLITS = {"training": "train", "validation": "val", "testing": "test"}
+_TGIF_FORGERY = re.compile(
+    r"(?P<source>\d+)_mask_(?P<region>[a-z]+)\.png(?P<widened>_ps_mask\.png)?_(?P<model>[a-z0-9]+)(-(?P<crop>\d+))?_\d+"
+)
+_TGIF_ORIGINAL = re.compile(r"(?P<source>\d+)_orig(_\d+)?")
+
+
+def _tgif(root: Path) -> Contents:
+    """Read the photos of TGIF and TGIF2: a folder for each subset (`sd2-sp`), in it splits and categories.
+
+    Source: the README of the dataset's repository, IDLabMedia/tgif-dataset at fc5c557 (sections Download and
+    Filenaming), and `code/inpaint-loop.py` there, which writes the files and splices what is above 0 in a mask.
+
+    Raises:
+        InputError: a photo of a subset has another name, or a link leads out of the dataset.
+    """
+    folders = {path.name.lower(): path for path in _children(root) if path.is_dir()}
+    below = {name: sorted(_images_below(folder, root)) for name, folder in folders.items()}
+    masks = {
+        (name, *_tgif_place(path, folders[name])): path
+        for name, paths in below.items()
+        if name.startswith("masks")
+        for path in paths
+    }
+    clips = [_tgif_original(path, folders[name]) for name in below if name.startswith("orig") for path in below[name]]
+    clips += [
+        _tgif_forgery(path, folders[name], masks)
+        for name, paths in below.items()
+        if _TGIF_SUBSET.fullmatch(name)
+        for path in paths
+    ]
+    return Contents([clip for clip in clips if clip], [])
+
+
+def _images_below(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield the images in a folder and the folders in it; linked folders are left out."""
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names if name[0] != "." and has_name_of_image(Path(name))):
+            if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+                raise InputError(f"{path}: links out of {root}; a file of the dataset was expected")
+            yield path
+
+
+def _tgif_place(path: Path, subset: Path) -> tuple[str, ...]:
+    """Return the split of a photo, the folders between it and the subset's but for that of the split, and its name."""
+    *folders, name = path.relative_to(subset).parts
+    found = {part: split for part in folders for word, split in _TGIF_SPLITS.items() if part.lower().endswith(word)}
+    return (next(iter(found.values()), ""), *(part for part in folders if part not in found), name)
+
+
+def _tgif_original(path: Path, subset: Path) -> Found | None:
+    """Return an authentic photo, or None for another file: masks may lie beside them."""
+    split, *categories, _ = _tgif_place(path, subset)
+    name = _TGIF_ORIGINAL.fullmatch(path.stem)
+    if not name:
+        return None
+    clip = path_name(path, subset.parent)
+    return Found(clip, path, None, split, source=name["source"], scene="".join(categories[-1:]))
+
+
+def _tgif_forgery(path: Path, subset: Path, masks: Mapping[tuple[str, ...], Path]) -> Found:
+    """Return a forged photo with its mask: that of the models of its family, where they have their own."""
+    split, *categories, _ = _tgif_place(path, subset)
+    name = _TGIF_FORGERY.fullmatch(path.stem)
+    if not name:
+        raise InputError(f"{path}: no name of TGIF; expected one as 208901_mask_bbox.png_ps_mask.png_sd2_0.png")
+    widened = name["widened"] or name["model"] == "ps"  # Photoshop widens masks, and the others were given its ones
+    ending = f"_{name['crop']}.png" if name["crop"] else ".png_ps_mask.png" if widened else ".png"
+    mask = (split, *categories, f"{name['source']}_mask_{name['region']}{ending}")
+    model = subset.name.lower().partition("-")[0]
+    family = "flux" if model.startswith("flux") else model
+    expected = subset.parent.joinpath("masks", *path.relative_to(subset).parts[:-1], mask[-1])
+    return Found(
+        path_name(path, subset.parent),
+        path,
+        next((masks[key] for place in (f"masks-{family}", "masks") if (key := (place, *mask)) in masks), expected),
+        split,
+        nonzero=True,
+        forged=True,
+        source=name["source"],
+        forger=f"{subset.name.lower()}/{name['region']}",
+        scene="".join(categories[-1:]),
+    )
+
+
 def _has(*folders: str) -> Callable[[Path], bool]:
     return lambda root: any((root / folder).is_dir() for folder in folders)
 
@@ -275,5 +366,11 @@ LAYOUTS = (
         _youtube_vos,
     ),
     Layout("IMDL-BenCo", ("Tp/<clip>.jpg", "Au/<clip>.jpg"), _has("Tp"), _tampered),
+    Layout(
+        "TGIF",
+        ("sd2-sp/<split>/<category>/<clip>.png",),
+        lambda root: any(_TGIF_SUBSET.fullmatch(path.name.lower()) for path in _children(root)),
+        _tgif,
+    ),
     Layout("IMDL-BenCo's list", ("<list>.json",), lambda root: len(_json_files(root)) == 1, _json_pairs),
 )

@@ -37,6 +37,9 @@ from outpaint_lightning.processes.progress import progress_bar
 from outpaint_lightning.tasks import LocalizationTask
 from outpaint_lightning.types import InputError
 
+ENCODER = {name: {"preset": "veryfast"} for name in ("overlay", "probability")}
+"""Options of x264 for videos that are only looked at: half the time, a sixth more bytes."""
+
 Row = dict[str, float]
 """A line of `frames.csv`."""
 
@@ -106,7 +109,10 @@ class _Files:
     def __init__(self, folder: Path, clip: Clip, threshold: float, options: Options) -> None:
         self.clip, self._folder, self._threshold = clip, folder, threshold
         names = ["masks", "overlay", *(["probability"] if "probability" in options.save else [])]
-        self._videos = {name: VideoWriter(folder / f"{name}.mp4", clip.height, clip.width, clip.fps) for name in names}
+        self._videos = {
+            name: VideoWriter(folder / f"{name}.mp4", clip.height, clip.width, clip.fps, options=ENCODER.get(name))
+            for name in names
+        }
         self._times = clip.timestamps
         self._regions = CocoRegions() if "coco" in options.save else None
         self._opened = ExitStack()

@@ -15,6 +15,7 @@ from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.checkpoints.shipped import DEFAULT
 from outpaint_lightning.io import Clip, facts_of, open_clip
+from outpaint_lightning.localize.judging import quicken
 from outpaint_lightning.localize.scoring import clip_score, judged_frames
 from outpaint_lightning.localize.verdict import Verdict, verdict_on
 from outpaint_lightning.processes.device import choose_device
@@ -126,7 +127,7 @@ def _task(checkpoint: Path, threshold: float | None, device: str) -> Localizatio
         if not 0 < threshold < 1:
             raise InputError(f"threshold is {threshold}: expected a number between 0 and 1")
         task.threshold = threshold
-    return task.to(choose_device(device))
+    return quicken(task.to(choose_device(device)))
 
 
 def _found(clip: Clip, task: LocalizationTask, batch_size: int) -> Iterator[FoundFrame]:

@@ -17,6 +17,7 @@ from outpaint_lightning.localize.clips import localize_clip
 from outpaint_lightning.localize.examined import Examined
 from outpaint_lightning.localize.finding import Finding, find
 from outpaint_lightning.localize.images import find_regions
+from outpaint_lightning.localize.judging import quicken
 from outpaint_lightning.localize.knowledge import card_lines
 from outpaint_lightning.localize.options import SAVED, Options
 from outpaint_lightning.localize.page import INDEX, render_index
@@ -159,6 +160,8 @@ def _prepared(
     if threshold is not None:
         task.threshold = threshold
     task.to(choose_device(device))
+    if isinstance(task, LocalizationTask):
+        quicken(task)
     options = options_of(checkpoint, read_card(checkpoint))
     print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
     return lambda clip, folder: analyse(task, clip, folder, options)

@@ -8,6 +8,7 @@ places. Each loss is a pair: what the critic pays, and what the generator pays.
 | `Bce` | softplus(-real) + softplus(fake) | softplus(-fake), the non-saturating form of Goodfellow et al. (2014) |
 | `Hinge` | relu(1 - real) + relu(1 + fake) | -fake (Miyato et al., arXiv:1802.05957) |
 | `LeastSquares` | (real - 1)^2 + fake^2 | (fake - 1)^2 (Mao et al., arXiv:1611.04076) |
+| `Wasserstein` | fake - real, beside a gradient penalty | -fake (Arjovsky et al., arXiv:1701.07875) |
 | `RelativisticLeastSquares` | (r - m(f) - 1)^2 + (f - m(r) + 1)^2 | the same, r and f exchanged (arXiv:1807.00734) |
 """
 
@@ -81,10 +82,31 @@ class LeastSquares(AdversarialLoss):
         return (fake - 1).square().mean()
 
 
+class Wasserstein(AdversarialLoss):
+    """The difference of the mean scores; the critic needs a bound on its slope, such as `gradient_penalty`."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """See `AdversarialLoss`."""
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """See `AdversarialLoss`."""
+        return -fake.mean()
+
+
 class RelativisticLeastSquares(AdversarialLoss):
-    """Least squares of each score against the mean score of the other kind."""
+    """Least squares of each score against the mean score of the other kind.
+
+    Args:
+        wrib_code: let the generator pay `(fake - m(real))^2` alone, as the public code of wide-range image blending
+            does: its scores are to reach those of real samples, not to surpass them.
+    """
 
     relative = True
+
+    def __init__(self, wrib_code: bool = False) -> None:
+        super().__init__()
+        self.wrib_code = wrib_code
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """See `AdversarialLoss`."""
@@ -93,7 +115,7 @@ class RelativisticLeastSquares(AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """See `AdversarialLoss`; needs the real scores."""
         assert real is not None
-        return self.critic(fake, real)
+        return (fake - real.mean()).square().mean() if self.wrib_code else self.critic(fake, real)
 
 
 def r1_penalty(real: Tensor, scores: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from outpaint_lightning.processes.reduce import mean_over_processes
 from outpaint_lightning.types import Batch, InputError
 
 if TYPE_CHECKING:
-    from outpaint_lightning.nets.flow.refiner import Refinement
+    from outpaint_lightning.nets.flow.completion import FlowCompletion
 
 
 def hole_l1(flow: Tensor, true: Tensor, hidden: Tensor, valid: Tensor) -> Tensor:
@@ -270,11 +270,11 @@ class RefinementCriterion(nn.Module):
         self.weights = {name: weight for name, weight in weights.items() if weight}
         self.ramp, self.variation_of, self.region = ramp, variation_of, region
 
-    def forward(self, refinement: Refinement, batch: Batch, step: int) -> dict[str, Tensor]:
+    def forward(self, completion: FlowCompletion, batch: Batch, step: int) -> dict[str, Tensor]:
         """Return the loss of a batch, in float32 also under autocast.
 
         Args:
-            refinement: what the net says; its first flows are the fill, one more pair follows for each update.
+            completion: what the net says; its first flows are the fill, one more pair follows for each update.
             batch: `flow_forward`, `flow_backward`, `hidden` and `valid`.
             step: number of training steps done.
 
@@ -301,7 +301,7 @@ class RefinementCriterion(nn.Module):
         loss, terms = true.new_zeros(()), dict[str, Tensor]()
         fill, *updates = (
             float32_or_better(torch.stack(pair, 2))
-            for pair in zip(refinement.forward, refinement.backward, strict=True)
+            for pair in zip(completion.forward, completion.backward, strict=True)
         )
         rise = 1.0 if self.ramp is None else -torch.expm1(torch.tensor(-step / self.ramp)).item()
         for share, flow in zip(self.schedule(len(updates), step).tolist(), updates, strict=True):
@@ -311,7 +311,9 @@ class RefinementCriterion(nn.Module):
             terms["fill"] = hole_l1(fill, true, hidden, valid)
             loss = loss + self.fill * terms["fill"]
         if self.decoder:
-            decoded = float32_or_better(refinement.decoded).reshape(true.shape)
+            if completion.decoded is None:
+                raise InputError("RefinementCriterion: decoder is above 0: the net decodes nothing; expected 0 for it")
+            decoded = float32_or_better(completion.decoded).reshape(true.shape)
             terms["decoder"] = known_l1(decoded, true, hidden, valid)
             loss = loss + self.decoder * terms["decoder"]
         return {"loss": loss, **{f"loss/{name}": term.detach() for name, term in terms.items()}}

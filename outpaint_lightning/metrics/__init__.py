@@ -5,7 +5,9 @@ interior, and scores of whole frames and videos; the class and box of images; th
 clips.
 """
 
+from outpaint_lightning.metrics.blending import REAL, BlendTraces, energy_ratio, seam_jump, summarize_traces
 from outpaint_lightning.metrics.detections import Detections, DetectionScores, component_boxes, found_regions
+from outpaint_lightning.metrics.distances import KernelDistance, SetDistances
 from outpaint_lightning.metrics.evaluation import Evaluation, FullEvaluation, robustness
 from outpaint_lightning.metrics.floors import FLOORS, MaskPrior
 from outpaint_lightning.metrics.flow import (
@@ -24,8 +26,21 @@ from outpaint_lightning.metrics.flow import (
     summarize_refinement,
 )
 from outpaint_lightning.metrics.intervals import Interval, bootstrap_interval, intervals_by_group
+from outpaint_lightning.metrics.layouts import (
+    ClassCounts,
+    Embeddings,
+    best_of,
+    by_scene,
+    disagreement,
+    mean_iou,
+    photo_rows,
+    photo_scores,
+    retrieval,
+    split_scores,
+)
 from outpaint_lightning.metrics.localization import COUNTS, FrameCounts, pixel_counts, scores, summarize
 from outpaint_lightning.metrics.painting import FILLED, FillErrors, FrechetDistance, frechet_summary, summarize_fills
+from outpaint_lightning.metrics.perceptual import lpips
 from outpaint_lightning.metrics.protocols import PROTOCOLS, Protocol
 from outpaint_lightning.metrics.regions import (
     BOX_FLOORS,
@@ -64,6 +79,7 @@ __all__ = [
     "FILLED",
     "FLOORS",
     "PROTOCOLS",
+    "REAL",
     "RECTANGLES",
     "REFINED",
     "REGIONS",
@@ -71,10 +87,13 @@ __all__ = [
     "STRATA",
     "THRESHOLDS",
     "TOP_SHARE",
+    "BlendTraces",
     "BoxPrior",
     "BoxScores",
+    "ClassCounts",
     "DetectionScores",
     "Detections",
+    "Embeddings",
     "Evaluation",
     "FillErrors",
     "FrameCounts",
@@ -82,32 +101,46 @@ __all__ = [
     "FrechetDistance",
     "FullEvaluation",
     "Interval",
+    "KernelDistance",
     "MaskPrior",
     "Protocol",
     "RefinementErrors",
     "RegionImage",
+    "SetDistances",
     "ThresholdCounts",
     "auroc",
     "best",
+    "best_of",
     "bootstrap_interval",
+    "by_scene",
     "component_boxes",
     "confidence_curves",
+    "disagreement",
     "end_point_error",
+    "energy_ratio",
     "false_positive_curve",
     "found_regions",
     "frame_scores",
     "frechet_summary",
     "in_pixels",
     "intervals_by_group",
+    "lpips",
+    "mean_iou",
     "motion_edges",
+    "photo_rows",
+    "photo_scores",
     "pixel_counts",
+    "retrieval",
     "robustness",
     "scores",
     "seam_and_interior",
+    "seam_jump",
+    "split_scores",
     "strata",
     "summarize",
     "summarize_fills",
     "summarize_refinement",
     "summarize_regions",
+    "summarize_traces",
     "threshold_curve",
 ]

@@ -23,7 +23,7 @@ from outpaint_lightning.metrics.thresholds import (
 )
 from outpaint_lightning.types import InputError, VideoInfo
 
-LEVEL = 0.95  # of the confidence intervals
+LEVEL = 0.95  # level of the confidence intervals
 
 
 class Evaluation:

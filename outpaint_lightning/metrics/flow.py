@@ -28,6 +28,8 @@ EDGE_JUMP = 0.5  # pixels: with a larger difference, two neighbours move differe
 EDGE_REACH = 3  # pixels around a motion edge
 FAR = 1.0  # pixels: a visible error
 DECILES = 10
+CURVES = 2 * DECILES + 2
+"""Numbers that `confidence_curves` returns."""
 KEPT = 20  # points of a sparsification curve
 
 
@@ -80,29 +82,33 @@ def confidence_curves(error: Tensor, confidence: Tensor) -> Tensor:
         confidence: `N`.
 
     Returns:
-        float32 of `DECILES` + 2, all in pixels, NaN without errors. First the mean error of each decile, the least
-        confident first. Then the area between the sparsification curve and the ideal one (AUSE): the curve is the mean
-            error
-        of the most confident vectors, over 20 shares from all to a twentieth; the ideal keeps the smallest errors. Last
-        the same area for a random confidence. Source: Ilg et al. (ECCV 2018, arXiv:1802.07095), section 5; there the
-            curves are
-        divided by the mean error, which does not change the ratio of the two areas.
+        float32 of `CURVES`, NaN where there are too few errors. The mean error of each decile in pixels, the least
+        confident first; the area between the sparsification curve and the ideal one (AUSE), where the curve
+        is the mean error of what is kept, the surest first, over 20 shares from all to a twentieth, and the ideal keeps
+        the smallest errors; that area for a confidence that tells nothing; and the mean confidence of each decile,
+        which, beside its mean error, is a reliability plot. Source: Ilg et al. (ECCV 2018,
+        arXiv:1802.07095), section 5; there the curves are divided by the mean error, which the ratio of the two areas
+        does not see.
     """
     if not len(error):
-        return error.new_full((DECILES + 2,), torch.nan, dtype=torch.float32)
+        return error.new_full((CURVES,), torch.nan, dtype=torch.float32)
     error = error.float()
     levels, level = torch.unique(confidence, return_inverse=True)
     sums = error.new_zeros(len(levels)).index_add_(0, level, error)
-    shared = (sums / level.bincount())[level][confidence.argsort()]
-    deciles = torch.stack([part.mean() for part in shared.tensor_split(DECILES)])
-    kept = -(-len(error) * torch.arange(KEPT, 0, -1, device=error.device) // KEPT)  # rounded up
+    order = confidence.argsort()
+    shared = (sums / level.bincount())[level][order]
+    deciles, claimed = (
+        torch.stack([part.mean() for part in values.tensor_split(DECILES)])
+        for values in (shared, confidence[order].float())
+    )
+    kept = -(-len(error) * torch.arange(KEPT, 0, -1, device=error.device) // KEPT)  # at least so many
 
     def curve(order: Tensor) -> Tensor:
         return order.cumsum(0)[kept - 1] / kept
 
     ideal = curve(error.sort().values)
     areas = torch.stack([(curve(shared.flip(0)) - ideal).mean(), (error.mean() - ideal).mean()])
-    return torch.cat([deciles, areas])
+    return torch.cat([deciles, areas, claimed])
 
 
 class RefinementErrors(FrameTable):
@@ -115,10 +121,10 @@ class RefinementErrors(FrameTable):
 
     def __init__(self, frames: Sequence[int], methods: int) -> None:
         self.methods = methods
-        super().__init__(frames, (len(STRATA) * (1 + 2 * methods) + DECILES + 2,), torch.float32)
+        super().__init__(frames, (len(STRATA) * (1 + 2 * methods) + CURVES,), torch.float32)
 
     def update(
-        self, videos: Sequence[int], frames: Sequence[int], error: Tensor, members: Tensor, sure: Tensor
+        self, videos: Sequence[int], frames: Sequence[int], error: Tensor, members: Tensor, sure: Tensor | None
     ) -> None:
         """Add a batch of windows.
 
@@ -126,15 +132,18 @@ class RefinementErrors(FrameTable):
             videos: index of each window's video.
             frames: first frame of each window.
             error: `M B T 2 H W`, end-point errors of the methods, forward and backward.
-            members: bool `B S T 2 H W`, from `strata`.
-            sure: `B T 1 H W`, the net's confidence.
+            members: bool `B S T 2 H W`, as `strata`.
+            sure: `B T C H W`, the net's confidence, C being 1 or 2; None of a net that says none.
         """
         counts = members.flatten(2).sum(2)  # B S
         inside = torch.where(members, error[:, :, None], 0)  # M B S T 2 H W
         sums = torch.stack([inside.flatten(3).sum(3), (inside > FAR).flatten(3).sum(3)], 3)  # M B S 2
         for i, (video, frame) in enumerate(zip(videos, frames, strict=True)):
             hole = members[i, 0]
-            curves = confidence_curves(error[0, i][hole], sure[i].expand_as(hole)[hole])
+            if sure is None:
+                curves = error.new_full((CURVES,), torch.nan)
+            else:
+                curves = confidence_curves(error[0, i][hole], sure[i].expand_as(hole)[hole])
             self.enter(video, frame, torch.cat([counts[i], sums[:, i].flatten(), curves]))
 
     def compute(self) -> list[Tensor]:
@@ -170,9 +179,10 @@ def summarize_refinement(
           them, (floor - error) / floor. `gain_over_fill`: the same over `FILL`. `bounds`: the error in the hole of
           the bounds.
         - `worse_than_fill`: number of `videos` whose error exceeds that of the fill, `of` how many, and the `largest`
-          excess in pixels.
-        - `confidence`: mean error of each decile of the net's confidence, `deciles`, least confident first; `ause` and
-          `ause_random` from `confidence_curves`, and their `ratio`.
+          excess, in pixels.
+        - `confidence`: mean error of each decile of the net's confidence, `deciles`, least confident first, and the
+          mean confidence of each, `claimed`; `ause` and `ause_random` as `confidence_curves` has them, and their
+          `ratio`.
     """
     judged = _Judged.of(table, videos)
     errors = {name: judged.errors_of(method) for method, name in enumerate(methods)}
@@ -205,7 +215,7 @@ class _Judged(NamedTuple):
     above_1px: Tensor
     """The same shape."""
     confidence: Tensor
-    """`videos DECILES+2`, see `confidence_curves`: mean over windows."""
+    """`videos CURVES`, see `confidence_curves`: a mean over windows."""
     windows: list[int]
     vectors: list[int]
     """Number of vectors in the hole."""
@@ -216,10 +226,10 @@ class _Judged(NamedTuple):
         seen = [(info, rows.cpu().double()) for info, rows in zip(videos, table.compute(), strict=True) if len(rows)]
         size = len(STRATA)
         errors = torch.empty(len(seen), table.methods, size, 2, dtype=torch.float64)
-        confidence = torch.empty(len(seen), DECILES + 2, dtype=torch.float64)
+        confidence = torch.empty(len(seen), CURVES, dtype=torch.float64)
         vectors = []
         for video, (_, rows) in enumerate(seen):
-            counts, sums, curves = torch.split(rows, [size, 2 * size * table.methods, DECILES + 2], 1)
+            counts, sums, curves = torch.split(rows, [size, 2 * size * table.methods, CURVES], 1)
             total = counts.sum(0)
             errors[video] = sums.sum(0).view(table.methods, size, 2) / total[:, None]
             confidence[video] = curves.nanmean(0)
@@ -245,9 +255,15 @@ def _worse_than_fill(judged: _Judged) -> dict[str, Any]:
 
 
 def _confidence(judged: _Judged) -> dict[str, Any]:
-    *deciles, area, random = (mean(column) for column in judged.confidence.unbind(1))
-    ratio = area / random if area is not None and random else None
-    return {"deciles": deciles, "ause": area, "ause_random": random, "ratio": ratio}
+    columns = [mean(column) for column in judged.confidence.unbind(1)]
+    area, random = columns[DECILES : DECILES + 2]
+    return {
+        "deciles": columns[:DECILES],
+        "claimed": columns[DECILES + 2 :],
+        "ause": area,
+        "ause_random": random,
+        "ratio": area / random if area is not None and random else None,
+    }
 
 
 def _row(judged: _Judged, video: int, methods: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Motion between the frames of a clip, from known pixels only: of the camera, and of every pixel."""
+"""Motion between the frames of a clip, from known pixels only: motion of the camera, and of every pixel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The vectors of optical flow that a hole in the frames hides."""
+"""Which frames of a window have a hole, and which vectors of optical flow it hides."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor
@@ -10,6 +11,14 @@ from outpaint_lightning.geometry import warp
 
 Protocol = Literal["source", "strict"]
 PROTOCOLS: tuple[Protocol, ...] = ("source", "strict")
+
+Setup = Literal["mid2", "all", "sandwich"]
+SETUPS: dict[Setup, Callable[[int], slice]] = {
+    "mid2": lambda frames: slice(max(0, frames // 2 - 1), frames // 2 + 1),
+    "all": lambda frames: slice(0, frames),
+    "sandwich": lambda frames: slice(1, frames - 1),
+}
+"""Which frames of a window have the hole: the two in the middle, all, or all but the first and the last."""
 
 
 def hidden_vectors(mask: Tensor, forward: Tensor, backward: Tensor, protocol: Protocol) -> Tensor:

@@ -97,6 +97,17 @@ class PatchDiscriminator(nn.Module):
             return enlarged.view(*scores.shape[:2], *enlarged.shape[1:])
         return scores
 
+    def layers(self, clips: Tensor) -> list[Tensor]:
+        """Return the activations of each layer of clips `B T C H W`, and the scores of each place last."""
+        seen = clips.diff(dim=1) if self.differences else clips * 2 - 1
+        features = seen.flatten(0, 1) if self.dim == 2 else seen.transpose(1, 2)
+        found = []
+        for part in self.body:
+            features = part(features)
+            if not isinstance(part, ConvNd):
+                found.append(features)
+        return [*found, features]
+
     def _scores(self, clips: Tensor) -> Tensor:
         if self.dim == 2:
             scores: Tensor = self.body(clips.flatten(0, 1))

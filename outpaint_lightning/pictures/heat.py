@@ -19,13 +19,16 @@ OPAQUE = (0.25, 0.75)
 RIMS = ((255, 255, 255), (0, 0, 0))
 _SCALE_SHARE, _MARGIN = 0.3, 6
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_VIRIDIS: NDArray[np.uint8] = np.asarray(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1], np.uint8
+)
+"""`256 3`, the RGB colour of each level."""
 
 
 def colours(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return the colour of each probability in [0, 1]: uint8 RGB with one more axis."""
     levels = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
-    flat = cv2.applyColorMap(levels.reshape(-1, 1), cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
-    return np.asarray(flat.reshape(*levels.shape, 3), np.uint8)
+    return _VIRIDIS[levels]
 
 
 def heat_map(
@@ -65,8 +68,10 @@ def tinted(
     """
     mask = probability >= threshold
     low, high = OPAQUE
-    opacity = np.where(mask, np.clip(low + (high - low) * (probability - 0.5) * 2, 0.1, high), 0)[..., None]
-    return _finished(_mixed(frame, colours(probability), opacity), mask, threshold, scale)
+    picture, marked = frame.copy(), probability[mask]
+    opacity = np.clip(low + (high - low) * (marked - 0.5) * 2, 0.1, high)[:, None]
+    picture[mask] = _mixed(frame[mask], colours(marked), opacity)
+    return _finished(picture, mask, threshold, scale)
 
 
 def _mixed(below: NDArray[Any], above: NDArray[np.uint8], opacity: NDArray[np.floating]) -> NDArray[np.uint8]:

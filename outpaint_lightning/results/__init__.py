@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from outpaint_lightning.results.blending import BLENDING
 from outpaint_lightning.results.flow import FLOW
 from outpaint_lightning.results.kinds import OTHER, Column, Kind, Result, Summary, is_number, number_at, part
 from outpaint_lightning.results.known import tested
+from outpaint_lightning.results.layouts import LAYOUTS, SEGMENTATION
 from outpaint_lightning.results.localization import LOCALIZATION
+from outpaint_lightning.results.outpainting import OUTPAINTING
 from outpaint_lightning.results.painting import PAINTING
 from outpaint_lightning.results.regions import REGIONS
 
 __all__ = [
+    "BLENDING",
     "FLOW",
     "KINDS",
+    "LAYOUTS",
     "LOCALIZATION",
     "OTHER",
+    "OUTPAINTING",
     "PAINTING",
     "REGIONS",
+    "SEGMENTATION",
     "Column",
     "Kind",
     "Result",
@@ -29,7 +36,8 @@ __all__ = [
     "tested",
 ]
 
-KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING)
+KINDS = (LOCALIZATION, REGIONS, FLOW, PAINTING, BLENDING)
+KINDS = (LOCALIZATION, REGIONS, FLOW, OUTPAINTING, PAINTING, LAYOUTS, SEGMENTATION)
 
 
 def kind_of(task: str, summary: Summary) -> Kind:
@@ -43,7 +51,7 @@ def kind_of(task: str, summary: Summary) -> Kind:
         One of `KINDS`; for another task, a kind whose columns are all numbers of the summary.
     """
     for kind in KINDS:
-        if task == kind.task or (not task and number_at(summary, kind.sign) is not None):
+        if task in (kind.task, *kind.also) or (not task and number_at(summary, kind.sign) is not None):
             return kind
     keys = [key for key, value in _leaves(summary) if is_number(value)]
     return Kind(task or "runs", task=task, sign="", columns=tuple(Column(key, key, ".4g") for key in keys))

@@ -54,6 +54,7 @@ FLOW = Flow(
     monitored="val/epe_hole",
     undefined="no judged validation window has a hidden vector whose true one is known",
     progress=("train/loss", "val/loss", "val/epe_hole"),
+    also=("AdversarialFlowTask",),
 )
 
 
@@ -64,5 +65,6 @@ def _methods(summary: Summary) -> Iterator[Cells]:
     yield "end-point error, pixels", *(name.replace("_", " ") for name in strata), "above 1 px", ""
     for name, errors in summary["methods"].items():
         role = next((role for role in ("floor", "bound") if name in summary[f"{role}s"]), "learned")
-        title = f"{summary['steps']} updates" if name == net else f"  {role} {name}"
+        updates = "1 update" if summary["steps"] == 1 else f"{summary['steps']} updates"
+        title = updates if name == net else f"  {role} {name}"
         yield title, *(number(errors["epe"][each]) for each in strata), number(errors["above_1px"]["hole"]), ""

@@ -72,7 +72,9 @@ class Kind:
     progress: tuple[str, ...] = ("train/loss", "val/loss")
     """Logged numbers that each line of progress shows."""
     pictures: Mapping[str, str] = field(default_factory=dict)
-    """Picture files of a test beside its summary, with their captions."""
+    """Picture files of a test beside its summary, and what each shows."""
+    also: tuple[str, ...] = ()
+    """Names of further classes of tasks whose results are alike."""
 
     def floors(self, summary: Summary) -> dict[str, float]:
         """Return the defined floors of the first number."""

@@ -66,7 +66,7 @@ def _load(text: str) -> Any:
     return yaml.load(text, _Loader)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the one in C, where there is one
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the loader in C, if it exists
     """A safe loader with the floats of YAML 1.2, without dates and without integers above 64 bits."""
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:

@@ -81,15 +81,15 @@ class AdversarialTask(BaseTask):
         self._schedules = lr_scheduler, critic_lr_scheduler
 
     @abstractmethod
-    def generate(self, batch: Batch) -> Tensor:
-        """Return what the generator that trains makes of a batch."""
+    def generate(self, batch: Batch) -> Any:
+        """Return what the generator that trains makes of a batch: a tensor, or tensors that `detach()` together."""
 
     @abstractmethod
-    def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
+    def generator_terms(self, batch: Batch, made: Any) -> Terms:
         """Return what the generator pays for what it made."""
 
     @abstractmethod
-    def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
+    def critic_terms(self, batch: Batch, made: Any) -> Terms:
         """Return what the critics pay; `made` has no gradient."""
 
     def setup(self, stage: str) -> None:
@@ -110,13 +110,24 @@ class AdversarialTask(BaseTask):
         """Return how many steps the generator and the critics will take."""
         if self._schedules == (None, None):
             return 0, 0
+        steps = self.planned_steps("lr_scheduler")
+        return round(steps), round(steps * self.turns.critic_steps)
+
+    def planned_steps(self, option: str) -> float:
+        """Return how many steps the generator will take.
+
+        Args:
+            option: what needs to know it, for the message.
+
+        Raises:
+            InputError: the training has no end.
+        """
         batches = self.trainer.estimated_stepping_batches
         if batches == float("inf"):
             raise InputError(
-                f"{type(self).__name__}: lr_scheduler needs an end; set trainer.max_epochs or trainer.max_steps"
+                f"{type(self).__name__}: {option} needs an end; set trainer.max_epochs or trainer.max_steps"
             )
-        steps = batches if batches == self.trainer.max_steps else batches * self.turns.generator_steps
-        return round(steps), round(steps * self.turns.critic_steps)
+        return batches if batches == self.trainer.max_steps else batches * self.turns.generator_steps
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Take the steps that are due on this batch.

@@ -48,6 +48,18 @@ def clips(tmp_path):
 
 
 @pytest.mark.usefixtures("short")
+def test_some_codecs_alone_make_no_score(clips, run_folder, tmp_path, capsys):
+    words = ["benchmark", str(clips), "--ckpt_path", str(run_folder), "--out", str(tmp_path / "some")]
+    assert main([*words, "--only", "halff"]) == 2
+    assert capsys.readouterr().err.strip().endswith("--only halff: expected some of h264, half; did you mean 'half'?")
+    assert main([*words, "--only", "half"]) == 0
+    numbers = json.loads((tmp_path / "some" / "benchmark.json").read_text())
+    assert [*numbers["conditions"]] == ["none", "half 0.5"]
+    assert numbers["score"] is None
+    assert "score none" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("short")
 def test_the_same_clips_give_the_same_bytes(clips, run_folder, tmp_path, capsys):
     words = ["--ckpt_path", str(run_folder)]
     for name in ("one", "two"):

@@ -88,7 +88,7 @@ def shown(path, task=TASK, count=1, **options):
     callback, trainer = FlowPictures(count), state(path, calls, **options)
     callback.on_validation_epoch_start(trainer, task)
     for _ in range(2):  # the second batch shows videos seen already
-        callback.on_validation_batch_end(trainer, task, {"refinement": refined}, batch, 0)
+        callback.on_validation_batch_end(trainer, task, {"completion": refined}, batch, 0)
     callback.on_validation_end(trainer, task)
     return calls
 

@@ -1,5 +1,7 @@
 """A checkpoint from a stranger builds what this package lists and nothing else, whatever command opens it."""
 
+import importlib
+import importlib.util
 import shutil
 import sys
 from pathlib import Path
@@ -8,11 +10,11 @@ import pytest
 import torch
 from support import fit_options
 
-from outpaint_lightning.checkpoints.allowed import VARIABLE
+from outpaint_lightning.checkpoints.allowed import MOVED, VARIABLE, checked
 from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.checkpoints.rebuild import described, load_net, load_task
 from outpaint_lightning.cli import main
-from outpaint_lightning.nets import UNet
+from outpaint_lightning.nets import RaftLocalizer, UNet
 from outpaint_lightning.types import InputError
 
 
@@ -119,6 +121,31 @@ def test_addresses_of_before_the_move(altered):
         options["net"]["class_path"] = "outpaint_lightning.nets.unet.UNet"
 
     assert isinstance(load_net(altered(change)), UNet)
+
+
+def test_a_checkpoint_of_before_the_move(altered):
+    """The first localizer's address, with its own weights, as a run of then left them."""
+    net = RaftLocalizer("small", updates=1, context="residual")
+    path = altered(lambda _: None)
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["net"] = {
+        "class_path": "outpaint_lightning.nets.raft.RaftLocalizer",
+        "init_args": {"variant": "small", "updates": 1, "context": "residual"},
+    }
+    checkpoint["state_dict"] = {f"net.{name}": value for name, value in net.state_dict().items()}
+    torch.save(checkpoint, path)
+    found = load_net(path)
+    assert isinstance(found, RaftLocalizer)
+    assert all(torch.equal(found.state_dict()[name], value) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize(("before", "now"), MOVED.items())
+def test_every_address_of_before_the_move(before, now):
+    """Catches an entry that names no module, and one that shadows a module of today."""
+    assert importlib.util.find_spec(before) is None
+    public = next(name for name, value in vars(importlib.import_module(now)).items()
+                  if isinstance(value, type) and value.__module__ == now)  # fmt: skip
+    assert checked({"class_path": f"{before}.{public}"}) == {"class_path": f"{now}.{public}"}
 
 
 def test_the_description_is_plain_and_whole(run_folder):

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from outpaint_lightning.cli import main
-from outpaint_lightning.demo.run import HELD_OUT, Scale, demo, render_clips
-from outpaint_lightning.io import VideoFile, read_dataset, read_image
+from outpaint_lightning.demo.run import HELD_OUT, NETS, Scale, demo, render_clips
+from outpaint_lightning.io import VideoFile, frame_files, read_dataset, read_image, read_mask, write_mask
 from outpaint_lightning.pictures.marks import BAND, GAP
 from outpaint_lightning.types import InputError
 
@@ -35,6 +35,11 @@ TINY = Scale(
 LEAVES = {"forge": "forged", "fit": "run", "test": "run", "localize": "found"}
 
 
+def left(words: list[str]) -> str:
+    """The folder that a command of the demo writes into."""
+    return Path(words[words.index("--out") + 1]).name if "--out" in words else LEAVES[words[0]]
+
+
 @dataclass
 class Replay:
     """Gives again what the commands of an earlier demo left, with another F1, or fails at one of them."""
@@ -47,7 +52,7 @@ class Replay:
     def __call__(self, words: list[str]) -> int:
         if words[0] == self.fails:
             return 130
-        shutil.copytree(self.earlier / LEAVES[words[0]], self.out / LEAVES[words[0]], dirs_exist_ok=True)
+        shutil.copytree(self.earlier / left(words), self.out / left(words), dirs_exist_ok=True)
         path = self.out / "run/test/summary.json"
         if words[0] == "test":
             summary = json.loads(path.read_text())
@@ -86,19 +91,20 @@ def test_the_numbers_printed_are_those_of_the_test_and_decide_the_exit_code(done
 
 def test_every_command_is_printed_as_it_was_run(done):
     _, _, printed, commands = done
-    assert [words[0] for words in commands] == ["forge", "fit", "test", "localize"]
+    assert [words[0] for words in commands] == ["forge", "fit", "test", "localize", "localize"]
     for words in commands:
         assert f"$ outpaint-lightning {' '.join(words)}\n" in printed
 
 
 def test_what_is_promised_is_there_and_shows_what_it_should(done):
     out, _, printed, _ = done
-    film = VideoFile(out / "found/suspect/overlay.mp4")
-    assert (len(film), film.height, film.width) == (TINY.frames, TINY.height, TINY.width)
-    assert str(out / "found/suspect/overlay.mp4") in printed
+    for folder in NETS:
+        film = VideoFile(out / folder / "suspect/overlay.mp4")
+        assert (len(film), film.height, film.width) == (TINY.frames, TINY.height, TINY.width)
+        assert str(out / folder / "suspect/overlay.mp4") in printed
     assert str(out / "strip.png") in printed
     picture = read_image(out / "strip.png")
-    assert picture.shape == (BAND + 2 * TINY.height + GAP + BAND, 3 * TINY.width + 2 * GAP, 3)
+    assert picture.shape == (BAND + 2 * TINY.height + GAP + BAND, 4 * TINY.width + 3 * GAP, 3)
     picture = picture[BAND:]
     suspect = next(entry for entry in read_dataset(out / "forged") if entry.split == "test" and entry.masks)
     frame = read_image(suspect.frames / "00001.png")
@@ -107,6 +113,26 @@ def test_what_is_promised_is_there_and_shows_what_it_should(done):
     changed = (truth != frame).any(-1)
     mask = read_image(suspect.masks / "00001.png")[..., 0] > 0
     assert (changed & mask).sum() > 0.9 * mask.sum()
+
+
+def test_each_net_is_judged_on_the_suspect_by_its_own_masks(done, tmp_path, capsys):
+    """Catches one net shown under the name of the other, and precision or recall in place of F1."""
+    entry = next(entry for entry in read_dataset(done[0] / "forged") if entry.split == "test" and entry.masks)
+    replay = Replay(done[0], tmp_path)
+
+    def run(words: list[str]) -> int:
+        code = replay(words)
+        if words[0] == "localize":
+            for true in frame_files(entry.masks):
+                mask = read_mask(true)
+                write_mask(tmp_path / left(words) / "suspect/masks" / true.name, mask | (left(words) == "found"))
+        return code
+
+    demo(tmp_path, overwrite=False, run=run, scale=TINY)
+    printed = capsys.readouterr().out
+    share = np.mean([read_mask(true).mean() for true in frame_files(entry.masks)])
+    assert re.search(rf"F1 on suspect\.mp4, trained here +{2 * share / (1 + share):.3f}\n", printed)
+    assert re.search(r"F1 on suspect\.mp4, shipped net +1\.000\n", printed)
 
 
 @pytest.mark.parametrize(("f1", "code"), [(1.0, 0), (0.0, 1)])

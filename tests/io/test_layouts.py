@@ -318,3 +318,74 @@ def test_window_of_object_masks(davis):
 
     window = WindowDataset(read_dataset(davis)[:1])[0]
     np.testing.assert_array_equal(window["mask"][:, 0].numpy(), [MASK, MASK])
+
+
+@pytest.fixture
+def tgif(tmp_path):
+    """Two photos of one split: one spliced twice and regenerated in a crop, one filled by Photoshop."""
+    root = tmp_path / "TGIF"
+    crop = FRAME[:4, :4]
+    for photo in (11, 12):
+        write_image(root / f"orig/testing/hot dog/{photo}_orig.png", FRAME)
+    write_image(root / "orig/testing/hot dog/11_orig_512.png", crop)
+    spliced = "hot dog/11_mask_bbox.png_ps_mask.png"
+    for number in (0, 1):
+        write_image(root / f"sd2-sp/testing/{spliced}_sd2_{number}.png", FRAME)
+    write_image(root / "sd2-fr/testing/hot dog/11_mask_bbox.png_sd2-512_0.png", crop)
+    write_image(root / "ps-sp/testing/hot dog/12_mask_segm.png_ps_2.png", FRAME)
+    for name in ("11_mask_bbox.png", "12_mask_segm.png"):
+        write_mask(root / f"masks/testing/hot dog/{name}", np.zeros_like(MASK))
+        write_image(root / f"masks/testing/hot dog/{name}_ps_mask.png", np.repeat(MASK[..., None] * np.uint8(9), 3, 2))
+    write_mask(root / "masks/testing/hot dog/11_mask_bbox_512.png", MASK[:4, :4])
+    return root
+
+
+def test_tgif(tgif):
+    """Catches the mask before Photoshop widened it, that of the whole photo for a crop, and values that are not 255."""
+    entries = {entry.frames.name: entry for entry in read_dataset(tgif)}
+    assert len(entries) == 7
+    assert {entry.split for entry in entries.values()} == {"test"}
+    assert {entry.scene for entry in entries.values()} == {"hot dog"}
+    assert [name for name, entry in entries.items() if entry.masks is None] == [
+        "11_orig.png", "11_orig_512.png", "12_orig.png",
+    ]  # fmt: skip
+    spliced = entries["11_mask_bbox.png_ps_mask.png_sd2_1.png"]
+    assert (spliced.source, spliced.forger) == ("11", "sd2-sp/bbox")
+    assert spliced.clip == "sd2-sp__testing__hot dog__11_mask_bbox.png_ps_mask.png_sd2_1"
+    np.testing.assert_array_equal(read_mask(spliced.masks, spliced.nonzero), MASK)
+    anew = entries["11_mask_bbox.png_sd2-512_0.png"]
+    np.testing.assert_array_equal(read_mask(anew.masks, anew.nonzero), MASK[:4, :4])
+    photoshop = entries["12_mask_segm.png_ps_2.png"]
+    assert (photoshop.source, photoshop.forger) == ("12", "ps-sp/segm")
+    np.testing.assert_array_equal(read_mask(photoshop.masks, photoshop.nonzero), MASK)
+
+
+def test_tgif_masks_of_a_family(tgif):
+    """Random regions of TGIF2 differ from model to model, and lie in a folder of masks for each."""
+    for subset, model in (("sdxl-fr", "sdxl-1024"), ("flux1dev-fr", "flux1dev-1024")):
+        write_image(tgif / subset / f"{subset}_training/cat/5_mask_random.png_{model}_0.png", FRAME)
+    write_mask(tgif / "masks-flux/masks-flux_training/cat/5_mask_random_1024.png", MASK)
+    write_mask(tgif / "masks-sdxl/masks-sdxl_training/cat/5_mask_random_1024.png", ~MASK)
+    entries = {entry.forger: entry for entry in read_dataset(tgif)}
+    assert entries["sdxl-fr/random"].split == "train"
+    np.testing.assert_array_equal(read_mask(entries["sdxl-fr/random"].masks, True), ~MASK)
+    np.testing.assert_array_equal(read_mask(entries["flux1dev-fr/random"].masks, True), MASK)
+
+
+def test_tgif_of_strangers(tgif, tmp_path):
+    """Catches a photo without a mask taken for authentic, and files from elsewhere that a dataset brings in."""
+    lost = tgif / "masks/testing/hot dog/11_mask_bbox_512.png"
+    lost.unlink()
+    clips, problems = told(tgif)
+    assert len(clips) == 6
+    assert [kind for kind, _ in problems] == ["masks"]
+    assert f"{lost}: missing mask" in problems[0][1]
+    odd = tgif / "sd2-sp/testing/hot dog/holiday.png"
+    write_image(odd, FRAME)
+    with pytest.raises(InputError, match=r"holiday\.png: no name of TGIF; expected one as 208901_mask"):
+        read_dataset(tgif)
+    odd.unlink()
+    write_image(tmp_path / "private.png", FRAME)
+    (tgif / "orig/testing/hot dog/13_orig.png").symlink_to(tmp_path / "private.png")
+    with pytest.raises(InputError, match=r"13_orig\.png: links out of .*TGIF; a file of the dataset was expected"):
+        read_dataset(tgif)

@@ -16,7 +16,7 @@ from outpaint_lightning.losses import (
 )
 
 REAL, FAKE = torch.tensor([0.5, 2.0], dtype=torch.float64), torch.tensor([-3.0, 0.0], dtype=torch.float64)
-LOSSES = [Bce(), Hinge(), LeastSquares(), RelativisticLeastSquares()]
+LOSSES = [Bce(), Hinge(), LeastSquares(), RelativisticLeastSquares(), RelativisticLeastSquares(wrib_code=True)]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ LOSSES = [Bce(), Hinge(), LeastSquares(), RelativisticLeastSquares()]
         (Hinge(), (0.5 + 0) / 2 + (0 + 1) / 2, 1.5),  # a generator's relu(1 - fake), as the authors have it, gives 2.5
         (LeastSquares(), (0.25 + 1) / 2 + 9 / 2, (16 + 1) / 2),
         # Means are 1.25 and -1.5: real is 2 and 3.5 above the fakes' mean, fakes are 4.25 and 1.25 below the reals'.
+        (RelativisticLeastSquares(True), (1**2 + 2.5**2 + 3.25**2 + 0.25**2) / 2, (4.25**2 + 1.25**2) / 2),
         (RelativisticLeastSquares(), (1**2 + 2.5**2 + 3.25**2 + 0.25**2) / 2, (5.25**2 + 2.25**2 + 3**2 + 4.5**2) / 2),
     ],
     ids=lambda value: type(value).__name__,

@@ -85,7 +85,7 @@ def test_equal_confidence_tells_nothing():
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_few_errors(count):
     curves = confidence_curves(torch.ones(count), torch.rand(count))
-    assert curves.shape == (DECILES + 2,)
+    assert curves.shape == (2 * DECILES + 2,)
     assert int(curves[:DECILES].isfinite().sum()) == count
 
 

@@ -73,3 +73,18 @@ def test_other_clips_are_refused():
         PatchDiscriminator(2, channels=1)(torch.zeros(1, 1, 3, 8, 8))
     with pytest.raises(InputError, match="2 frames or more"):
         PatchDiscriminator(3, differences=True)(torch.zeros(1, 1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(("dim", "differences"), [(2, False), (3, False), (3, True)])
+def test_layers_end_in_the_scores(dim, differences):
+    """For feature matching: activations of each layer, and the scores that `forward` gives."""
+    torch.manual_seed(0)
+    critic, clips = (
+        PatchDiscriminator(dim, width=4, layers=2, differences=differences).eval(),
+        torch.rand(2, 3, 3, 16, 20),
+    )
+    *features, scores = critic.layers(clips)
+    assert [part.shape[1] for part in features] == [4, 8, 16]
+    shape = critic(clips).shape
+    scores = scores.view(shape) if dim == 2 else scores.transpose(1, 2)
+    torch.testing.assert_close(scores, critic(clips))

@@ -79,3 +79,8 @@ def test_the_scale_hides_nothing_that_is_found():
     rows, columns = np.nonzero((with_scale != without).any(-1))
     assert columns.max() < 120
     assert rows.min() > 45
+
+
+def test_a_frame_in_which_nothing_is_found_stays_as_it_is():
+    frame = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    assert np.array_equal(tinted(frame, np.zeros(SIZE, np.float32), 0.5, scale=False), frame)

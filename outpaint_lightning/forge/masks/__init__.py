@@ -2,11 +2,13 @@
 
 from outpaint_lightning.forge.masks.base import MaskSampler
 from outpaint_lightning.forge.masks.freeform import BlobMask, BrushMask, PolygonMask
-from outpaint_lightning.forge.masks.objects import ObjectMask
+from outpaint_lightning.forge.masks.objects import BackgroundMask, ObjectMask
 from outpaint_lightning.forge.masks.occlusions import BarMask, CloudMask, RainMask, RemovePixelsMask
-from outpaint_lightning.forge.masks.rectangles import BorderMask, BoxMask
+from outpaint_lightning.forge.masks.rectangles import BandMask, BorderMask, BoxMask
 
 __all__ = [
+    "BackgroundMask",
+    "BandMask",
     "BarMask",
     "BlobMask",
     "BorderMask",

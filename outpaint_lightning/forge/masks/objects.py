@@ -49,6 +49,42 @@ class ObjectMask(MaskSampler):
         return np.stack([cv2.dilate(mask.astype(np.uint8), ellipse) for mask in _objects(footage)]).astype(np.bool_)
 
 
+@dataclass(frozen=True)
+class BackgroundMask(MaskSampler):
+    """All but an object: the object stays authentic, and the whole scene around it is made.
+
+    The object is eroded a little, as its mask may hold a rim of the true scene. The bounds of `AREA` do not hold.
+
+    Attributes:
+        radius: Smallest and largest radius of the ellipse that the object masks are eroded by, in pixels.
+    """
+
+    name = "background"
+    needs = frozenset({"objects"})
+
+    radius: tuple[int, int] = (0, 2)
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
+        """Draw `radius`; smaller than drawn, down to 0, where it would leave nothing of the object in a frame.
+
+        Raises:
+            InputError: There are no objects, they are empty in a frame, or one is the whole frame.
+        """
+        for radius in range(int(rng.integers(*self.radius, endpoint=True)), -1, -1):
+            params = {"radius": radius}
+            mask = self.render(params, footage)
+            if mask.any(axis=(1, 2)).all() and not mask.all(axis=(1, 2)).any():
+                return params
+        raise InputError("background: an object mask is empty or the whole frame; expected an object in each frame")
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`."""
+        side = 2 * params["radius"] + 1
+        ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        kept = [cv2.erode(mask.astype(np.uint8), ellipse, borderValue=1) for mask in _objects(footage)]
+        return np.stack(kept) == 0
+
+
 def _objects(footage: Footage) -> NDArray[np.bool_]:
     if footage.objects is None:
         raise InputError("object: the clip has no object masks; expected a mask for every frame")

@@ -1,4 +1,4 @@
-"""Rectangles: the border that outpainting adds, and a box."""
+"""Rectangles: the border that outpainting adds, the box, and the band between two parts of a photo."""
 
 from __future__ import annotations
 
@@ -126,4 +126,44 @@ class BoxMask(MaskSampler):
         mask = np.zeros((frames, height, width), dtype=bool)
         for hole, (x, y) in zip(mask, path(params["start"], params["stop"], frames), strict=True):
             hole[y : y + box_height, x : x + box_width] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class BandMask(MaskSampler):
+    """An upright band over the whole height, with something known on both sides: what blending draws anew.
+
+    Width and place are drawn apart, so that neither tells the other.
+
+    Attributes:
+        width: Narrowest and widest band, as a fraction of the frame's width.
+        margin: What stays known on each side at least, as a fraction of the frame's width.
+
+    Example:
+        >>> import numpy as np
+        >>> from outpaint_lightning.forge.parts import Footage
+        >>> band, footage = BandMask(width=(0.25, 0.25)), Footage.blank(frames=1, height=10, width=40)
+        >>> mask = band.render(band.sample(np.random.default_rng(0), footage), footage)
+        >>> mask.shape, int(mask[0, 0].sum()), int(mask.sum())
+        ((1, 10, 40), 10, 100)
+    """
+
+    name = "band"
+    limits: ClassVar = {"width": AREA, "margin": (0, 0.2)}
+
+    width: tuple[float, float] = (0.15, 0.45)
+    margin: float = 0.1
+
+    def sample(self, rng: np.random.Generator, footage: Footage) -> Parameters:
+        """Draw `start` and `stop`: the first column of the band and the first one behind it."""
+        _, _, columns = footage.shape
+        known = max(1, round(self.margin * columns))
+        width = min(max(1, round(rng.uniform(*self.width) * columns)), columns - 2 * known)
+        start = int(rng.integers(known, columns - known - width, endpoint=True))
+        return {"start": start, "stop": start + width}
+
+    def render(self, params: Parameters, footage: Footage) -> NDArray[np.bool_]:
+        """Return the masks `frames height width`, the same for all frames."""
+        mask = np.zeros(footage.shape, dtype=bool)
+        mask[..., params["start"] : params["stop"]] = True
         return mask

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
+from outpaint_lightning.nets.pretrained import file_of, read_state
 from outpaint_lightning.types import InputError, did_you_mean
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, red first
-IMAGENET = "imagenet"
 
 
 class Parts(NamedTuple):
@@ -81,7 +81,7 @@ class Backbone(nn.Module):
             raise InputError(f"Backbone: no backbone {name!r}; expected one of {known}{did_you_mean(name, BACKBONES)}")
         model = get_model(name, weights=None)
         last, layer = [(path, part) for path, part in model.named_modules() if isinstance(part, nn.Linear)][-1]
-        file = _weights_file(name, weights)
+        file = None if weights is None else file_of(weights, self) or _downloaded(name)
         if file is not None:
             _load(model, name, file, replaced=f"{last}.")
         stages, trunk = BACKBONES[name](model)
@@ -132,17 +132,8 @@ def _widened(first: Any, residual: nn.Module) -> nn.Conv2d:
     return wider
 
 
-def _weights_file(name: str, weights: str | None) -> Path | None:
-    """Return the file that `weights` means, downloaded if need be; None for a start from scratch."""
-    if weights is None:
-        return None
-    if weights != IMAGENET:
-        if Path(weights).is_file():
-            return Path(weights)
-        raise InputError(
-            f"Backbone: weights is {weights!r}: no such file; expected one, {IMAGENET!r} or null"
-            f"{did_you_mean(weights, [IMAGENET])}"
-        )
+def _downloaded(name: str) -> Path | None:
+    """Return torchvision's ImageNet weights, downloaded if need be; None, with a warning, where they cannot be."""
     url = get_model_weights(name).IMAGENET1K_V1.url
     file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
     if not file.is_file():
@@ -162,10 +153,7 @@ def _weights_file(name: str, weights: str | None) -> Path | None:
 
 def _load(model: nn.Module, name: str, file: Path, replaced: str) -> None:
     """Load all of the classifier but the parameters that begin with `replaced`; the file may lack those."""
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises half a dozen types for a broken file
-        raise InputError(f"{file}: not a readable state dict of torch ({type(error).__name__})") from error
+    state = read_state(file)
     try:
         kept = {key: value for key, value in state.items() if not key.startswith(replaced)}
         missing, extra = model.load_state_dict(kept, strict=False)

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from outpaint_lightning.geometry import float32_or_better, splat
-from outpaint_lightning.nets.flow.solvers import Links, affine_fit, biharmonic, harmonic, links_of, nearest, unreached
+from outpaint_lightning.nets.flow.solvers import affine_fit, biharmonic, harmonic, nearest
 from outpaint_lightning.types import InputError
 
-EDGE_TOLERANCE = 1e-5  # pixels; see `harmonic`
 LANDED = 0.5  # of a pixel that has to be covered by the vectors that land on it
 
 
@@ -33,7 +32,11 @@ class Fill(nn.Module, ABC):
         Returns:
             The forward and the backward flow, `B T 2 H W`, in float32 or better. A gradient reaches nothing but the
             parameters of a fill that has some.
+
+        Raises:
+            InputError: a known vector is not finite.
         """
+        _require_finite(flow_forward, flow_backward, hidden)
         with torch.set_grad_enabled(torch.is_grad_enabled() and any(True for _ in self.parameters())):
             return self._fill(flow_forward.detach(), flow_backward.detach(), hidden)
 
@@ -50,6 +53,19 @@ class Fill(nn.Module, ABC):
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return both flows filled: flows `B T 2 H W`, 0 in the holes, which are bool `B T 1 H W`."""
+
+
+def _require_finite(forward: Tensor, backward: Tensor, hidden: Tensor) -> None:
+    if torch.compiler.is_compiling():  # what is exported does not look at values
+        return
+    for name, flow, hole in (("forward", forward, hidden[:, :, :1]), ("backward", backward, hidden[:, :, 1:])):
+        wrong = ~flow.isfinite().all(2, keepdim=True) & (hole <= 0.5)
+        if wrong.any():
+            _, frame, _, y, x = wrong.nonzero()[0].tolist()
+            raise InputError(
+                f"flow_{name}: {int(wrong.sum())} known vectors are not finite, the first in frame {frame} at x {x}, "
+                f"y {y}; expected numbers wherever hidden is 0"
+            )
 
 
 class ZeroFill(Fill):
@@ -232,45 +248,3 @@ def _land(values: Tensor, motion: Tensor, known: Tensor, neighbour: int) -> tupl
     landed = splat(seen.flatten(0, 1), motion.flatten(0, 1)).view_as(seen).roll(-neighbour, 1)
     landed[:, -1 if neighbour == 1 else 0] = 0  # nothing comes from outside the window
     return landed[:, :, :2], landed[:, :, 2:]
-
-
-def harmonic_with_edges(
-    flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor, guide: Tensor, jump: float = 0.5
-) -> tuple[Tensor, Tensor]:
-    """Fill harmonically on both sides of given edges: with the true ones, the bound for completion by edges.
-
-    Args:
-        flow_forward: `B T 2 H W` in pixels.
-        flow_backward: `B T 2 H W`.
-        hidden: `B T 2 H W`, 1 = to be filled.
-        guide: `B T C H W`: an edge runs between two neighbours where it differs by more than `jump` (Euclidean norm):
-            labels of objects, or the true flows (`torch.cat([flow_forward, flow_backward], 2)`, in pixels).
-        jump: see `guide`.
-
-    Returns:
-        The forward and the backward flow, `B T 2 H W`.
-    """
-    fill = _EdgeFill(links_of(guide.flatten(0, 1), jump))
-    forward, backward = fill(flow_forward, flow_backward, hidden)
-    return forward, backward
-
-
-class _EdgeFill(Fill):
-    """Harmonic between edges; a part of a hole that edges cut off from everything known ignores them."""
-
-    def __init__(self, links: Links) -> None:
-        super().__init__()
-        self.links = links
-
-    def fill_window(
-        self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Fill what the known vectors reach along links, then the rest as `HarmonicFill` does."""
-        flows, left = [], []
-        for flow, hole in ((forward, forward_hole), (backward, backward_hole)):
-            cut_off = unreached(hole.flatten(0, 1), self.links)
-            reached = hole.flatten(0, 1) & ~cut_off
-            flows.append(harmonic(flow.flatten(0, 1), reached, EDGE_TOLERANCE, self.links).view_as(flow))
-            left.append(cut_off.view_as(hole))
-        filled: tuple[Tensor, Tensor] = HarmonicFill()(*flows, torch.cat(left, 2))
-        return filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from outpaint_lightning.geometry import resize_flow, sampling_grid
+from outpaint_lightning.nets.flow.completion import FlowCompletion
 from outpaint_lightning.nets.flow.fills import Fill, HarmonicFill
 from outpaint_lightning.nets.flow.windows import Windows
 from outpaint_lightning.nets.layers.partial_conv import MaskRule, PartialConv2d, PowerRule
@@ -24,19 +25,6 @@ TOUCHED = 1e-4  # share of a coarse pixel that is hidden, above rounding
 NORM_FLOOR = 1e-6  # of a mean square
 
 Architecture = Literal["1", "2", "replace", "add"]
-
-
-class Refinement(NamedTuple):
-    """What the refiner says of a batch: the fill and, after it, one entry for each update."""
-
-    forward: list[Tensor]
-    """Flows `B T 2 H W`, frame t to t+1, in pixels: known vectors as given, hidden ones completed."""
-    backward: list[Tensor]
-    """Flows `B T 2 H W`, frame t to t-1."""
-    confidence: list[Tensor]
-    """`B T 1 H W` in [0, 1]; 1 where both vectors of a pixel are known."""
-    decoded: Tensor
-    """`B T 4 H W`: the features of the filled flow, forward and backward, decoded again, everywhere, in pixels."""
 
 
 class FlowToFeature(nn.Module):
@@ -195,8 +183,8 @@ class FlowRefiner(nn.Module):
         >>> import torch
         >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
         >>> hidden[..., 4:12, 4:12] = 1
-        >>> refinement = FlowRefiner(channels=4, steps=2)(flow, flow, hidden)
-        >>> len(refinement.forward), refinement.forward[-1].shape  # the fill and two updates
+        >>> completion = FlowRefiner(channels=4, steps=2)(flow, flow, hidden)
+        >>> len(completion.forward), completion.forward[-1].shape  # the fill and two updates
         (3, torch.Size([1, 2, 2, 16, 16]))
     """
 
@@ -245,7 +233,7 @@ class FlowRefiner(nn.Module):
 
     def forward(
         self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor, steps: int | None = None
-    ) -> Refinement:
+    ) -> FlowCompletion:
         """Complete both flows.
 
         Args:
@@ -262,7 +250,7 @@ class FlowRefiner(nn.Module):
             flow = torch.cat(self.fill(flow_forward, flow_backward, hidden), 2)
             return self._refine(flow, hidden > 0.5, self.steps if steps is None else steps)
 
-    def _refine(self, fill: Tensor, hidden: Tensor, steps: int) -> Refinement:
+    def _refine(self, fill: Tensor, hidden: Tensor, steps: int) -> FlowCompletion:
         """Refine the flows `B T 4 H W` where `hidden` (bool `B T 2 H W`), from the coarsest level to the finest."""
         batch, frames, _, height, width = fill.shape
         stack, holes = fill.flatten(0, 1), hidden.flatten(0, 1)
@@ -281,7 +269,7 @@ class FlowRefiner(nn.Module):
                 confidences.append(torch.where(unsure > 0, _resize(confidence, (height, width)), 1))
             start, sure = flows[-1], confidences[-1] * unsure * CARRIED
         shape = (batch, frames, -1, height, width)
-        return Refinement(
+        return FlowCompletion(
             [flow.view(shape)[:, :, :2] for flow in flows],
             [flow.view(shape)[:, :, 2:] for flow in flows],
             [confidence.view(shape) for confidence in confidences],

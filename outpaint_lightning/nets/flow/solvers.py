@@ -6,6 +6,8 @@ never read, so it may be NaN.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ from outpaint_lightning.nets.flow.windows import Windows
 SPLINE = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4  # a coarse pixel's share of the fine ones, by linear interpolation
 COARSER = 2.0  # weight of the coarser grids' corrections, which 1 underestimates; measured on rectangles and blobs
 SAFETY = 4.0  # by how much the error may exceed the largest correction, by which it is judged; 2.2 was measured
-MOST_STEPS = 2000  # of conjugate gradients; 10 to 30 are usual, edges that make labyrinths take hundreds
+MOST_STEPS = 2000  # of conjugate gradients; 10 to 30 are usual
 EMPTY = 1e-30  # where a field already stands still, steps are 0/0
 SLOPES = 1e-8  # weight of first differences in the biharmonic energy: it decides only what curvature leaves open
 
@@ -40,6 +42,14 @@ def links_of(guide: Tensor, jump: float) -> Links:
     guide = float32_or_better(guide)
     right, down = ((guide.diff(dim=side).norm(dim=1, keepdim=True) <= jump).float() for side in (3, 2))
     return Links(F.pad(right, (0, 1)), F.pad(down, (0, 0, 0, 1)))
+
+
+def cut_links(edges: Tensor) -> Links:
+    """Return links that are cut between an edge (bool `N 1 H W`) and the pixels on its right and below."""
+    tied = (~edges).float()
+    right, down = tied.clone(), tied
+    right[..., -1], down[..., -1, :] = 0, 0
+    return Links(right, down)
 
 
 def unreached(hole: Tensor, links: Links) -> Tensor:
@@ -104,7 +114,8 @@ def harmonic(field: Tensor, hole: Tensor, tolerance: float = 1e-3, links: Links 
 
     Solved by conjugate gradients on windows around the holes. What remains at each step is corrected on grids of all
     sizes at once (the preconditioner of Bramble, Pasciak and Xu, Mathematics of Computation 55, 1990), so that the
-    number of steps does not grow with the hole; the largest correction tells how far the solution still is.
+    number of steps does not grow with the hole; the largest correction tells how far the solution still is. Coarse
+    grids know no links, so with `links` the equations are factorized instead, on the CPU, which is exact.
 
     Source: the frame-wise smooth filling of Xu et al., *Deep Flow-Guided Video Inpainting* (CVPR 2019,
     arXiv:1905.02884), there at half resolution.
@@ -112,7 +123,7 @@ def harmonic(field: Tensor, hole: Tensor, tolerance: float = 1e-3, links: Links 
     Args:
         field: `N C H W`.
         hole: bool `N 1 H W`. Each part of a hole has to touch something known by `links`.
-        tolerance: largest error against the exact solution, in the field's unit; with `links` up to 40 times that.
+        tolerance: largest error against the exact solution, in the field's unit.
         links: None ties all neighbours.
 
     Returns:
@@ -122,14 +133,45 @@ def harmonic(field: Tensor, hole: Tensor, tolerance: float = 1e-3, links: Links 
     if not len(windows.frames):
         return field
     inside = windows.cut(hole)
+    if links is not None:
+        ties = zip(*(windows.cut(link)[:, 0].cpu() for link in links), strict=True)
+        return windows.paste(field, _least(windows.cut(field), inside, (_tied(*pair) for pair in ties)))
     seen = torch.where(inside, 0, windows.cut(field))
-    ones = torch.ones_like(seen[:, :1])
-    right, down = (ones, ones) if links is None else (windows.cut(link).to(seen.dtype) for link in links)
-    tied = Links(right[..., :-1], down[..., :-1, :])
-    return windows.paste(field, _conjugate_gradients(seen, inside, tied, tolerance / SAFETY))
+    return windows.paste(field, _conjugate_gradients(seen, inside, tolerance / SAFETY))
 
 
-def _conjugate_gradients(field: Tensor, hole: Tensor, links: Links, tolerance: float) -> Tensor:
+def _least(fields: Tensor, holes: Tensor, differences: Iterable[sparse.csr_array]) -> Tensor:
+    """Return fields `N C h w` whose unknown values make the sum of squared differences smallest.
+
+    Args:
+        fields: `N C h w`.
+        holes: bool `N 1 h w`.
+        differences: for each field, a matrix that maps its pixels, row by row, to differences.
+    """
+    filled = []
+    for values, inside, differ in zip(fields.double().cpu(), holes[:, 0].cpu(), differences, strict=True):
+        unknown = inside.numpy().ravel()
+        inner = differ[:, unknown]
+        known = values.flatten(1).numpy().T.copy()
+        known[unknown] = 0
+        solver = splu((inner.T @ inner).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        known[unknown] = solver.solve(-(inner.T @ (differ @ known)))
+        filled.append(torch.from_numpy(known.T).view_as(values))
+    return torch.stack(filled).to(fields)
+
+
+def _tied(right: Tensor, down: Tensor) -> sparse.csr_array:
+    """Return the differences of linked neighbours in a window, one a row; the links are `h w`, see `Links`."""
+    place = np.arange(right.numel()).reshape(right.shape)
+    first = np.concatenate([place[:, :-1][right[:, :-1] > 0], place[:-1][down[:-1] > 0]])
+    second = np.concatenate([place[:, 1:][right[:, :-1] > 0], place[1:][down[:-1] > 0]])
+    row = np.arange(len(first))
+    signs = np.repeat([1.0, -1.0], len(first))
+    where = np.concatenate([row, row]), np.concatenate([first, second])
+    return sparse.csr_array((signs, where), shape=(len(first), right.numel()))
+
+
+def _conjugate_gradients(field: Tensor, hole: Tensor, tolerance: float) -> Tensor:
     """Solve Laplace's equation until no correction exceeds the tolerance.
 
     Each field has steps of its own and stands still once it is good enough: the others of a batch make no difference.
@@ -137,21 +179,20 @@ def _conjugate_gradients(field: Tensor, hole: Tensor, links: Links, tolerance: f
     Args:
         field: `N C H W`, 0 in the hole.
         hole: bool `N 1 H W`.
-        links: in the window, `N 1 H W-1` and `N 1 H-1 W`.
         tolerance: in the field's unit.
     """
-    correct = _Corrections(hole, links, field.dtype)
+    correct = _Corrections(hole, field.dtype)
     free = hole.to(field.dtype)
     mean = field.sum((2, 3), keepdim=True) / (1 - free).sum((2, 3), keepdim=True)
     solution = field + free * mean
-    residual = _pull(solution, links) * free
+    residual = _pull(solution) * free
     correction = correct(residual)
     direction, energy = correction, _product(residual, correction)
     for _ in range(MOST_STEPS):
         moving = correction.abs().amax((1, 2, 3), keepdim=True) > tolerance
         if not moving.any():
             break
-        pulled = _pull(direction, links) * free
+        pulled = _pull(direction) * free
         step = moving * energy / -_product(direction, pulled).clamp(max=-EMPTY)
         solution = solution + step * direction
         residual = residual + step * pulled
@@ -165,13 +206,13 @@ def _product(first: Tensor, second: Tensor) -> Tensor:
     return (first * second).sum((2, 3), keepdim=True)
 
 
-def _pull(field: Tensor, links: Links) -> Tensor:
-    """Return the sum of the differences to the linked neighbours: minus the graph's Laplacian of the field."""
+def _pull(field: Tensor) -> Tensor:
+    """Return the sum of the differences to the neighbours: minus the graph's Laplacian of the field."""
     total = torch.zeros_like(field)
-    across = field.diff(dim=3) * links.right
+    across = field.diff(dim=3)
     total[..., :-1] += across
     total[..., 1:] -= across
-    across = field.diff(dim=2) * links.down
+    across = field.diff(dim=2)
     total[..., :-1, :] += across
     total[..., 1:, :] -= across
     return total
@@ -180,17 +221,16 @@ def _pull(field: Tensor, links: Links) -> Tensor:
 class _Corrections:
     """Residuals to corrections: on each grid the residual over the diagonal, and the sum of all grids.
 
-    A coarse pixel takes part if the hole covers all of it; coarse grids know no links, so that edges cost steps. In two
-    dimensions the diagonal is the same on all grids.
+    A coarse pixel takes part if the hole covers all of it. In two dimensions the diagonal is the same on all grids.
     """
 
-    def __init__(self, hole: Tensor, links: Links, dtype: torch.dtype) -> None:
+    def __init__(self, hole: Tensor, dtype: torch.dtype) -> None:
         degree = torch.zeros_like(hole, dtype=dtype)
-        degree[..., :-1] += links.right
-        degree[..., 1:] += links.right
-        degree[..., :-1, :] += links.down
-        degree[..., 1:, :] += links.down
-        self.diagonal = degree.clamp(min=1)  # 0 where nothing is linked, and nothing is free there
+        degree[..., :-1] += 1
+        degree[..., 1:] += 1
+        degree[..., :-1, :] += 1
+        degree[..., 1:, :] += 1
+        self.diagonal = degree.clamp(min=1)  # 0 in a frame of one pixel, and nothing is free there
         self.masks = [hole.to(dtype)]
         while min(self.masks[-1].shape[-2:]) > 2 and self.masks[-1].any():
             share = F.avg_pool2d(self.masks[-1], 2, ceil_mode=True, count_include_pad=False)
@@ -240,17 +280,10 @@ def biharmonic(field: Tensor, hole: Tensor) -> Tensor:
         hole: bool `N 1 H W`; each frame has a known pixel.
     """
     windows = Windows.around(hole, margin=2)  # as far as a second difference reaches
-    filled = []
-    for values, inside in zip(windows.cut(field).double().cpu(), windows.cut(hole)[:, 0].cpu(), strict=True):
-        unknown = inside.numpy().ravel()
-        bends = _differences(*inside.shape)
-        inner = bends[:, unknown]
-        known = values.flatten(1).numpy().T * ~unknown[:, None]
-        known[np.isnan(known)] = 0
-        solver = splu((inner.T @ inner).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        known[unknown] = solver.solve(-(inner.T @ (bends @ known)))
-        filled.append(torch.from_numpy(known.T).view_as(values))
-    return windows.paste(field, torch.stack(filled).to(field)) if filled else field
+    if not len(windows.frames):
+        return field
+    bends = _differences(*windows.size)
+    return windows.paste(field, _least(windows.cut(field), windows.cut(hole), repeat(bends, len(windows.frames))))
 
 
 def _differences(height: int, width: int) -> sparse.csr_array:

@@ -7,14 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fused(net: nn.Module, example: Tensor) -> nn.Module:
     """Return a copy of a net in evaluation mode with its batch normalisations folded into convolutions.
 
-    A normalisation is folded only if its input is directly the output of a convolution. Other parts of the layer stay
-    (timm's normalisation layers also contain the activation).
+    Only a normalisation whose input is the very output of a convolution is folded; what else a normalisation layer
+    does (timm's hold the activation as well) stays. Where another layer reads that output, too, the answers change:
+    compare them.
 
     Args:
         net: a net with running statistics.
@@ -24,7 +26,7 @@ def fused(net: nn.Module, example: Tensor) -> nn.Module:
         A net that gives the same answers, up to rounding. It cannot be trained further.
     """
     net = copy.deepcopy(net).eval()
-    for convolution, norm in _pairs(net, example):
+    for convolution, norm in dict.fromkeys(_pairs(net, example)):  # shared layers run several times
         layer, following = net.get_submodule(convolution), net.get_submodule(norm)
         assert isinstance(layer, nn.Conv2d)
         assert isinstance(following, nn.BatchNorm2d)
@@ -50,9 +52,9 @@ def _pairs(net: nn.Module, example: Tensor) -> list[tuple[str, str]]:
         return hook
 
     for name, module in net.named_modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not parametrize.is_parametrized(module):
             hooks.append(module.register_forward_hook(remember(name)))
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             hooks.append(module.register_forward_pre_hook(look_up(name)))
     try:
         with torch.no_grad():

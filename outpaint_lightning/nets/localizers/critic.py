@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.checkpoints.parts import load_part
 from outpaint_lightning.nets.discriminators import PatchDiscriminator
 from outpaint_lightning.types import InputError
 
@@ -23,7 +23,8 @@ class CriticLocalizer(nn.Module):
         critic: with `head` `mask`. With `dim` 2 it sees the first frame alone, with 3 the window.
         weights: checkpoint or run folder of a task with critics, such as `SpatiotemporalInpaintingTask`, of which one
             is taken; null starts from random weights.
-        part: which of its critics.
+        part: which of its critics: `frame` or `sequence`; of `ContextualOutpaintingTask` `context`, which was trained
+            to score each pixel by itself, or `patch`.
 
     Raises:
         InputError: the critic has another head, or there are no such weights.
@@ -36,14 +37,17 @@ class CriticLocalizer(nn.Module):
     """
 
     def __init__(
-        self, critic: PatchDiscriminator, weights: str | None = None, part: Literal["frame", "sequence"] = "frame"
+        self,
+        critic: PatchDiscriminator,
+        weights: str | None = None,
+        part: Literal["frame", "sequence", "context", "patch"] = "frame",
     ) -> None:
         super().__init__()
         if critic.head != "mask":
             raise InputError(f"CriticLocalizer: critic has the head {critic.head!r}; expected mask")
         self.critic = critic
         if weights is not None:
-            _load(critic, weights, part)
+            load_part(critic, weights, f"critics.{part}.", f"critic {part!r}")
 
     def forward(self, image: Tensor, last_only: bool = False) -> list[Tensor]:  # noqa: ARG002 (there is one update)
         """Score a window.
@@ -57,19 +61,3 @@ class CriticLocalizer(nn.Module):
         """
         scores: Tensor = self.critic(image[:, :1] if self.critic.dim == 2 else image)[:, 0]
         return [torch.cat([scores, torch.zeros_like(scores)], 1)]
-
-
-def _load(critic: nn.Module, weights: str, part: str) -> None:
-    """Load a critic's weights from the checkpoint of a task with critics."""
-    path = find_checkpoint(weights)
-    start = f"critics.{part}."
-    state = {key.removeprefix(start): value for key, value in read_checkpoint(path)["state_dict"].items()
-             if key.startswith(start)}  # fmt: skip
-    if not state:
-        raise InputError(f"{path}: holds no critic {part!r}; expected the checkpoint of a task with critics")
-    try:
-        critic.load_state_dict(state)
-    except RuntimeError as error:
-        raise InputError(
-            f"{path}: its critic {part!r} has other layers ({str(error).splitlines()[1].strip()})"
-        ) from error

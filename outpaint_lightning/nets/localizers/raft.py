@@ -24,6 +24,7 @@ from torchvision.models.optical_flow.raft import (
 from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
 from outpaint_lightning.nets.localizers.heads import HEADS, STRIDE, Update
 from outpaint_lightning.nets.localizers.recurrence import Recurrence
+from outpaint_lightning.nets.pretrained import read_state
 from outpaint_lightning.types import InputError, did_you_mean
 
 MINIMUM_SIDE = 128  # four correlation levels need 16 cells of 8 pixels
@@ -215,10 +216,7 @@ def load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
     """Load torchvision's optical-flow weights from a file, or by name from torchvision."""
     available = get_model_weights(f"raft_{variant}")
     if Path(weights).is_file():
-        try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises half a dozen types for a broken file
-            raise InputError(f"{weights}: not a readable state dict of torch ({type(error).__name__})") from error
+        state = read_state(Path(weights))
     elif weights in available.__members__ and weights != "DEFAULT":
         try:
             state = available[weights].get_state_dict(progress=False)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from outpaint_lightning.forge.masks import (
+    BandMask,
     BarMask,
     BlobMask,
     BorderMask,
@@ -26,6 +27,7 @@ from outpaint_lightning.forge.parts import Footage
 
 Shape = tuple[int, int, int]
 DEFAULTS = [
+    BandMask(),
     BorderMask(),
     BoxMask(),
     BrushMask(),
@@ -39,6 +41,7 @@ DEFAULTS = [
 ]
 WILD = {"area": (0.5, 0.6), "drift": 1.0, "max_drift": 1.0, "max_turn": 180.0}
 EXTREMES = [
+    BandMask(width=(0.6, 0.6), margin=0.2),
     BorderMask(width=(0.4, 0.6), max_drift=0.5),
     BoxMask(area=(0.9, 0.99)),
     BrushMask(**WILD, strokes=(1, 9), thickness=(0.1, 3.0)),

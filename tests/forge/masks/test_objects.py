@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outpaint_lightning.forge.masks import ObjectMask
+from outpaint_lightning.forge.masks import BackgroundMask, ObjectMask
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.types import InputError
 
@@ -55,3 +55,27 @@ def test_objects_that_cannot_be_used_are_named():
     refused("covers its whole frame", np.stack([np.zeros((8, 8), bool), np.ones((8, 8), bool)]))
     refused("no object masks", None)
     assert ObjectMask.needs == {"objects"}
+
+
+def test_the_background_is_all_but_the_object_and_a_rim():
+    """Catches the other polarity, an object that grows into the scene, and one worn away at the frame's edge."""
+    objects = np.zeros((2, 9, 11), bool)
+    objects[0, 2:7, 3:8] = True
+    objects[1, :4, :5] = True
+    np.testing.assert_array_equal(BackgroundMask().render({"radius": 0}, _footage(objects)), ~objects)
+    kept = np.zeros_like(objects)
+    kept[0, 3:6, 4:7] = True
+    kept[1, :3, :4] = True
+    np.testing.assert_array_equal(BackgroundMask().render({"radius": 1}, _footage(objects)), ~kept)
+    radii = [BackgroundMask().sample(np.random.default_rng(seed), _footage(objects))["radius"] for seed in range(30)]
+    assert set(radii) == {0, 1, 2}
+    thin = np.zeros((1, 9, 9), bool)
+    thin[0, 4] = True
+    assert BackgroundMask(radius=(2, 2)).sample(np.random.default_rng(0), _footage(thin)) == {"radius": 0}
+
+
+@pytest.mark.parametrize("objects", [np.zeros((2, 8, 8), bool), np.ones((1, 8, 8), bool)])
+def test_a_background_needs_an_object_in_each_frame(objects):
+    objects[:1, :, :] |= len(objects) == 2 and np.eye(8, dtype=bool)
+    with pytest.raises(InputError, match="background: an object mask is empty or the whole frame"):
+        BackgroundMask().sample(np.random.default_rng(0), _footage(objects))

