@@ -106,10 +106,7 @@ class RegionDetector(nn.Module):
             if mask is not None and self.class_from_mask:
                 features = torch.cat([features, mask_evidence(mask)], 1)
             logit, numbers, quality = self.last(features).split(tuple(self.units.values()), 1)
-            if mask is not None and self.box_from_mask:
-                box = soft_boxes(mask)
-            else:
-                box = decode_boxes(numbers, height, width)
+            box = soft_boxes(mask) if mask is not None and self.box_from_mask else decode_boxes(numbers, height, width)
         return RegionOutput(logit[:, 0], box, mask, quality[:, 0] if self.units["quality"] else None)
 
 
