@@ -38,13 +38,13 @@ COLUMNS = (
 
 def conditions(images: Path, others: list[Path], recipe: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the options of the DataModule of each condition."""
+    for root in others:
+        yield root.resolve().name, {"root": str(root)}
     online = {"root": str(images), "online": True}
     for name, forged in (("paper", str(recipe)), ("full", "shipped_regions")):
         yield name, {**online, "recipe": forged}
         for quality in QUALITIES:
             yield f"{name}_jpeg_{quality}", {**online, "recipe": forged, "codec": jpeg(quality)}
-    for root in others:
-        yield root.resolve().name, {"root": str(root)}
 
 
 def jpeg(quality: int) -> RandomCodec:
