@@ -3,9 +3,11 @@
     python benchmarks/region_conditions.py CKPT [CKPT ...] IMAGES OUT [--also DATASET ...] [--only paper ...]
 
 IMAGES is a dataset of authentic images with a split `test`; each is forged once and judged beside its untouched twin.
-`paper` is what Sideras (2023) tests on: one box, uniform in place and size, and fills that smear. `full` is the recipe
-of training. JPEG, of the quality in the name, is what both of a pair go through. DATASET is judged as it is. `OUT/conditions.csv` is the table; `OUT/<checkpoint>/<condition>/test` holds the usual report,
-with the best and the worst images, and the card that `seal --run` reads.
+`paper` is the data of Sideras (2023): one box, uniform in place and size, and fills that smear. `full` is the recipe of
+the training. `paper_jpeg_70` means that both of a pair are compressed by JPEG of quality 70. DATASET is judged as it is.
+
+`OUT/conditions.csv` is the table. `OUT/<checkpoint>/<condition>/test` holds the usual report with the best and the worst
+images, and the card that `seal --run` reads.
 """
 
 from __future__ import annotations
