@@ -6,8 +6,8 @@ IMAGES is a dataset of authentic images with a split `test`; each is forged once
 `paper` is the data of Sideras (2023): one box, uniform in place and size, and fills that smear. `full` is the recipe of
 the training. In `paper_jpeg_70` both of a pair are compressed by JPEG of quality 70. DATASET is judged as it is.
 
-`OUT/conditions.csv` is the table. `OUT/<checkpoint>/<condition>/test` holds the usual report with the best and the worst
-images, and the card that `seal --run` reads.
+`OUT/conditions.csv` is the table. `OUT/<checkpoint>/<condition>/test` holds the usual report with the best and the
+worst images, and the card that `seal --run` reads.
 """
 
 from __future__ import annotations
