@@ -81,7 +81,7 @@ class About:
         return json.dumps({"format": FORMAT, **asdict(self)})
 
 
-_NAMES = {str: "text", dict: "keys and values"}
+_NAMES: dict[type, str] = {str: "text", dict: "keys and values"}
 
 
 def _refuse_constant(name: str) -> None:

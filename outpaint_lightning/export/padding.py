@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from torch import nn
 
@@ -21,7 +22,7 @@ def with_fixed_padding(net: nn.Module) -> nn.Module:
     """
     if not any(isinstance(part, Encoder) for part in net.modules()):
         return net
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 
     copied = copy.deepcopy(net)
     for name, layer in [*copied.named_modules()]:
@@ -37,9 +38,7 @@ def _padding(layer: nn.Conv2d) -> nn.ZeroPad2d:
 
 
 def _plain(layer: nn.Conv2d) -> nn.Conv2d:
-    plain = nn.Conv2d(
-        layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, 0, layer.dilation, layer.groups,
-        bias=layer.bias is not None,
-    )  # fmt: skip
+    sides: dict[str, Any] = {name: getattr(layer, name) for name in ("kernel_size", "stride", "dilation", "groups")}
+    plain = nn.Conv2d(layer.in_channels, layer.out_channels, **sides, bias=layer.bias is not None)
     plain.weight, plain.bias = layer.weight, layer.bias
     return plain

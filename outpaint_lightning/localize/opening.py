@@ -65,7 +65,7 @@ class PixelScores(nn.Module):
 
     def forward(self, image: Tensor, last_only: bool = False) -> list[Tensor]:  # noqa: ARG002 (there is one update)
         """Return logits `B 2 H W` of windows `B T 3 H W` in [0, 1]."""
-        padding = padding_to(*image.shape[-2:], multiple=self.stride, minimum=self.smallest)
+        padding = padding_to(image.shape[-2], image.shape[-1], multiple=self.stride, minimum=self.smallest)
         logits = [self._judge(pad(window, padding)[None]) for window in image]
         return [unpad(torch.cat(logits).to(image.device), padding)]
 
@@ -96,7 +96,8 @@ class Regions(nn.Module):
         for name, part in named.items():
             if part.shape != (expected := (len(image), *shapes[name])):
                 raise InputError(f"{self.net.path}: its net answers {tuple(part.shape)} as {name}; expected {expected}")
-        return RegionOutput(**{"mask": None, **named})
+        found: dict[str, Any] = {"mask": None, **named}
+        return RegionOutput(**found)
 
 
 def _localizer(net: OnnxNet) -> LocalizationTask:

@@ -168,7 +168,7 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
     def compared(self, batch: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the critic takes for real and what it sees of the completion, `M T C h w` each."""
         flows = torch.cat([batch["flow_forward"], batch["flow_backward"]], 2)
-        true = jump_edges(flows.unflatten(2, (2, 2)).flatten(0, 2), batch["valid"].flatten(0, 2)[:, None] > 0.5)
+        true = jump_edges(flows.reshape(-1, 2, *flows.shape[-2:]), batch["valid"].flatten(0, 2)[:, None] > 0.5)
         edges = true.view_as(batch["valid"]).to(flows)
         said = made[:, :, 4:].sigmoid() if made.shape[2] > 4 else edges
         hidden, judged = batch["hidden"], batch["valid"] * batch["hidden"] > 0.5
@@ -178,7 +178,7 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
         hole = (hidden > 0.5).amax((1, 2))[:, None]
         windows = Windows.around(hole, self.margin) if hole.any() else Windows.whole(hole)
         seen = [torch.cat([both[:, :, CHANNELS[self.sees]], hidden], 2) for both in (real, fake)]
-        first, second = (windows.cut(each.flatten(1, 2)).unflatten(1, each.shape[1:3]) for each in seen)
+        first, second = (torch.unflatten(windows.cut(each.flatten(1, 2)), 1, each.shape[1:3]) for each in seen)
         return first, second
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:

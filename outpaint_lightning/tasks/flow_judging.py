@@ -132,7 +132,7 @@ class FlowTask(BaseTask):
         self._position = {video["clip"]: i for i, video in enumerate(self._videos)}
         self._methods = methods
         self._errors = RefinementErrors([video["frames"] for video in self._videos], len(methods)).to(self.device)
-        self._steps: int | None = None
+        self._updates: int | None = None
 
     def _enter(self, batch: Batch, completion: FlowCompletion, others: Sequence[Flows]) -> None:
         """Enter a batch: the net's last answer, its first, and what others say, forward and backward each."""
@@ -147,7 +147,7 @@ class FlowTask(BaseTask):
             members=strata(batch),
             sure=None if completion.confidence is None else completion.confidence[-1],
         )
-        self._steps = len(completion.forward) - 1
+        self._updates = len(completion.forward) - 1
 
     def _finish(self, split: str) -> None:
         """Leave the result of a split and log its means."""
@@ -155,7 +155,7 @@ class FlowTask(BaseTask):
         bounds = [name for name in BOUNDS if name in self._methods]
         learned = any(True for _ in getattr(self.net, "fill", nn.Identity()).parameters())
         summary, rows = summarize_refinement(self._errors, self._videos, self._methods, bounds, learned)
-        about = {"steps": self._steps, "protocol": data.protocol, "setup": data.hole_setup}
+        about = {"steps": self._updates, "protocol": data.protocol, "setup": data.hole_setup}
         epe = summary["epe"]
         values = {
             **{f"epe_{stratum}": epe[stratum] for stratum in STRATA[1:]},

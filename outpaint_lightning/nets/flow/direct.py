@@ -82,7 +82,8 @@ class DirectFlow(nn.Module):
         self.said = 6 if edges else 4  # of a frame: two flows, and an edge of each
         self.trunk: Any = trunk(frames * (8 if edges else 6) + 2 * coordinates, len(self.completed) * self.said)
         if residual:
-            for parameter in self.trunk.last.parameters():
+            last: Any = self.trunk.last
+            for parameter in last.parameters():
                 nn.init.zeros_(parameter)
 
     def forward(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> FlowCompletion:
@@ -149,5 +150,5 @@ def known_edges(flow: Tensor, holes: Tensor) -> Tensor:
         flow: `B T 4 H W`, forward and backward.
         holes: bool `B T 2 H W`.
     """
-    pairs, known = flow.unflatten(2, (2, 2)).flatten(0, 2), (~holes).flatten(0, 2)[:, None]
+    pairs, known = flow.reshape(-1, 2, *flow.shape[-2:]), (~holes).flatten(0, 2)[:, None]
     return jump_edges(pairs, known).view_as(holes)

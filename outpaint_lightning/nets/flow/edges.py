@@ -49,7 +49,8 @@ def jump_edges(flow: Tensor, valid: Tensor | None = None, jump: float = JUMP) ->
     if valid is not None:
         right = right & valid & F.pad(valid[..., 1:], (0, 1))
         down = down & valid & F.pad(valid[..., 1:, :], (0, 0, 0, 1))
-    return right | down
+    edges: Tensor = right | down
+    return edges
 
 
 def canny_edges(flow: Tensor, mode: EdgeMode = "jacobian", low: float = LOW, high: float = HIGH) -> Tensor:

@@ -177,7 +177,7 @@ class Translations(nn.Module):
     def translations(self, image: Tensor) -> Tensor:
         """Return the translation of each channel, `N features 2`, x and y in pixels."""
         offsets: Tensor = self.farthest * self.offsets(self.seen(image)).tanh()
-        return offsets.unflatten(1, (-1, 2))
+        return offsets.view(len(offsets), -1, 2)
 
 
 class WarpingTrunk(nn.Module):
