@@ -1,10 +1,13 @@
 """A region detector's test under several conditions: the paper's kind of data, all forgeries, JPEG, other datasets.
 
-    python benchmarks/region_conditions.py CKPT [CKPT ...] IMAGES OUT.csv [--also DATASET ...] [--only paper ...]
+    python benchmarks/region_conditions.py CKPT [CKPT ...] IMAGES OUT [--also DATASET ...] [--only paper ...]
 
 IMAGES is a dataset of authentic images with a split `test`; each is forged once and judged beside its untouched twin.
-`paper` is what Sideras (2023) tests on: one box, uniform in place and size, and fills that smear. `full` is the recipe
-of training. JPEG, of the quality in the name, is what both of a pair go through. DATASET is judged as it is.
+`paper` is the data of Sideras (2023): one box, uniform in place and size, and fills that smear. `full` is the recipe of
+the training. In `paper_jpeg_70` both of a pair are compressed by JPEG of quality 70. DATASET is judged as it is.
+
+`OUT/conditions.csv` is the table. `OUT/<checkpoint>/<condition>/test` holds the usual report with the best and the
+worst images, and the card that `seal --run` reads.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 from experiments import grid, score
+from lightning.pytorch.callbacks import Callback
 
+from outpaint_lightning.callbacks import BoxExamples, TestReport
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.data import RandomCodec, RegionDataModule
 from outpaint_lightning.io import write_csv
@@ -38,13 +43,13 @@ COLUMNS = (
 
 def conditions(images: Path, others: list[Path], recipe: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the options of the DataModule of each condition."""
+    for root in others:
+        yield root.resolve().name, {"root": str(root)}
     online = {"root": str(images), "online": True}
     for name, forged in (("paper", str(recipe)), ("full", "shipped_regions")):
         yield name, {**online, "recipe": forged}
         for quality in QUALITIES:
             yield f"{name}_jpeg_{quality}", {**online, "recipe": forged, "codec": jpeg(quality)}
-    for root in others:
-        yield root.resolve().name, {"root": str(root)}
 
 
 def jpeg(quality: int) -> RandomCodec:
@@ -52,13 +57,14 @@ def jpeg(quality: int) -> RandomCodec:
     return RandomCodec([{"class_path": "jpeg", "init_args": {"quality": [quality, quality]}}], splits=["test"])
 
 
-def measured(checkpoint: Path, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Test a checkpoint under a condition; return a row of the table."""
+def measured(checkpoint: Path, name: str, options: Mapping[str, Any], run: Path) -> dict[str, Any]:
+    """Test a checkpoint under a condition, with a report in the folder `run`; return a row of the table."""
     task: Any = load_task(checkpoint)
     task.detections = True
     data = RegionDataModule(**{"size": tuple(task.size), "batch_size": 8, "workers": 0, **options})
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "auto"}
-    pl.Trainer(devices=1, **quiet).test(task, data, verbose=False)
+    reports: list[Callback] = [TestReport(), BoxExamples()]
+    pl.Trainer(devices=1, default_root_dir=run, callbacks=reports, **quiet).test(task, data, verbose=False)
     summary, rows = task.result.summary, task.result.rows
     authentic = [row for row in rows if not row["label"]]
     floors = {key: value for key, value in summary["floors"].items() if key != "all_forged"}
@@ -85,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("images", type=Path)
-    parser.add_argument("out", type=Path, help="CSV to write")
+    parser.add_argument("out", type=Path, help="folder to write into")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="datasets to judge as they are")
     parser.add_argument("--only", nargs="+", help="conditions by name (default: all)")
     options = parser.parse_args()
@@ -96,9 +102,9 @@ def main() -> None:
         for name, given in conditions(options.images, options.also, recipe):
             for checkpoint in options.checkpoints:
                 if not options.only or name in options.only:
-                    rows.append(measured(checkpoint, name, given))
+                    rows.append(measured(checkpoint, name, given, options.out / checkpoint.stem / name))
                     print(rows[-1], flush=True)
-                    write_csv(options.out, rows)
+                    write_csv(options.out / "conditions.csv", rows)
     print("\n".join(grid(COLUMNS, [[cell(value) for value in row.values()] for row in rows])))
 
 

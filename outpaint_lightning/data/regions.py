@@ -199,8 +199,10 @@ class RegionDataModule(ClipDataModule):
         chosen = [forgeable[entry.clip] for entry in self._split([m.entry for m in forgeable.values()], split)]
         fresh = split == "train"
         recipe = replace(self.recipe, per_clip=1) if fresh else self.recipe  # as many forgeries as untouched twins
-        options = {"frames": 1, "every": self.every, "seed": self.seed, "codec": codec}
-        return ForgeDataset(chosen, recipe, fresh=fresh, span=self.span, parts=self.parts, **options)
+        return ForgeDataset(
+            chosen, recipe, fresh=fresh, span=self.span, frames=1, every=self.every, seed=self.seed, codec=codec,
+            parts=self.parts,
+        )  # fmt: skip
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:

@@ -276,7 +276,7 @@ def test_only_the_loss_has_a_gradient():
 def test_float32_under_autocast(localization):
     """What a bf16 net says is judged in float32: equal to judging it outside, bit by bit."""
     output, label, true, mask = batch()
-    rounded = RegionOutput(*(value.bfloat16() for value in output))
+    rounded = RegionOutput(*(value.bfloat16() for value in output._replace(quality=torch.randn(4))))
     criterion = RegionCriterion(localization)
     with torch.autocast("cpu", torch.bfloat16):
         inside = criterion(rounded, label, true, mask)
@@ -286,7 +286,7 @@ def test_float32_under_autocast(localization):
         torch.testing.assert_close(value, outside[name], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("option", ["alpha", "beta", "mask_weight"])
+@pytest.mark.parametrize("option", ["alpha", "beta", "mask_weight", "quality_weight"])
 @pytest.mark.parametrize("weight", [-1.0, math.nan])
 def test_bad_weights_are_named(option, weight):
     with pytest.raises(InputError, match=f"RegionCriterion: {option} is"):

@@ -72,7 +72,7 @@ class EncoderBackbone(nn.Module):
         self.register_buffer("started_pretrained", torch.tensor(weights is not None))
         self.to(memory_format=torch.channels_last)
         self.train()
-        self.register_load_state_dict_post_hook(_follow_state)
+        self.register_load_state_dict_post_hook(_follow_state)  # type: ignore[no-untyped-call]  # torch gives no types
 
     @property
     def pretrained(self) -> bool:

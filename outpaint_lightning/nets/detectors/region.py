@@ -103,10 +103,10 @@ class RegionDetector(nn.Module):
         features = self.backbone.trunk(maps[-1]).float()
         mask = None if self.decoder is None else self.decoder(maps, (height, width))
         with torch.autocast(image.device.type, enabled=False):  # half a number's digits are a pixel of a large image
-            if self.class_from_mask:
+            if mask is not None and self.class_from_mask:
                 features = torch.cat([features, mask_evidence(mask)], 1)
             logit, numbers, quality = self.last(features).split(tuple(self.units.values()), 1)
-            box = soft_boxes(mask) if self.box_from_mask else decode_boxes(numbers, height, width)
+            box = soft_boxes(mask) if mask is not None and self.box_from_mask else decode_boxes(numbers, height, width)
         return RegionOutput(logit[:, 0], box, mask, quality[:, 0] if self.units["quality"] else None)
 
 

