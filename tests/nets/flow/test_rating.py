@@ -11,10 +11,10 @@ from outpaint_lightning.types import InputError
 
 
 def window():
-    forward, backward = torch.randn(2, 1, 3, 2, 10, 14, generator=torch.Generator().manual_seed(0))
-    hidden = torch.zeros(1, 3, 2, 10, 14)
-    hidden[:, :, 0, 3:7, 4:10] = 1
-    hidden[:, :, 1, 3:7, 5:10] = 1
+    forward, backward = torch.randn(2, 1, 3, 2, 16, 20, generator=torch.Generator().manual_seed(0))
+    hidden = torch.zeros(1, 3, 2, 16, 20)
+    hidden[:, :, 0, 4:12, 5:15] = 1
+    hidden[:, :, 1, 4:12, 6:15] = 1
     return forward, backward, hidden
 
 
@@ -41,8 +41,8 @@ def test_training_the_rating_leaves_the_net_alone():
     off = torch.tensor([2.0, 0.0]).view(2, 1, 1)
     true = {"flow_forward": forward + off, "flow_backward": backward - off, "hidden": hidden, "valid": 0 * hidden + 1}
     criterion = CompletionCriterion(l1=0, rating=1)
-    optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=0.06)
-    for _ in range(30):
+    optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=0.03)
+    for _ in range(50):
         optimizer.zero_grad()
         criterion(net(forward, backward, hidden), true, 0)["loss"].backward()
         optimizer.step()
