@@ -140,7 +140,7 @@ class Parts:
 
     def _fit(self, name: str, *options: str) -> Path:
         run = self.out / "runs" / name
-        words = ["fit", "--config", name, "--trainer.default_root_dir", str(run), "--overwrite", "true"]
+        words = ["fit", "--config", name, "--trainer.default_root_dir", str(run), "--overwrite"]
         root = ["--data.root", str(self.out / "forged")] if name.startswith("localizer/") else []
         require([*words, *root, *self.accelerator, *options])
         return run

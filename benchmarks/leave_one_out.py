@@ -103,7 +103,6 @@ def main() -> int:
     args, fit = parser.parse_known_args()
     keep(args.out)
     fit = ["--model.threshold", "validation", *(word for word in fit if word != "--")]
-
     if args.minutes:
         fit += ["--trainer.max_time", f"00:{args.minutes // 60:02d}:{args.minutes % 60:02d}:00"]
     parts = GROUPS if args.groups else {fill: (fill,) for fill in args.fills}
@@ -123,9 +122,13 @@ def main() -> int:
         )
     entries = divided(data, args.test)
     link(entries, whole.root)
+    possible = []
     for fills, run in zip(parts.values(), without, strict=True):
-        link(leaving_out(fills, entries), run.root)
-    failed = carry_out([whole, *without], args.jobs)
+        left = leaving_out(fills, entries)
+        if any(entry.forger and entry.split == "test" for entry in left):  # else there is nothing to test on
+            link(left, run.root)
+            possible.append(run)
+    failed = carry_out([whole, *possible], args.jobs)
 
     seen = read_table(whole.folder / "test" / "per_video.csv") if whole.done else None
     left_out = {part: run.summary for part, run in zip(parts, without, strict=True) if run.done}

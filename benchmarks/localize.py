@@ -90,12 +90,11 @@ def measure(path: Path, folder: Path, task: Any, options: argparse.Namespace) ->
         "judging": lambda: list(judged_frames(task, iter(frames))),
         "writing": write,
     }
-    taken = {name: [seconds(part) for _ in range(options.rounds)] for name, part in parts.items()}
-    for name, times in taken.items():
-        each = [1e3 * value / len(frames) for value in times]
-        print(f"{name:12} {statistics.median(each):6.0f} ms a frame ({min(each):.0f} to {max(each):.0f})", flush=True)
-    rates = [len(frames) / value for value in taken["the whole"]]
-    print(f"{statistics.median(rates):.2f} frames/s ({min(rates):.2f} to {max(rates):.2f})", flush=True)
+    for name, part in parts.items():
+        each = [1e3 * seconds(part) / len(frames) for _ in range(options.rounds)]
+        middle = statistics.median(each)
+        told = f"{middle:6.0f} ms a frame ({min(each):.0f} to {max(each):.0f}), {1e3 / middle:.2f} frames/s"
+        print(f"{name:12} {told}", flush=True)
 
 
 @contextmanager

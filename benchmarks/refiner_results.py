@@ -22,10 +22,9 @@ from typing import Any
 
 from experiments import Children, device, grid, keep, score, start
 
-from outpaint_lightning.data.holes import SETUPS
 from outpaint_lightning.io import write_csv, write_json
 from outpaint_lightning.metrics import FILL, REFINED
-from outpaint_lightning.motion.hidden import PROTOCOLS
+from outpaint_lightning.motion.hidden import PROTOCOLS, SETUPS
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.types import InputError
 

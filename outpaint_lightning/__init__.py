@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from outpaint_lightning.benchmark.run import benchmark
     from outpaint_lightning.compare.run import compare
     from outpaint_lightning.demo.run import demo
+    from outpaint_lightning.export.run import export
     from outpaint_lightning.forge.run import forge
     from outpaint_lightning.inpaint.run import inpaint
     from outpaint_lightning.localize.run import localize
@@ -30,6 +31,7 @@ __all__ = [
     "benchmark",
     "compare",
     "demo",
+    "export",
     "forge",
     "inpaint",
     "load_task",

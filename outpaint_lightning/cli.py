@@ -29,6 +29,7 @@ COMMANDS = {
     "seal": ("write into a checkpoint how it did in its test, and how authentic footage scores", "seal"),
     "localize": ("find forged regions in video files, frame folders and images", "localize"),
     "benchmark": ("measure a localizer under the codecs that video goes through", "benchmark"),
+    "export": ("write a net for other programs: ONNX, torch.export, or weights with a card", "export"),
     "weights": ("list the nets that come with the package", "weights"),
     "inpaint": ("fill masked regions of a video with the content of its other frames", "inpaint"),
     "sweep": ("search for the best options; each trial is a fit, on all GPUs and hosts", "sweep"),

@@ -9,6 +9,7 @@ missing or a hole and 0 where they are authentic**, everywhere; on disk that is 
 | `clean` | `B T 3 H W` | float32 RGB in [0, 1]: `image` before its codec or its occlusion |
 | `again` | `B T 1 H W` | float32 in {0, 1}: another mask of the process that made `mask` (`data.painting`) |
 | `other` | `B T 3 H W` | float32 RGB in [0, 1]: clean frames of another clip (`data.painting`) |
+| `pair` | `B 1 3 H W` | float32 RGB in [0, 1]: two photos with a hidden middle, 0 there (`data.blending`) |
 | `layout` | `B T H W` | long: background class of each pixel; 255 where it is not known (`data.context`) |
 | `objects` | `B T H W` | long: 0 for background, n for the n-th thing in the foreground (`data.context`) |
 | `quality` | `B` | float32: PSNR in dB of `image` to what its codec was given, at most 60 (`data.codec`) |
@@ -80,6 +81,7 @@ class Batch(TypedDict, total=False):
     clean: Tensor
     again: Tensor
     other: Tensor
+    pair: Tensor
     layout: Tensor
     objects: Tensor
     quality: Tensor

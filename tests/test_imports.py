@@ -16,7 +16,7 @@ LAYERS = (
     {"data", "callbacks", "loggers"},
     {"tasks"},  # each names the callbacks that write its results
     {"localize", "inpaint", "compare", "benchmark", "weights"},
-    {"experiment", "seal"},
+    {"experiment", "export", "seal"},
     {"sweep"},  # checks and runs experiments
     {"cli"},
     {"demo", "__main__"},

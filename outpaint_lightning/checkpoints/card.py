@@ -83,6 +83,18 @@ def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[s
     Raises:
         InputError: it is not a card, has a later version, or belongs to other weights.
     """
+    checked = checked_parts(card, path)
+    if checked.get("weights") != fingerprint(weights):
+        raise InputError(f"{path}: its card belongs to other weights; run `outpaint-lightning seal` on it again")
+    return checked
+
+
+def checked_parts(card: Any, path: Path) -> dict[str, Any]:
+    """Return a card of a version and a form that are known, whatever its weights.
+
+    Raises:
+        InputError: it is none.
+    """
     if not isinstance(card, Mapping) or type(card.get("version")) is not int:
         raise InputError(f"{path}: its card has no version; expected a card that `outpaint-lightning seal` wrote")
     if card["version"] > VERSION:
@@ -90,8 +102,6 @@ def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[s
     for part in PARTS:
         if not isinstance(card.get(part, {}), Mapping):
             raise InputError(f"{path}: `{part}` of its card is {card[part]!r}; expected keys and values")
-    if card.get("weights") != fingerprint(weights):
-        raise InputError(f"{path}: its card belongs to other weights; run `outpaint-lightning seal` on it again")
     return dict(card)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from outpaint_lightning.checkpoints.exported import ONNX, PROGRAM
 from outpaint_lightning.checkpoints.shipped import SUFFIX, find_shipped
 from outpaint_lightning.checkpoints.weights import card_of, read_weights
 from outpaint_lightning.types import InputError
@@ -57,6 +58,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         InputError: the file is corrupt, holds pickled objects, or is not a checkpoint of Lightning; or see
             `read_weights`.
     """
+    if path.suffix in (ONNX, PROGRAM):
+        opener = "localize alone opens" if path.suffix == ONNX else "is for other programs"
+        raise InputError(f"{path}: holds an exported net, which {opener}; expected the checkpoint it was made from")
     if path.suffix == SUFFIX:
         checkpoint = read_weights(path)
         _require_weights(checkpoint["state_dict"], path)

@@ -25,7 +25,6 @@ from outpaint_lightning.data.flow_sources import (
 )
 from outpaint_lightning.data.holes import (
     HOLES,
-    Setup,
     check_setup,
     hole_mask,
     hole_sampler,
@@ -40,7 +39,7 @@ from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.forge.sources import deal_splits
 from outpaint_lightning.io import ClipEntry, read_dataset
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.motion.hidden import Protocol, hidden_vectors
+from outpaint_lightning.motion.hidden import Protocol, Setup, hidden_vectors
 from outpaint_lightning.types import Batch, InputError, VideoInfo, WindowMeta
 
 SCENE_SIZE = 96, 128  # default height and width

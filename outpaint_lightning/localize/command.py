@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ckpt_path",
         default=DEFAULT,
         metavar="CKPT",
-        help="checkpoint, run folder or the name of weights that ship (%(default)s: the localizer; for images, the "
-        "region detector)",
+        help="checkpoint, run folder, ONNX file of `export`, or name of weights that ship (%(default)s: the localizer; "
+        "for images, the region detector)",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="one folder is written here for each input")
     parser.add_argument(

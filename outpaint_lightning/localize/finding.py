@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.files import find_checkpoint
-from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.checkpoints.shipped import DEFAULT
 from outpaint_lightning.io import Clip, facts_of, open_clip
 from outpaint_lightning.localize.judging import quicken
+from outpaint_lightning.localize.opening import open_checkpoint
 from outpaint_lightning.localize.scoring import clip_score, judged_frames
 from outpaint_lightning.localize.verdict import Verdict, verdict_on
 from outpaint_lightning.processes.device import choose_device
@@ -68,7 +67,7 @@ def find(
 
     Args:
         path: a video file or a folder of frames.
-        ckpt_path: checkpoint, run folder or the name of weights that ship, of a localizer.
+        ckpt_path: checkpoint, run folder, ONNX file of `export` or the name of weights that ship, of a localizer.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
         batch_size: windows judged at once; 1 where the state is carried along the clip.
         device: a torch device, or `auto`.
@@ -77,7 +76,7 @@ def find(
         InputError: as `stream`.
     """
     clip, checkpoint = open_clip(path), find_checkpoint(ckpt_path)
-    task = _task(checkpoint, threshold, device)
+    task, card = _opened(checkpoint, threshold, device)
     found = list(_found(clip, task, batch_size))
     score = clip_score([each.score for each in found], task)
     return Finding(
@@ -87,7 +86,7 @@ def find(
         scores=np.array([each.score for each in found]),
         times=np.array([each.time for each in found]),
         threshold=task.chosen_threshold(),
-        verdict=verdict_on(score, facts_of(clip), read_card(checkpoint)),
+        verdict=verdict_on(score, facts_of(clip), card),
     )
 
 
@@ -116,21 +115,26 @@ def stream(
             range, or a frame does not decode; those before it have been yielded.
     """
     clip = open_clip(path)
-    return _found(clip, _task(find_checkpoint(ckpt_path), threshold, device), batch_size)
+    task, _ = _opened(find_checkpoint(ckpt_path), threshold, device)
+    return _found(clip, task, batch_size)
 
 
-def _task(checkpoint: Path, threshold: float | None, device: str) -> LocalizationTask:
-    task = load_task(checkpoint)
+def _opened(checkpoint: Path, threshold: float | None, device: str) -> tuple[LocalizationTask, Mapping[str, Any]]:
+    task, card = open_checkpoint(checkpoint)
     if not isinstance(task, LocalizationTask):
         raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
     if threshold is not None:
         if not 0 < threshold < 1:
             raise InputError(f"threshold is {threshold}: expected a number between 0 and 1")
         task.threshold = threshold
-    return quicken(task.to(choose_device(device)))
+    return quicken(task.to(choose_device(device))), card
 
 
 def _found(clip: Clip, task: LocalizationTask, batch_size: int) -> Iterator[FoundFrame]:
     threshold, times = task.chosen_threshold(), clip.timestamps
-    for number, (frame, probability, score) in enumerate(judged_frames(task, clip, batch_size)):
-        yield FoundFrame(number, float(times[number]), frame, probability, probability >= threshold, score)
+    try:
+        for number, (frame, probability, score) in enumerate(judged_frames(task, clip, batch_size)):
+            yield FoundFrame(number, float(times[number]), frame, probability, probability >= threshold, score)
+    except InputError as problem:
+        named = str(problem).startswith(str(clip.path))  # as of a frame that does not decode
+        raise problem if named else InputError(f"{clip.path}: {problem}") from problem

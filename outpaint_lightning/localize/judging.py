@@ -33,7 +33,7 @@ def judge_of(task: LocalizationTask) -> tuple[Judge, int]:
     return (Stream(task), 2) if streams(task) else (functools.partial(_judge, task), task.window["frames"])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def quicken(task: LocalizationTask) -> LocalizationTask:
     """Fold the batch normalisation of a task's net into its convolutions, where its answers stay the same to `SAME`.
 

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.files import find_checkpoint
-from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.checkpoints.shipped import DEFAULT, REGIONS, shipped
 from outpaint_lightning.io import Clip, is_image, open_clip, require_free
 from outpaint_lightning.io.output import require_spared, sole_writer
@@ -19,6 +17,7 @@ from outpaint_lightning.localize.finding import Finding, find
 from outpaint_lightning.localize.images import find_regions
 from outpaint_lightning.localize.judging import quicken
 from outpaint_lightning.localize.knowledge import card_lines
+from outpaint_lightning.localize.opening import open_checkpoint
 from outpaint_lightning.localize.options import SAVED, Options
 from outpaint_lightning.localize.page import INDEX, render_index
 from outpaint_lightning.localize.records import write_page
@@ -92,8 +91,8 @@ def localize(
 
     Args:
         inputs: video files, folders of frames or images; their names (without suffix) must differ. Or one path.
-        ckpt_path: checkpoint, run folder or the name of weights that ship. `default` is the localizer and, for image
-            files, the region detector that ships.
+        ckpt_path: checkpoint, run folder, ONNX file of `export`, or the name of weights that ship. `default` is the
+            localizer and, for image files, the region detector that ships.
         out: folder to write into; None for one path.
         threshold: forged from this probability on, in (0, 1); None takes the checkpoint's.
         batch_size: windows or images judged at once; 1 where the state is carried along the clip.
@@ -155,14 +154,14 @@ def _prepared(
     checkpoint: Path, options_of: Callable[..., Options], threshold: float | None, device: str
 ) -> Callable[[Clip, Path], Examined]:
     """Load a checkpoint and print the lines of its card; return a function that analyses a clip into a folder."""
-    task: Any = load_task(checkpoint)
+    task, card = open_checkpoint(checkpoint)
     analyse = _analysis(task, checkpoint)
     if threshold is not None:
         task.threshold = threshold
     task.to(choose_device(device))
     if isinstance(task, LocalizationTask):
         quicken(task)
-    options = options_of(checkpoint, read_card(checkpoint))
+    options = options_of(checkpoint, card)
     print("\n".join(f"checkpoint {line}" for line in card_lines(options.card)))
     return lambda clip, folder: analyse(task, clip, folder, options)
 

@@ -1,15 +1,14 @@
-"""What generator and critic are charged where the critic scores each pixel by itself.
+"""The adversarial loss of a critic that scores each pixel: the context-aware discriminator.
 
-A critic D that knows the hole m (1 = made) learns to find it, and nothing in a whole photo; the generator pays where
-its pixels are found. With E the error of a score against what it should say, of photos I and of composites I_hat:
+The critic D learns to find the hole m (1 = made) of a composite I_hat, and to find nothing in a photo I. The generator
+pays where its pixels are found. With E the error of a score against its target:
 
     critic      mean E(D(I_hat), m) + mean E(D(I), 0)
     generator   mean over the hole of E(D(I_hat), 0)
 
-after Li et al., *Contextual Outpainting With Object-Level Contrastive Learning* (CVPR 2022), which does not say what E
-is. Two things differ from AOT-GAN's public code (arXiv:2104.01431), whose loss is like it: there the target of the
-generator is the value that the critic learns for holes in one place and for photos in another, and the weight by the
-hole multiplies a loss that is a mean already, which changes nothing.
+Source: Li et al., *Contextual Outpainting With Object-Level Contrastive Learning* (CVPR 2022), which does not define
+E. AOT-GAN (arXiv:2104.01431) has a similar loss, whose public code has two faults: the targets of critic and generator
+contradict each other, and the weighting by the hole multiplies a loss that is already a mean, so it has no effect.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from outpaint_lightning.processes.reduce import mean_over_processes
 
 
 class ContextAwareLoss(nn.Module, ABC):
-    """What both sides pay. A score is higher for what looks more real, as for every critic here.
+    """The losses of both sides. A higher score means more real, as for every critic of this package.
 
     Example:
         >>> import torch
@@ -37,21 +36,21 @@ class ContextAwareLoss(nn.Module, ABC):
 
     @abstractmethod
     def error(self, scores: Tensor, real: Tensor) -> Tensor:
-        """Return the error of each score, given 1 for what is real and 0 for what is made; of the scores' shape."""
+        """Return the error of each score, for targets `real` of 1 (real) and 0 (made); the scores' shape."""
 
     def critic(self, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
-        """Return what the critic pays, a scalar.
+        """Return the critic's loss, a scalar.
 
         Args:
             real: scores of photos, `... H W`.
             fake: scores of composites, the same shape.
-            mask: of that shape, 1 where the composites were made.
+            mask: the same shape, 1 where the composites were made.
         """
         ones = real.new_ones(real.shape)
         return self.error(fake, 1 - mask).mean() + self.error(real, ones).mean()
 
     def generator(self, fake: Tensor, mask: Tensor) -> Tensor:
-        """Return what the generator pays, a scalar: a mean over the hole, as elsewhere it made nothing."""
+        """Return the generator's loss, a scalar: a mean over the hole, since it made nothing elsewhere."""
         error = self.error(fake, fake.new_ones(fake.shape)) * mask
         return mean_over_processes(error.sum(), mask.sum())
 

@@ -1,4 +1,4 @@
-"""What learns which background goes with which foreground: a contrastive loss, and the terms of a conditional VAE."""
+"""The losses of a layout generator: a contrastive loss, and the terms of a conditional VAE."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from outpaint_lightning.types import UNKNOWN, InputError
 
 
 def info_nce(anchors: Tensor, layouts: Tensor, owners: Tensor, alike: Tensor, temperature: float = 0.07) -> Tensor:
-    """Return how badly anchors tell their own layout from those of others, a mean over anchors.
+    """Return the contrastive loss of foregrounds against layouts, averaged over anchors.
 
     `-log(exp(a.p / t) / (exp(a.p / t) + sum exp(a.n / t)))` (van den Oord et al., arXiv:1807.03748, equation 4): a
-    cross-entropy over the layouts of the batch, of which those that are alike the anchor's own are no negatives.
+    cross-entropy over the layouts of the batch. Layouts that are alike the anchor's own are no negatives.
 
     Args:
         anchors: `A E`, unit vectors.
         layouts: `B E`, unit vectors.
-        owners: long `A`: whose layout is the anchor's.
-        alike: bool `B B`: pairs of layouts too much alike for one to be a negative of the other. The diagonal does not
-            count.
+        owners: long `A`: index of each anchor's own layout.
+        alike: bool `B B`: pairs that are too similar to be negatives of each other. The diagonal is ignored.
         temperature: t.
 
     Raises:
-        InputError: there is one layout alone, and so no negative: the loss would be 0, and nothing learned.
+        InputError: the batch has a single layout. It has no negatives, so the loss would be 0 without a gradient.
 
     Example:
         >>> one, two = torch.eye(2)
@@ -44,12 +43,12 @@ def info_nce(anchors: Tensor, layouts: Tensor, owners: Tensor, alike: Tensor, te
 
 
 def alike_layouts(layout: Tensor, classes: int, threshold: float = 0.9) -> Tensor:
-    """Return which layouts are made of nearly the same: the cosine of their class histograms is above a threshold.
+    """Return the pairs of layouts whose class histograms have a cosine above a threshold.
 
     Args:
         layout: long `B H W`, `UNKNOWN` where it is not known.
         classes: C.
-        threshold: of the cosine; 1 lets no two be alike, as a cosine is never above it.
+        threshold: of the cosine; with 1 no two layouts are alike.
 
     Returns:
         bool `B B`.
@@ -59,14 +58,14 @@ def alike_layouts(layout: Tensor, classes: int, threshold: float = 0.9) -> Tenso
 
 
 def class_histogram(layout: Tensor, classes: int) -> Tensor:
-    """Return how many pixels of each class layouts `B H W` have: `B C`, float32."""
+    """Return the number of pixels of each class in layouts `B H W`: `B C`, float32."""
     numbers = torch.where(layout == UNKNOWN, classes, layout).flatten(1)
     counts = torch.zeros(len(layout), classes + 1, device=layout.device)
     return counts.scatter_add_(1, numbers, torch.ones_like(numbers, dtype=counts.dtype))[:, :classes]
 
 
 def normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return how far normal distributions are from the standard one, a mean over samples, in nats.
+    """Return the KL divergence of normal distributions from the standard one, averaged over samples, in nats.
 
     `-1/2 sum(1 + log s^2 - mu^2 - s^2)`, Kingma and Welling (ICLR 2014, arXiv:1312.6114), appendix B.
 
@@ -78,7 +77,7 @@ def normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def layout_cross_entropy(logits: Tensor, layout: Tensor, mask: Tensor) -> Tensor:
-    """Return the cross-entropy of layouts, a mean over background pixels whose class is known.
+    """Return the cross-entropy of layouts, averaged over background pixels whose class is known.
 
     Args:
         logits: `N C H W`.

@@ -1,7 +1,7 @@
-"""How well layouts are told: classes of pixels, what is retrieved, and whether samples differ.
+"""Metrics of layouts: mIoU and accuracy, retrieval, and the disagreement of samples.
 
-A photo is a video of one frame. Its mIoU is a mean over the classes that its layout or the told one has; the mIoU of a
-split is computed from the counts of all its photos, as papers have it.
+A photo is a video of one frame. Its mIoU is a mean over the classes in its true or its predicted layout. The mIoU of a
+split is computed from the counts of all its photos, as in papers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from outpaint_lightning.metrics.numbers import mean, number
 from outpaint_lightning.types import UNKNOWN, VideoInfo
 
 COUNTED = 3
-"""Counts of a class: pixels that are told and are it, that are told it, and that are it."""
+"""Counts of a class: pixels in the intersection, predicted pixels, true pixels."""
 
 
 class ClassCounts(FrameTable):
-    """Pixels of each class in each photo, as several methods tell them; a photo that is judged twice counts once.
+    """Pixels of each class in each photo, as several methods predict them; a photo that is judged twice counts once.
 
     Args:
         photos: how many.
@@ -40,7 +40,7 @@ class ClassCounts(FrameTable):
 
         Args:
             photos: position of each photo.
-            told: long `B M H W`, the class of each pixel as each method tells it.
+            told: long `B M H W`, the class of each pixel by each method.
             layout: long `B H W`, the true one; `UNKNOWN` where it is not known.
             mask: `B 1 H W`, 1 on the background.
         """
@@ -65,7 +65,7 @@ def _indicator(layout: Tensor, classes: int, counted: Tensor) -> Tensor:
 
 
 def mean_iou(counts: Tensor) -> Tensor:
-    """Return the intersection over union of counts `... 3 C`, a mean over classes that are there or told: `...`.
+    """Return the intersection over union of counts `... 3 C`, a mean over true and predicted classes: `...`.
 
     >>> mean_iou(torch.tensor([[[1.0, 2.0], [1.0, 3.0], [2.0, 2.0]]])).tolist()  # 1 / 2 and 2 / 3
     [0.5833333134651184]
@@ -76,7 +76,7 @@ def mean_iou(counts: Tensor) -> Tensor:
 
 
 def accuracy(counts: Tensor) -> Tensor:
-    """Return the share of the pixels of counts `... 3 C` that are told right: `...`."""
+    """Return the share of correct pixels of counts `... 3 C`: `...`."""
     both, _, true = counts.unbind(-2)
     return both.sum(-1) / true.sum(-1)
 
@@ -89,15 +89,15 @@ def split_scores(counts: Tensor) -> dict[str, float | None]:
 
 
 def best_of(counts: Tensor) -> Tensor:
-    """Return for each photo the counts of the method that tells most pixels right: `N 3 C` of `N K 3 C`."""
+    """Return for each photo the counts of the method with the most correct pixels: `N 3 C` of `N K 3 C`."""
     right = counts[:, :, 0].sum(-1).nan_to_num()
     return counts[torch.arange(len(counts), device=counts.device), right.argmax(1)]
 
 
 def disagreement(samples: Tensor, mask: Tensor) -> Tensor:
-    """Return on which share of the background two of several layouts differ, a mean over pairs: `B`; NaN for one.
+    """Return the share of the background on which two samples differ, a mean over pairs: `B`; NaN for one sample.
 
-    A latent that has collapsed gives 0: all layouts of a photo are one.
+    A collapsed latent gives 0: all layouts of a photo are equal.
 
     Args:
         samples: long `B K H W`.
@@ -141,12 +141,12 @@ class Embeddings(FrameTable):
     def compute(self) -> list[Tensor]:
         """Return things, layouts, histograms and disagreement of the photos that were judged, `N ...` each."""
         rows = self.table[self.table[:, 0] >= 0]
-        things, layouts, histogram, differ = rows.split(self.sizes, 1)
+        things, layouts, histogram, differ = torch.split(rows, self.sizes, 1)
         return [things - 1, layouts - 1, histogram, differ[:, 0]]
 
 
 def retrieval(things: Tensor, layouts: Tensor, histogram: Tensor, threshold: float) -> dict[str, float | None]:
-    """Return how often the layout nearest to a foreground is its own, of those of all photos.
+    """Return how often the layout nearest to a foreground, among all photos, is its own.
 
     Args:
         things: unit vectors `N E`.

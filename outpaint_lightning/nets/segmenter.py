@@ -1,4 +1,4 @@
-"""A small net that tells the background class of each pixel: the judge of what a generator paints."""
+"""A small semantic segmentation net. It judges what a generator paints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from outpaint_lightning.types import InputError
 
 
 class Segmenter(nn.Module):
-    """A small U-Net over classes. It knows where in the frame it is, as skies are above.
+    """A small U-Net that predicts the background class of each pixel. Coordinates are inputs, as skies are above.
 
     Args:
         classes: C.
@@ -46,7 +46,7 @@ class Segmenter(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits `N C H W` of photos `N 3 H W` in [0, 1]."""
-        padding = padding_to(*image.shape[2:], 2**self.downs, 1)
+        padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         features, *skips = self.encoder(pad(image * 2 - 1, padding))[::-1]
         for up, skip in zip(self.up, skips, strict=True):
             features = up(torch.cat([F.interpolate(features, skip.shape[2:], mode="nearest"), skip], 1))

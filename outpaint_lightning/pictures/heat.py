@@ -28,7 +28,7 @@ _VIRIDIS: NDArray[np.uint8] = np.asarray(
 def colours(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return the colour of each probability in [0, 1]: uint8 RGB with one more axis."""
     levels = np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
-    return _VIRIDIS[levels]
+    return np.asarray(_VIRIDIS[levels], np.uint8)
 
 
 def heat_map(

@@ -26,7 +26,7 @@ BLENDING = Blending(
         Column("fid", "FID of pairs", ".4f"),
         Column("seam.net", "jump at seams", ".4f"),
         Column("energy.net", "gradient energy of the middle"),
-        Column("mae.hole", "error, one photo", ".4f"),
+        Column("middle.mae", "error, one photo", ".4f"),
         Column("psnr", "PSNR, dB, one photo", ".2f"),
         Column("ssim", "SSIM, one photo"),
     ),

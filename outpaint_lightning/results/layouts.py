@@ -1,4 +1,4 @@
-"""The results of telling which background goes with a foreground, and of a net that tells the classes of photos."""
+"""The results of layout generators and of segmenters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Layouts(Kind):
-    """Layouts drawn for a foreground, beside the most common layout; and what is retrieved."""
+    """Layouts drawn for a foreground, beside the most common layout, and retrieval."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return a table of scores, one of retrieval, and whether samples differ."""
@@ -66,7 +66,7 @@ LAYOUTS = Layouts(
 
 
 class Segmentation(Kind):
-    """Classes of pixels, told from the photo itself."""
+    """Classes of pixels, predicted from the photo itself."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return the scores and their floor."""

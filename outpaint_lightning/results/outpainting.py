@@ -9,7 +9,7 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Outpainting(Kind):
-    """What a segmenter sees in painted backgrounds, their pixels' errors, and distances between sets of photos."""
+    """Classes of painted backgrounds by a segmenter, errors of pixels, and distances between sets of photos."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return tables of classes, of pixels and of distances."""

@@ -257,7 +257,12 @@ class WideBlendingTask(AdversarialTask):
             "floors": {name: found[name]["kid"] for name in self.floors},
             "distances": distances,
             **traces,
-            **{key: errors[key] for key in ("mae", "rmse", "psnr", "ssim", "methods")},
+            "middle": {
+                "mae": errors["mae"]["hole"],
+                "rmse": errors["rmse"]["hole"],
+                **{key: errors["mae"][key] for key in ("low", "high")},
+            },
+            **{key: errors[key] for key in ("psnr", "ssim", "methods")},
             "stage": self.stage,
         }
         values = {
@@ -266,7 +271,7 @@ class WideBlendingTask(AdversarialTask):
             "energy": traces["energy"][FILLED],
             **{f"floor_kid_{name}": value for name, value in summary["floors"].items()},
         }
-        monitored = {"mae_hole": errors["mae"]["hole"], "kid": summary["kid"]}
+        monitored = {"mae_hole": summary["middle"]["mae"], "kid": summary["kid"]}
         self.report(split, Result(self.kind, summary, rows), monitored, values)
 
 

@@ -1,4 +1,4 @@
-"""What a test asks of painted photos: classes that a segmenter sees, errors of pixels, distances between sets."""
+"""Judges painted photos: classes by a segmenter, errors of pixels, distances between sets."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from outpaint_lightning.nets import SeededFeatures
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
 REAL = "photo"
-"""The name of the true photo among what the segmenter judges: nothing painted can be expected to be told better."""
+"""The name of the true photo among the judged ones: an upper bound for what is painted."""
 
 
 class PhotoJudge:
-    """Collects what is judged of the photos of a split. It is no module: a judge is no part of a checkpoint.
+    """Collects the metrics of the photos of a split. It is not a module, so that the judge stays out of checkpoints.
 
     Args:
         videos: what is known of the photos.
-        methods: names of what fills them; the first is the net, given the true layout.
+        methods: names of the fills; the first is the net, given the true layout.
         samples: composites of drawn layouts for each photo; 0 for none.
         classes: C.
         segmenter: of classes; None leaves them.
@@ -101,7 +101,7 @@ class PhotoJudge:
     def summarize(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the summary of the split and the line of each photo."""
         pixels, pixel_rows = summarize_fills(self.pixels, self.videos, self.methods)
-        counts = self.counts.compute()
+        counts = self._counted(self.counts)
         own, floors = counts[:, 0], dict(zip(self.methods[1:], counts.unbind(1)[1:-1], strict=True))
         judge = "" if self.segmenter is None else type(self.segmenter).__name__
         summary = {
@@ -123,12 +123,16 @@ class PhotoJudge:
     def _distances(self) -> dict[str, FrechetDistance]:
         return {} if self.frechet is None else {f"{self.frechet_name} of photos": self.frechet}
 
+    def _counted(self, table: ClassCounts) -> Tensor:
+        """Return the counts of a table, undefined ones where nobody judges."""
+        return torch.full_like(table.table, torch.nan) if self.segmenter is None else table.compute()
+
     def _judged(self, counts: Tensor) -> dict[str, dict[str, Any]]:
         """Return the scores of each method, of the true photo and of drawn layouts, by name."""
         named = dict(zip([*self.methods, REAL], counts.unbind(1), strict=True))
         remarks = {self.methods[0]: "painted by the true layout", REAL: "the true one: what the judge can tell"}
         if self.drawn is not None:
-            drawn = self.drawn.compute()
+            drawn = self._counted(self.drawn)
             named |= {"drawn": drawn, "drawn, best": best_of(drawn)}
             remarks |= {"drawn": "painted by layouts drawn", "drawn, best": f"of {self.samples}, by the true layout"}
         return {
@@ -139,7 +143,7 @@ class PhotoJudge:
     def _sampled(self) -> dict[str, Any]:
         if self.drawn is None:
             return {}
-        drawn = self.drawn.compute()
+        drawn = self._counted(self.drawn)
         differ = float(torch.cat(self._differ).nanmean()) if self.samples > 1 and self._differ else None
         best = split_scores(best_of(drawn))
         return {"sampled": {**_split(drawn), "best": best, "samples": self.samples, "disagreement": differ}}

@@ -1,4 +1,4 @@
-"""The task of telling which background goes with a foreground: the first stage of contextual outpainting."""
+"""The task of predicting layouts from foregrounds: the first stage of contextual outpainting."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class LayoutTask(TrainedTask):
 
     The loss is a sum of three: the cross-entropy of layouts made from the posterior of the true ones, on the
     background; `divergence` times how far that posterior is from the normal distribution, with a weight that rises
-    linearly at first; and `contrast` times `losses.info_nce` between foregrounds and layouts. Nothing judges whole
-    layouts adversarially: a critic would tell hard true ones from soft made ones by that alone.
+    linearly at first; and `contrast` times `losses.info_nce` between foregrounds and layouts. There is no
+    critic of layouts: it would separate hard true ones from soft made ones by that alone.
 
     Metrics are those of `metrics.layouts`: of `samples` layouts for each photo, beside the most common layout of
     training. `val/layout_iou` is for checkpoints.
@@ -97,10 +97,16 @@ class LayoutTask(TrainedTask):
         self.net = net
         self.contrast, self.divergence, self.warm_up = contrast, divergence, warm_up
         self.temperature, self.granularity, self.alike, self.samples = temperature, granularity, alike, samples
+        self._rising = 0.0
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 (Lightning's hook)
         """Check that net and data have the same classes."""
         require_classes(self, "model.net", self.net.classes)
+
+    def on_fit_start(self) -> None:
+        """Find the number of steps in which the weight of the divergence rises; 0 in a training without an end."""
+        steps = self.trainer.estimated_stepping_batches
+        self._rising = 0.0 if steps == float("inf") else self.warm_up * steps
 
     def terms(self, batch: Batch, noise: Tensor, weight: float) -> dict[str, Tensor]:
         """Return the losses of a batch.
@@ -135,9 +141,7 @@ class LayoutTask(TrainedTask):
 
     def _weight(self) -> float:
         """Return the weight of the divergence at this step."""
-        steps = self.warm_up * self.trainer.estimated_stepping_batches
-        rising = steps > 0 and steps != float("inf")
-        return self.divergence * (min(1.0, self.global_step / steps) if rising else 1.0)
+        return self.divergence * (min(1.0, self.global_step / self._rising) if self._rising else 1.0)
 
     def on_validation_epoch_start(self) -> None:
         """Start the tables."""
@@ -174,8 +178,7 @@ class LayoutTask(TrainedTask):
         self._common = data.common_layout().to(self.device)
         photos, classes = len(self._videos), self.net.classes
         self._counts = ClassCounts(photos, self.samples + 1, classes).to(self.device)
-        embedding = self.net.foreground_head[-1].out_features
-        self._vectors = Embeddings(photos, int(embedding), classes).to(self.device)
+        self._vectors = Embeddings(photos, self.net.embedding, classes).to(self.device)
 
     def _enter(self, batch: Batch) -> Tensor:
         image, mask, layout = batch["image"][:, 0], batch["mask"][:, 0], batch["layout"][:, 0]

@@ -152,7 +152,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return made[:, None]
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the generator pays to the critics and, where the true photo is known, for its pixels."""
+        """Return the generator's losses: of the critics and, where the true photo is known, of its pixels."""
         terms, weights = {}, self.weights
         if "context" in self.critics:
             scores = self.critics["context"](made)
@@ -177,7 +177,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return terms
 
     def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the critics pay."""
+        """Return the critics' losses."""
         terms = {}
         if "context" in self.critics:
             real, fake = (self.critics["context"](clips) for clips in (batch["clean"], made))
@@ -241,7 +241,7 @@ class ContextualOutpaintingTask(AdversarialTask):
 
     def _enter(self, batch: Batch) -> Tensor:
         image, mask = batch["image"][:, 0], batch["mask"][:, 0]
-        filled = self(image, mask, batch["layout"][:, 0])
+        filled: Tensor = self(image, mask, batch["layout"][:, 0])
         floors = [fill(batch["image"], batch["mask"])[:, 0] for fill in self.floors.values()]
         self._judge.update(batch, torch.stack([filled, *floors], 1))
         if self._judge.samples:

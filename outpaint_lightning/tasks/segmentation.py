@@ -1,4 +1,4 @@
-"""The task of telling the class of each background pixel: it trains the judge of painted backgrounds."""
+"""The task of semantic segmentation of backgrounds. It trains the judge of painted backgrounds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The page of `localize` in a real browser: Debian's chromium and chromedriver, without a window."""
 
 import pytest
-from browsers import luminance, opened, opened_browser
+from browsers import axe_core, luminance, opened, opened_browser, violations
 from examinations import card, examine, write_video
 
 from outpaint_lightning.localize.page import render_index
@@ -79,6 +79,13 @@ def test_the_answer_is_legible_in_light_and_dark(browser, folder, scheme):
         for place, colour in ((".verdict", "color"), ("body", "backgroundColor"))
     )
     assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 7
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, page, scheme):
+    """Catches colours too pale in one scheme, pictures without words, tables without heads, unreachable scrolling."""
+    axe = axe_core()
+    assert violations(opened(browser, page), axe, scheme) == []
 
 
 def test_prints_with_everything_unfolded(browser, page):

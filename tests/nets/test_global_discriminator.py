@@ -23,7 +23,7 @@ def test_the_score_sees_the_whole_picture_and_where_things_lie():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": (20, 48)}, r"size is \[20, 48\]"), ({"layers": 0}, "layers is 0"), ({"width": 0}, "width is 0")],
+    [({"size": (18, 48)}, r"size is \[18, 48\]"), ({"layers": 0}, "layers is 0"), ({"width": 0}, "width is 0")],
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=f"GlobalDiscriminator: {message}"):

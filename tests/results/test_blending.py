@@ -12,7 +12,7 @@ SUMMARY = {
     },
     "seam": {"net": 0.02, "mirror": 0.03, "real": 0.01},
     "energy": {"net": 0.5, "mirror": 0.9, "real": 1.0},
-    "mae": {"hole": 0.1},
+    "middle": {"mae": 0.1},
     "psnr": 20.0,
     "ssim": 0.5,
     "methods": {"net": ERRORS, "mirror": ERRORS},

@@ -18,7 +18,7 @@ from outpaint_lightning.experiment.run import check, make_parser
 from outpaint_lightning.io import image_size, read_dataset, read_image, read_mask
 from outpaint_lightning.losses import IdMrf, middle_error, sides_error, transfer_consistency
 from outpaint_lightning.nets import BlendingGenerator, GlobalDiscriminator, SeededMaps
-from outpaint_lightning.tasks import WideBlendingTask
+from outpaint_lightning.tasks import SameBatch, WideBlendingTask
 from outpaint_lightning.types import InputError
 
 SIZE = 16
@@ -133,18 +133,18 @@ def test_one_step_of_the_critic_for_two_of_the_net():
 
 def test_a_few_steps_come_closer_to_four_photos():
     photos = data(photos=4, batch_size=4)
-    made = task(lr=1e-2, decay=0.5)
+    made = task(lr=2e-2, decay=0.0, adversarial=0.0, turns=SameBatch())
     photos.setup("fit")
     samples = [photos.datasets["train"][0, index] for index in range(4)]
     image, clean = (torch.stack([sample[key] for sample in samples]) for key in ("image", "clean"))
 
     def error():
         with torch.no_grad():
-            return (made(image) - clean)[..., SIZE:-SIZE].abs().mean().item()
+            return (made(image) - clean)[..., SIZE:-SIZE].square().mean().item()
 
     before = error()
     fitted(made, photos, max_epochs=24)
-    assert error() < 0.8 * before
+    assert error() < 0.7 * before
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_a_test_leaves_its_files(first_stage):
     assert summary["seam"].keys() == summary["energy"].keys() == {"net", "linear", "mirror", "harmonic", "real"}
     assert summary["distances"]["samples"] == 20
     assert summary["kid"] == summary["distances"]["methods"]["net"]["kid"] > 0
-    assert summary["methods"]["net"]["mae_hole"] == summary["mae"]["hole"] > 0
+    assert summary["methods"]["net"]["mae_hole"] == summary["middle"]["mae"] > 0
     assert (first_stage / "test" / "per_image.csv").read_text().count("\n") == 21
     assert (first_stage / "pictures" / "epoch_0000.png").is_file()
 

@@ -136,7 +136,7 @@ FLOW = REPOSITORY / "configs" / "flow"
 BASES = {"resnet_report": "report", "warping_report": "report"}
 CONFIGS = [
     *([path] for path in sorted(FLOW.glob("*.yaml"))),
-    *([FLOW / f"{BASES.get(path.stem, 'small')}.yaml", path] for path in sorted(FLOW.glob("rows/*.yaml"))),
+    *([FLOW / f"{BASES.get(path.stem, 'small')}.yaml", path] for path in sorted(FLOW.glob("grid/*.yaml"))),
 ]
 SMALLER = {"width": 8, "features": 8}
 

@@ -68,7 +68,7 @@ class ContextDataset(Dataset[ContextSample]):
         clean = torch.from_numpy(picture.frame).permute(2, 0, 1)[None].float() / 255
         objects = torch.from_numpy(picture.objects.astype(np.int64))[None]
         mask = (objects == 0).float()[:, None]
-        meta = WindowMeta(frames=[0], **{k: info[k] for k in ("clip", "source", "scene", "camera", "forger")})  # type: ignore[typeddict-item, literal-required]
+        meta = WindowMeta(frames=[0], **{k: info[k] for k in ("clip", "source", "scene", "camera", "forger")})  # type: ignore[typeddict-item]
         return ContextSample(
             image=clean * (1 - mask), mask=mask, clean=clean, objects=objects, meta=meta,
             layout=torch.from_numpy(picture.layout.astype(np.int64))[None],

@@ -1,9 +1,9 @@
-"""SyntheticContext: small scenes in which the things say what surrounds them, by a rule.
+"""SyntheticContext: small scenes in which things imply their surroundings, by a fixed rule.
 
 Each kind of thing has its surroundings: a boat has water below a sky, a car a road before buildings. The horizon
 follows from where the first thing stands, up to a little chance; whether something lies along the horizon (a beach, a
-wood) is chance alone. So the layout of a scene can be told from its things, in part, and how well a net does that is
-measurable without a download.
+wood) is chance alone. So the layout of a scene can be predicted from its things, in part, and the quality of that
+prediction is measurable without a download.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class BackgroundMask(MaskSampler):
         side = 2 * params["radius"] + 1
         ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         kept = [cv2.erode(mask.astype(np.uint8), ellipse, borderValue=1) for mask in _objects(footage)]
-        return np.stack(kept) == 0
+        return np.asarray(np.stack(kept) == 0)
 
 
 def _objects(footage: Footage) -> NDArray[np.bool_]:

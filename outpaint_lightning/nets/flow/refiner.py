@@ -339,6 +339,29 @@ class FlowRefiner(nn.Module):
         return own, own_sure, torch.where(fixed.hidden, said, fixed.flow)
 
 
+def refiner_step(
+    net: FlowRefiner, fill: Tensor, hidden: Tensor, flow: Tensor, change: Tensor, confidence: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Update one window of T frames once, as `FlowRefiner` does at one level, with all state in tensors: for `export`.
+
+    Args:
+        net: whose update it is.
+        fill: `T 4 H W`, complete flows, forward and backward, in pixels.
+        hidden: `T 2 H W`, 1 = to be completed.
+        flow: `T 4 H W`, as the step before left it; at first the fill.
+        change: `T C H W`, of the fill's features, as the step before left it; at first 0.
+        confidence: `T 1 H W`; at first 1 where both vectors are known, and the net's `trust` elsewhere.
+
+    Returns:
+        The next `flow`, `change` and `confidence`.
+    """
+    start, holes = net.encoder(fill), hidden > 0.5
+    known = ~holes.any(1, keepdim=True)
+    fixed = _Fixed(Windows.whole(fill), start, fill, known, _for_each(holes), fill.shape[0])
+    features, confidence, flow = net._step(start + change, confidence, start + change, confidence, flow, fixed)
+    return flow, features - start, confidence
+
+
 @dataclass(frozen=True)
 class _Fixed:
     """What stays as it is while windows of M frames are updated."""
@@ -374,7 +397,7 @@ class _Fixed:
         """
         x, y = self.windows.coordinates()
         grid = sampling_grid(x + flow[:, 0], y + flow[:, 1], stack.shape[-2:])
-        source = stack[(self.windows.frames + neighbour).clamp(0, len(stack) - 1)]
+        source = stack[(self.windows.frames + neighbour).clamp(0, stack.shape[0] - 1)]  # len would fix it in an export
         return F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

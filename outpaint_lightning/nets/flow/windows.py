@@ -42,8 +42,9 @@ class Windows:
     @classmethod
     def whole(cls, stack: Tensor) -> Windows:
         """Return windows that are the frames of the stack `N C H W`."""
-        corner = torch.zeros(len(stack), dtype=torch.long, device=stack.device)
-        return cls(torch.arange(len(stack), device=stack.device), corner, corner, (stack.shape[2], stack.shape[3]))
+        frames = stack.shape[0]  # len would fix it in an export
+        corner = torch.zeros(frames, dtype=torch.long, device=stack.device)
+        return cls(torch.arange(frames, device=stack.device), corner, corner, (stack.shape[2], stack.shape[3]))
 
     def coordinates(self) -> tuple[Tensor, Tensor]:
         """Return the columns `M 1 w` and the rows `M h 1` of the windows' pixels."""

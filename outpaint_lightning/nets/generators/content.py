@@ -64,7 +64,7 @@ class ContentGenerator(nn.Module):
         Returns:
             `N 3 H W` in [0, 1].
         """
-        padding = padding_to(*image.shape[2:], 2**self.downs, 1)
+        padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         seen = torch.cat([torch.where(mask > 0.5, 0, image * 2 - 1), mask.to(image.dtype)], 1)
         condition = pad(torch.cat([one_hot(layout, self.classes, mask), mask.to(image.dtype)], 1), padding)
         features = self.middle(self.encoder(pad(seen, padding))[-1], condition)

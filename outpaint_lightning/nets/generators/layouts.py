@@ -1,4 +1,4 @@
-"""The first half of contextual outpainting: which background goes with a foreground."""
+"""The first half of contextual outpainting: predict background layouts from a foreground."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from outpaint_lightning.types import UNKNOWN, InputError
 
 
 class Reasoning(NamedTuple):
-    """What a `LayoutGenerator` makes of photos whose layouts are known."""
+    """The outputs of a `LayoutGenerator` for photos whose layouts are known."""
 
     logits: Tensor
     """`N C H W`, of layouts drawn from the posterior of the true ones."""
@@ -30,7 +30,7 @@ class Reasoning(NamedTuple):
 
 
 class LayoutGenerator(nn.Module):
-    """Tells the layout of a background from the foreground: a conditional VAE with two encoders and one decoder.
+    """Predicts the layout of a background from the foreground: a conditional VAE with two encoders and one decoder.
 
     One encoder sees the foreground, the other the layout. Both also map to one space of unit vectors, where a
     contrastive loss brings each foreground close to its layout. The decoder takes features of the foreground and a
@@ -38,8 +38,8 @@ class LayoutGenerator(nn.Module):
     drawn for one foreground.
 
     In the spirit of Li et al., *Contextual Outpainting With Object-Level Contrastive Learning* (CVPR 2022), of which no
-    code is public: the layers are ours, with group norm instead of instance norm, which takes away what pooling should
-    find, and no size that is fixed.
+    code is public: the layers are ours. They have group norm, as instance norm would remove the means that are pooled,
+    and they take any size.
 
     Args:
         classes: C, of background.
@@ -73,7 +73,7 @@ class LayoutGenerator(nn.Module):
         for name, value, least in (("classes", classes, 2), ("latent", latent, 1), ("embedding", embedding, 2)):
             if value < least:
                 raise InputError(f"LayoutGenerator: {name} is {value}: expected at least {least}")
-        self.classes, self.downs, self.latent = classes, downs, latent
+        self.classes, self.downs, self.latent, self.embedding = classes, downs, latent, embedding
         self.foreground = DownEncoder(4, width, downs, widest)
         self.background = DownEncoder(classes, width, downs, widest)
         widths = self.foreground.widths
@@ -130,7 +130,7 @@ class LayoutGenerator(nn.Module):
 
     def _foreground(self, image: Tensor, mask: Tensor) -> tuple[list[Tensor], Padding]:
         """Return features of the foreground, which is 0 in [-1, 1] elsewhere, and what its frame was padded by."""
-        padding = padding_to(*image.shape[2:], 2**self.downs, 1)
+        padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         seen = torch.cat([torch.where(mask > 0.5, 0, image * 2 - 1), mask.to(image.dtype)], 1)
         features: list[Tensor] = self.foreground(pad(seen, padding))
         return features, padding
@@ -138,8 +138,9 @@ class LayoutGenerator(nn.Module):
     def _background(self, mask: Tensor, layout: Tensor) -> Tensor:
         """Return the mean features `N F` of layouts."""
         known = one_hot(layout, self.classes, mask)
-        padding = padding_to(*known.shape[2:], 2**self.downs, 1)
-        return self.background(F.pad(known, padding))[-1].mean((2, 3))
+        padding = padding_to(known.shape[2], known.shape[3], 2**self.downs, 1)
+        features: list[Tensor] = self.background(F.pad(known, padding))
+        return features[-1].mean((2, 3))
 
     def _decoded(self, features: list[Tensor], latent: Tensor) -> Tensor:
         spread = self.spread(latent)[:, :, None, None].expand_as(features[-1])

@@ -1,4 +1,4 @@
-"""An encoder that halves its features again and again and knows where in the frame it is."""
+"""A convolutional encoder with coordinates, and pooling over masks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from outpaint_lightning.types import InputError
 class DownEncoder(nn.Module):
     """A convolution of size 7, then `downs` stages that each halve height and width and double the channels.
 
-    Two more channels hold each pixel's row and column, from -1 to 1: what is pooled over a frame still says where it
-    was. Convolutions have spectral norm, each is followed by group norm and LeakyReLU 0.2.
+    Two more input channels hold each pixel's row and column, from -1 to 1, so that pooled features still contain
+    positions. Convolutions have spectral norm, each is followed by group norm and LeakyReLU 0.2.
 
     Args:
         channels: of the input.
@@ -73,6 +73,6 @@ def pooled(features: Tensor, places: Tensor) -> Tensor:
     Returns:
         `N M C`.
     """
-    share = F.adaptive_avg_pool2d(places.to(features.dtype), features.shape[2:])
+    share = F.adaptive_avg_pool2d(places.to(features.dtype), (features.shape[2], features.shape[3]))
     sums = torch.einsum("nchw,nmhw->nmc", features, share)
     return sums / share.sum((2, 3)).clamp(min=1e-6)[..., None]

@@ -1,4 +1,4 @@
-"""Spatially-adaptive normalisation: features are scaled and shifted, place by place, by what a map says."""
+"""Spatially-adaptive normalisation: a map scales and shifts features at each place."""
 
 from __future__ import annotations
 

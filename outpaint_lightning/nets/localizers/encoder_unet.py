@@ -84,14 +84,14 @@ class EncoderUNet(nn.Module):
         self.stride = self.strides[-1]
         shrunk = 2 if self.halved else 1
         self.encoder = Encoder(encoder, weights, largest_stride=self.stride // shrunk)
-        seen = {stride * shrunk: channels for stride, channels in self.encoder.channels.items()}
+        self.seen = {stride * shrunk: channels for stride, channels in self.encoder.channels.items()}
         traces = [stem, *(min(32 * 2**level, 96) for level in range(len(widths)))]
         self.first = conv_layer(frames * (3 + residual_channels(residual)), stem)
         extra = 2 * (residual_channels(residual) + frames - 1 + 2) if energies else 0
         given = [stem, *(channels + extra for channels in traces[1:])]
         self.traces = nn.ModuleList(conv_layer(a, b, stride=2) for a, b in zip(given, traces[1:], strict=False))
         self.laterals = nn.ModuleList(
-            nn.Conv2d(channels + seen.get(stride, 0), width, 1)
+            nn.Conv2d(channels + self.seen.get(stride, 0), width, 1)
             for channels, stride, width in zip(given[1:], self.strides, widths, strict=True)
         )
         self.ups = nn.ModuleList(nn.Conv2d(coarse, fine, 1, bias=False) for fine, coarse in itertools.pairwise(widths))
@@ -139,7 +139,7 @@ class EncoderUNet(nn.Module):
     def _levels(self, image: Tensor, trace: Tensor, strengths: Sequence[Tensor | None]) -> list[Tensor]:
         """Return what both pyramids see, at each of the decoder's strides, fine to coarse."""
         shown = F.avg_pool2d(image, 2) if self.halved else image
-        seen = {image.shape[-1] // features.shape[-1]: features for features in self.encoder(shown)}
+        seen = dict(zip(self.seen, self.encoder(shown), strict=True))
         levels = []
         for stride, layer, strength in zip(self.strides, self.traces, strengths, strict=True):
             trace = layer(trace)

@@ -79,6 +79,7 @@ class RaftLocalizer(nn.Module):
     """
 
     stride = STRIDE
+    smallest = MINIMUM_SIDE
 
     def __init__(
         self,

@@ -19,11 +19,13 @@ def window():
 
 
 def test_only_hidden_vectors_have_an_error():
-    """Known ones are certain, of each direction. Kills swapped directions. The answer is the other net's."""
+    """Known ones are certain, of each direction, and hidden ones are not read. Kills swapped directions and a peek."""
     torch.manual_seed(0)
     refiner = FlowRefiner(channels=4, steps=1)
-    rated = RatedFlow(refiner, width=8, depth=1).eval()(*window())
-    hidden = window()[2]
+    net, (forward, backward, hidden) = RatedFlow(refiner, width=8, depth=1).eval(), window()
+    rated = net(forward, backward, hidden)
+    poisoned = [torch.where(hidden[:, :, i : i + 1] > 0, torch.nan, flow) for i, flow in enumerate((forward, backward))]
+    assert torch.equal(net(*poisoned, hidden).scale, rated.scale)
     assert torch.equal(rated.scale > 0, hidden > 0)
     torch.testing.assert_close(rated.confidence[-1], 1 / (1 + rated.scale))
     assert torch.equal(rated.forward[-1], refiner(*window()).forward[-1])
