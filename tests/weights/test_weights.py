@@ -3,12 +3,15 @@
 import json
 
 import pytest
+from support import texture
 
 from outpaint_lightning.checkpoints import shipped
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
-from outpaint_lightning.checkpoints.weights import save_weights
+from outpaint_lightning.checkpoints.weights import read_card, save_weights
 from outpaint_lightning.cli import main
+from outpaint_lightning.localize.judging import judge_images
+from outpaint_lightning.tasks import RegionTask
 from outpaint_lightning.types import InputError
 
 
@@ -29,6 +32,20 @@ def test_they_are_found_by_name(folder, monkeypatch, tmp_path_factory):
     assert type(load_task("default").net).__name__ == "UNet"
     (elsewhere / "default").touch()
     assert str(find_checkpoint("default")) == "default"
+
+
+def test_the_region_detector_that_ships():
+    """It is small, it says what made it and where it fails, and it judges an image of any size."""
+    path = shipped.shipped()[shipped.REGIONS]
+    card = read_card(path)
+    assert path.stat().st_size < 10e6
+    assert card["licence"] == "Apache-2.0"
+    assert {"results", "limits", "data", "training"} <= card.keys()
+    task = load_task("regions")
+    assert isinstance(task, RegionTask)
+    [judged] = judge_images(task, [texture(0, 90, 150)])
+    assert 0 < judged.score < 1
+    assert judged.mask.shape == tuple(task.size)
 
 
 @pytest.mark.usefixtures("folder")
