@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from outpaint_lightning.export.padding import with_fixed_padding
-from outpaint_lightning.localize.judging import streams
 from outpaint_lightning.nets import FlowRefiner
 from outpaint_lightning.nets.flow.refiner import REACH, refiner_step
 from outpaint_lightning.tasks import FlowRefinementTask, LocalizationTask, RegionTask
@@ -123,11 +122,6 @@ class RefinerStep(nn.Module):
 def _localizer(task: LocalizationTask) -> Graph:
     if not task.window:
         raise InputError("does not say what windows it judges; expected a checkpoint of `fit`")
-    if streams(task):
-        raise InputError(
-            "carries its state from frame to frame along a clip (net.carry), which a file of one graph cannot; "
-            "expected a net without, or --format safetensors"
-        )
     net = with_fixed_padding(task.net)
     stride = int(getattr(net, "stride", 1))
     smallest = int(getattr(net, "smallest", stride))

@@ -16,6 +16,8 @@ from outpaint_lightning.export.graphs import graph_of
 from outpaint_lightning.export.parity import LIMIT, largest_difference, times
 from outpaint_lightning.io import require_free
 from outpaint_lightning.io.output import durable, require_spared, sole_writer
+from outpaint_lightning.localize.judging import streams
+from outpaint_lightning.tasks import LocalizationTask
 from outpaint_lightning.types import InputError, did_you_mean
 
 
@@ -73,7 +75,7 @@ def export(
         for file in files_of(target):
             require_free(file, overwrite)
             require_spared(file, files_of(checkpoint))
-        exported = _written(_source(checkpoint), chosen, target)
+        exported = _written(_source(checkpoint, chosen), chosen, target)
     print(_as_text(exported, chosen))
     return exported
 
@@ -83,8 +85,13 @@ def _name(checkpoint: Path) -> str:
     return checkpoint.parent.parent.name if checkpoint.parent.name == "checkpoints" else checkpoint.stem
 
 
-def _source(checkpoint: Path) -> Source:
+def _source(checkpoint: Path, chosen: Format) -> Source:
     task: Any = load_task(checkpoint)
+    if chosen.runtime and isinstance(task, LocalizationTask) and streams(task):
+        raise InputError(
+            f"{checkpoint}: carries its state from frame to frame along a clip (net.carry), which a file of one graph "
+            "cannot; expected a net without, or --format safetensors"
+        )
     try:
         return Source(checkpoint, task, graph_of(task), read_card(checkpoint))
     except InputError as error:

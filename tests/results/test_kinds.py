@@ -35,5 +35,5 @@ def test_a_task_of_another_has_the_numbers_of_its_summary():
 
 
 def test_kinds_differ_in_name_task_and_sign():
-    for name in ("name", "task", "sign", "monitored"):
+    for name in ("name", "task", "sign"):
         assert len({getattr(kind, name) for kind in KINDS}) == len(KINDS)
