@@ -23,6 +23,7 @@ from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.checkpoints.shipped import DEFAULT
 from outpaint_lightning.data.corruptions import Curve, read_curves
+from outpaint_lightning.forge.output import BEGUN
 from outpaint_lightning.forge.run import forge
 from outpaint_lightning.io import ClipEntry, atomic, read_dataset, write_json
 from outpaint_lightning.io.output import is_free, sole_writer
@@ -127,5 +128,7 @@ def _entries(clips: Path, forged: Path, manifest: str | Path | None, workers: in
         if manifest is not None:
             raise InputError(f"--manifest is for clean clips; {clips} has masks and is judged as it is")
         return read_dataset(clips), False
+    if (forged / BEGUN).is_file():  # forgeries of an earlier benchmark: forge keeps those of the same clips
+        (forged / "manifest.csv").unlink(missing_ok=True)
     forge(clips, forged, NAME, manifest=manifest, max_frames=FRAMES, workers=workers)
     return read_dataset(forged), True

@@ -58,6 +58,14 @@ def test_some_codecs_alone_make_no_score(clips, run_folder, tmp_path, capsys):
     assert numbers["score"] is None
     assert "score none" in capsys.readouterr().out
 
+    record = next((tmp_path / "some" / "forged" / "records").iterdir())
+    forged_at = record.stat().st_mtime_ns
+    assert main([*words, "--only"]) == 2
+    assert main([*words, "--only", "--overwrite"]) == 0  # the clips as they are; their forgeries are used again
+    assert record.stat().st_mtime_ns == forged_at
+    numbers = json.loads((tmp_path / "some" / "benchmark.json").read_text())
+    assert [*numbers["conditions"]] == ["none"]
+
 
 @pytest.mark.usefixtures("short")
 def test_the_same_clips_give_the_same_bytes(clips, run_folder, tmp_path, capsys):
