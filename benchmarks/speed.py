@@ -57,7 +57,8 @@ def main() -> None:
         parts += nets_table(options.rounds, device)
     print("\n".join(parts))
     if options.out:
-        options.out.write_text(page("\n".join(parts), f"python benchmarks/speed.py --rounds {options.rounds}"))
+        some = f" --only {' '.join(options.only)}" if len(options.only) <= len(PEERS) else ""
+        options.out.write_text(page("\n".join(parts), f"python benchmarks/speed.py --rounds {options.rounds}{some}"))
 
 
 def machine(device: torch.device) -> str:
@@ -105,7 +106,7 @@ def page(tables: str, command: str) -> str:
     return (
         "# Results of speed\n\nA ratio above 1 means that ours is faster. It is the median over rounds that alternate "
         "both ways in one process, with the lowest and the highest. Nets are timed alone, without files.\n\n"
-        f"```console\n$ make bench   # {command} --out docs/results/speed.md\n```\n\n{tables}\n"
+        f"`make bench` writes this page with all parts. Measured last:\n\n```console\n$ {command}\n```\n\n{tables}\n"
     )
 
 

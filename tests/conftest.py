@@ -15,7 +15,8 @@ torch.set_num_threads(1)  # tiny nets; threads that wait for one another are slo
 
 def pytest_collection_modifyitems(items):
     """The files of whole commands first: they take longest, and two processes should end together."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    longest = Path(__file__).parent, Path(__file__).parent / "sweep"
+    items.sort(key=lambda item: item.path.parent not in longest)
 
 
 @pytest.fixture(scope="session")

@@ -214,7 +214,7 @@ def test_sigterm_ends_all_processes_and_keeps_the_checkpoint(send, tmp_path):
             time.sleep(0.2)
         assert len(alive(process.pid)) >= 2
         send(process.pid, signal.SIGTERM)
-        said, _ = process.communicate(timeout=40)
+        said, _ = process.communicate(timeout=120)
         assert process.returncode == 130, said
         assert said.count("outpaint-lightning: interrupted") == 1, said
         assert "Traceback" not in said

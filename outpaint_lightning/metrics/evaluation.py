@@ -111,9 +111,8 @@ class FullEvaluation(Evaluation):
         """Return the whole summary and one row per video.
 
         In addition to `summarize`: `f1.interval` and `low`, `high` of each group, bootstrapped over sources; `curve`,
-            the mean F1
-        at each of `THRESHOLDS`; `oracle`, the best of them, chosen on these same videos; `seam` and `interior`, mean
-        recall over videos; `auroc` of the scores of frames and of videos.
+        the mean F1 at each of `THRESHOLDS`; `oracle`, the best of them, chosen on these same videos; `seam` and
+        `interior`, mean recall over videos; `auroc` of the scores of frames and of videos.
         """
         at = self._thresholds.index(self._threshold)
         counts = torch.cat([self._all_counts()[:, at : at + 1], self._floors.compute().cpu()], dim=1)

@@ -111,9 +111,8 @@ def dense_motion(
 
     Returns:
         For the direction from first to second, then for the reverse: flow `H W 2` in pixels, x first, and `H W`, True
-        where it ends inside the frame and the other flow leads back. In a hole this compares the two spread flows: it
-            is
-        False where they disagree, but it cannot confirm that both are right.
+        where it ends inside the frame and the other flow leads back. In a hole this compares the two spread flows:
+        it is False where they disagree, but it cannot confirm that both are right.
     """
     pair = _agreeing(first, second, first_known, second_known, camera)
     forward, backward = _dis(*pair), _dis(*pair[::-1])

@@ -30,7 +30,7 @@ def server(tmp_path_factory):
             pytest.skip("no setpriv, and PostgreSQL refuses to run as root")
         nobody = pwd.getpwnam("nobody")
         os.chown(data, nobody.pw_uid, nobody.pw_gid)
-        for folder in data.parents[:2]:
+        for folder in [one for one in data.parents if one.name.startswith(("pytest-", "popen-"))]:
             folder.chmod(0o711)  # pytest's own are root's alone
         user = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
     with closing(socket()) as free:

@@ -93,8 +93,7 @@ class Chain(ClipFreePart, ABC):
 
         Returns:
             The frames, and the label: True where any forged pixel contributed to a pixel. They may share memory with
-                the
-            arguments.
+            the arguments.
         """
         step = self.step(len(frames), params)
         frames, mask = frames[::step], None if mask is None else mask[::step]

@@ -66,7 +66,7 @@ def test_a_checkpoint_tells_what_training_started_from(weights):
     [
         ({"strides": (3, 16)}, r"strides is \[3, 16\]: expected two of 2, 4, 8, 16, the finer first"),
         ({"stem": 0}, "stem is 0"),
-        ({"weights": "gone.pth"}, "weights 'gone.pth': no such file"),
+        ({"weights": "gone.pth"}, "weights is 'gone.pth': no such file"),
         ({"encoder": "test_eficientnet"}, "did you mean 'test_efficientnet'"),
     ],
 )

