@@ -22,6 +22,8 @@ from outpaint_lightning.nets import EncoderUNet, FlowRefiner, ZeroFill
 from outpaint_lightning.nets.flow.refiner import refiner_step
 from outpaint_lightning.types import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("size", [(34, 62), (2, 62)])
 def test_onnx_answers_as_the_net_at_other_sizes(checkpoint, exported, size):
