@@ -205,7 +205,7 @@ class WideBlendingTask(AdversarialTask):
         return self._enter(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Update the metrics of the net and of each baseline."""
+        """Update the metrics of the net and of each floor."""
         self._enter(batch)
 
     def on_validation_epoch_end(self) -> None:

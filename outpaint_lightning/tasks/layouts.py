@@ -48,7 +48,7 @@ class LayoutTask(TrainedTask):
     predicted ones by that difference alone.
 
     Metrics are those of `metrics.layouts`, for `samples` layouts per photo and for the most common training layout as a
-    baseline. Checkpoints can monitor `val/layout_iou`.
+    floor. Checkpoints can monitor `val/layout_iou`.
 
     Args:
         net: see `LayoutGenerator`.

@@ -208,7 +208,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return {"filled": filled[:, None], "layouts": batch["layout"]}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Update the metrics for true layouts, for sampled layouts and for each baseline."""
+        """Update the metrics for true layouts, for sampled layouts and for each floor."""
         self._enter(batch)
 
     def on_validation_epoch_end(self) -> None:

@@ -180,7 +180,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         self._finish("val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Update the metrics of the net and of each baseline."""
+        """Update the metrics of the net and of each floor."""
         filled = self(batch["image"], batch["mask"])
         self._enter(batch, filled)
         for distance in self._distances.values():

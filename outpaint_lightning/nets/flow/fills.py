@@ -1,4 +1,4 @@
-"""Fills of hidden flow that need no training: start values for the refiner, and baselines that it has to beat.
+"""Fills of hidden flow that need no training: start values for the refiner, and floors that it has to beat.
 
 All have the interface of `Fill`. The equations that they solve are in `nets.flow.solvers`.
 """

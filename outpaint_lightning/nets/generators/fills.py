@@ -1,4 +1,4 @@
-"""Fills of clips that need no training: start values for a generator, and baselines that it has to beat."""
+"""Fills of clips that need no training: start values for a generator, and floors that it has to beat."""
 
 from __future__ import annotations
 
