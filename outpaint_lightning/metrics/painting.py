@@ -29,6 +29,14 @@ class FillErrors(FrameTable):
     Args:
         frames: number of frames of each video.
         methods: number of methods; the first is the net.
+
+    Example:
+        >>> errors, clean = FillErrors(frames=[1], methods=1), torch.zeros(1, 1, 1, 4, 4)
+        >>> errors.update([0], [[0]], made=clean[None] + 0.5, clean=clean, mask=torch.ones(1, 1, 1, 4, 4))
+        >>> video = {"clip": "a", "frames": 1, "scene": "", "camera": "", "source": "a", "forger": "rain"}
+        >>> summary, rows = summarize_fills(errors, [video], ["net"])
+        >>> summary["mae"]["hole"]
+        0.5
     """
 
     def __init__(self, frames: Sequence[int], methods: int) -> None:
@@ -179,6 +187,15 @@ class FrechetDistance(FrechetInceptionDistance):
 
     Raises:
         InputError: the net has no `dim` or no `num_features`.
+
+    Example:
+        >>> from outpaint_lightning.nets import SeededFeatures
+        >>> metric, clips = FrechetDistance(SeededFeatures(2)), torch.rand(20, 1, 3, 8, 8)
+        >>> metric.update(clips, real=True)
+        >>> metric.update(clips, real=False)
+        >>> distance, samples = metric.compute()
+        >>> bool(distance < 1e-3), int(samples)
+        (True, 20)
     """
 
     def __init__(self, features: nn.Module) -> None:

@@ -91,6 +91,13 @@ class WideBlendingTask(AdversarialTask):
 
     Raises:
         InputError: the stage is unknown, an option is out of range, or the checkpoint holds another net.
+
+    Example:
+        >>> from outpaint_lightning.nets import GlobalDiscriminator
+        >>> net = BlendingGenerator(32, (8, 8, 16), (0, 0, 1), (0, 0, 1), (0, 0, 1), content=8, bct="row_shared")
+        >>> task = WideBlendingTask(net, GlobalDiscriminator((32, 96), width=4, layers=3))
+        >>> task(torch.rand(1, 1, 3, 32, 96)).shape
+        torch.Size([1, 1, 3, 32, 96])
     """
 
     kind = BLENDING

@@ -49,6 +49,15 @@ class FlowRefinementTask(FlowTask, TrainedTask):
 
     Raises:
         InputError: `test_steps` is below 1, or the net has no updates.
+
+    Example:
+        >>> from outpaint_lightning.losses import RefinementCriterion
+        >>> from outpaint_lightning.nets import FlowRefiner
+        >>> task = FlowRefinementTask(FlowRefiner(channels=4, steps=1), RefinementCriterion())
+        >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> task(flow, flow, hidden).forward[-1].shape
+        torch.Size([1, 2, 2, 16, 16])
     """
 
     def __init__(
@@ -121,6 +130,16 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
 
     Raises:
         InputError: an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.losses import CompletionCriterion
+        >>> from outpaint_lightning.nets import FlowCritic, FlowRefiner
+        >>> critic = FlowCritic(frames=2, channels=6, width=4, layers=2)
+        >>> task = AdversarialFlowTask(FlowRefiner(channels=4, steps=1), critic, CompletionCriterion())
+        >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> task(flow, flow, hidden).forward[-1].shape
+        torch.Size([1, 2, 2, 16, 16])
     """
 
     def __init__(

@@ -65,6 +65,14 @@ class LayoutTask(TrainedTask):
 
     Raises:
         InputError: an option is out of range.
+
+    Example:
+        >>> task = LayoutTask(LayoutGenerator(classes=5, width=4, downs=2, latent=8, embedding=6))
+        >>> mask = torch.ones(2, 1, 1, 16, 16)
+        >>> mask[..., 4:12, 4:12] = 0  # the foreground
+        >>> batch = {"image": torch.rand(2, 1, 3, 16, 16), "mask": mask, "layout": torch.zeros(2, 1, 16, 16).long()}
+        >>> [*task.terms(batch, noise=torch.zeros(2, 8), weight=1.0)]
+        ['loss', 'loss/layout', 'loss/divergence', 'loss/contrast']
     """
 
     kind = LAYOUTS

@@ -74,6 +74,13 @@ class ContextualOutpaintingTask(AdversarialTask):
 
     Raises:
         InputError: an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.nets import ContentGenerator
+        >>> net = ContextualOutpainter(ContentGenerator(classes=5, width=4, downs=2, hidden=4))
+        >>> task = ContextualOutpaintingTask(net, patch_critic=PatchDiscriminator(2, width=4, layers=1))
+        >>> task(torch.rand(2, 3, 16, 16), torch.ones(2, 1, 16, 16), torch.zeros(2, 16, 16).long()).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     kind = OUTPAINTING

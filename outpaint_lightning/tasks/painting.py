@@ -74,6 +74,13 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
 
     Raises:
         InputError: the mode is unknown, or an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.nets import PatchDiscriminator, SpatiotemporalGenerator
+        >>> net = SpatiotemporalGenerator(width=4, widest=2, norm="group")
+        >>> task = SpatiotemporalInpaintingTask(net, frame_critic=PatchDiscriminator(2, width=4, layers=1))
+        >>> task(torch.rand(1, 3, 3, 16, 16), torch.ones(1, 3, 1, 16, 16)).shape
+        torch.Size([1, 3, 3, 16, 16])
     """
 
     kind = PAINTING
