@@ -38,8 +38,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         mode            real                        fake
         unsupervised    y                           x, occluded again by a new random mask
         unpaired        clean frames of other clips x
-        paired          the clean clip              x; G has the extra loss `l1` times its mean absolute error where m
-        is 1
+        paired          the clean clip              x; G has an extra loss, see `l1`
 
     In `unsupervised`, no clean frame is read. All clips that a critic sees are occluded, so it can detect x only by the
     voxels that the new mask leaves visible. So G learns from a voxel if m hides it and the new mask does not. Source:
@@ -58,10 +57,10 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         mode: see above.
         criterion: the adversarial loss of both sides; null for `Hinge()`.
         adversarial: weight of the generator's adversarial loss.
-        l1: weight of the absolute error; for `paired` only.
-        held_out: weight of the absolute error on known voxels that the second mask hides from G: `|G(y with both masks)
-            - y|` where the second mask is 1 and m is 0. It reads no clean frame, so it can be used in every mode. It is
-            our own addition; the paper does not have it. It needs another forward pass of G; at 0 it is not computed.
+        l1: weight of the mean absolute error of G where m is 1; for `paired` only.
+        held_out: weight of the absolute error on known voxels (m is 0) that the second mask hides from G. It reads no
+            clean frame, so it can be used in every mode. It is our own addition; the paper does not have it. It needs
+            another forward pass of G; at 0 it is not computed.
         optimizer: called with the generator's parameters.
         critic_optimizer: called with the critics' parameters.
         lr_scheduler: see `AdversarialTask`.
