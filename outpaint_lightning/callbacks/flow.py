@@ -1,4 +1,4 @@
-"""Writes the flows that a refiner completes, and shows its updates during training."""
+"""Callbacks that write the flows that a refiner completes, and show its updates during training."""
 
 from __future__ import annotations
 
@@ -56,9 +56,8 @@ class FlowPictures(ValidationPictures):
 
     Each of the first videos gives one window, and the window gives the frame with the largest hole. The upper row shows
     its forward flow: the true one, the filled one, and the one after each update. The lower row shows the hole in
-    black, and the confidence at the start and after each update (white is 1), or the hole once more where the net says
-    none. See `ValidationPictures`. Serves flow
-    refiners.
+    black, and the confidence at the start and after each update (white is 1). Where the net gives no confidence, the
+    lower row shows the hole again. See `ValidationPictures`. Serves flow refiners.
 
     Args:
         count: largest number of windows.

@@ -1,4 +1,4 @@
-"""Writes the clips that a generator fills, and shows some of them during training."""
+"""Callbacks that write the clips that a generator fills, and show some of them during training."""
 
 from __future__ import annotations
 
@@ -83,6 +83,6 @@ def _frames(clip: Tensor) -> list[NDArray[np.uint8]]:
 
 
 def as_pixels(frame: Tensor) -> NDArray[np.uint8]:
-    """Return a frame `C H W` in [0, 1] as uint8 `H W 3`; what is not a number is black."""
+    """Return a frame `C H W` in [0, 1] as uint8 `H W 3`; NaN becomes black."""
     colours = frame.detach().float().nan_to_num().clamp(0, 1).mul(255).round().byte().expand(3, -1, -1)
     return np.ascontiguousarray(colours.permute(1, 2, 0).cpu().numpy())

@@ -1,4 +1,4 @@
-"""`outpaint-lightning inpaint`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning inpaint`: its options. The work is imported only when it runs, so `--help` is fast."""
 
 from __future__ import annotations
 
