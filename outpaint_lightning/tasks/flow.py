@@ -186,7 +186,9 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
         """
         said: FlowCompletion = self.trained(batch["flow_forward"], batch["flow_backward"], batch["hidden"])
         if said.edges is None and self.sees != "flow":
-            raise InputError(f"{type(self).__name__}: sees is {self.sees}: the net says no edges (model.net.edges)")
+            raise InputError(
+                f"{type(self).__name__}: sees is {self.sees}: the net gives no edges; expected model.net.edges: true"
+            )
         return torch.cat([said.forward[-1], said.backward[-1], *([] if said.edges is None else [said.edges])], 2)
 
     def compared(self, batch: Batch, made: Tensor) -> tuple[Tensor, Tensor]:

@@ -130,7 +130,10 @@ class PhotoJudge:
     def _judged(self, counts: Tensor) -> dict[str, dict[str, Any]]:
         """Return the scores of each method, of the true photo and of sampled layouts, by name."""
         named = dict(zip([*self.methods, REAL], counts.unbind(1), strict=True))
-        remarks = {self.methods[0]: "painted by the true layout", REAL: "the true one: what the judge can tell"}
+        remarks = {
+            self.methods[0]: "painted by the true layout",
+            REAL: "the true photo: the best that the judge can score",
+        }
         if self.drawn is not None:
             drawn = self._counted(self.drawn)
             named |= {"drawn": drawn, "drawn, best": best_of(drawn)}

@@ -82,8 +82,8 @@ class DirectFlow(nn.Module):
         self.frames, self.setup, self.residual, self.scale = frames, setup, residual, scale
         self.coordinates, self.edges = coordinates, edges
         self.fill = HarmonicFill() if fill is None else fill
-        self.said = 6 if edges else 4  # output channels per frame: two flows, and an edge map of each
-        self.trunk: Any = trunk(frames * (8 if edges else 6) + 2 * coordinates, len(self.completed) * self.said)
+        self.channels_out = 6 if edges else 4  # output channels per frame: two flows, and an edge map of each
+        self.trunk: Any = trunk(frames * (8 if edges else 6) + 2 * coordinates, len(self.completed) * self.channels_out)
         if residual:
             last: Any = self.trunk.last
             for parameter in last.parameters():
@@ -113,7 +113,7 @@ class DirectFlow(nn.Module):
         start = torch.cat(self.fill(flow_forward, flow_backward, hidden), 2)
         mean, spread = self._units(start, holes)
         said = self.trunk(self._see((start - mean) / spread, start, holes)).float()
-        said = said.unflatten(1, (len(self.completed), self.said))
+        said = said.unflatten(1, (len(self.completed), self.channels_out))
         rows = slice(self.completed.start, self.completed.stop)
         flow = start.clone()
         flow[:, rows] = said[:, :, :4] * spread + (start[:, rows] if self.residual else mean)
