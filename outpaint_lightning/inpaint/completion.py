@@ -108,8 +108,8 @@ class NetCompletion(Completion):
         self._net = task.net.to(device)
         if (setup := getattr(self._net, "setup", "all")) != "all":
             raise InputError(
-                f"{checkpoint}: completes holes of setup {setup} alone, but any frame of a video may have holes; expected a "
-                "net that was trained with model.net.setup all"
+                f"{checkpoint}: completes holes of setup {setup} alone, but any frame of a video may have holes; "
+                "expected a net that was trained with model.net.setup all"
             )
         self._updates = accepts(self._net.forward, "steps")
         if steps is not None and not self._updates:

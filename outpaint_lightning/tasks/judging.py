@@ -132,7 +132,7 @@ class PhotoJudge:
         named = dict(zip([*self.methods, REAL], counts.unbind(1), strict=True))
         remarks = {
             self.methods[0]: "painted by the true layout",
-            REAL: "the true photo: the best that the judge can score",
+            REAL: "the true photo, as the judge sees it",
         }
         if self.drawn is not None:
             drawn = self._counted(self.drawn)
