@@ -72,6 +72,9 @@ def _best_floor(tested: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def _false_alarms(tested: Mapping[str, Any]) -> str:
+    if is_number(tested.get("false_alarms")):
+        images = count(int(tested.get("authentic") or 0), "authentic image")
+        return f"false alarms: {tested['false_alarms']:.1%} of {images} were called forged"
     if not is_number(tested.get("pixel_fpr")):
         return "false alarms on authentic footage: never measured"
     levels = [level for level in tested.get("levels") or () if is_number(level.get("pixel_fpr"))]
