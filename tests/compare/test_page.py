@@ -30,6 +30,7 @@ from outpaint_lightning.io import read_image
 from outpaint_lightning.metrics import bootstrap_interval
 from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.svg import ticks
+from outpaint_lightning.pictures.marks import BAND
 from outpaint_lightning.results import FLOW, LOCALIZATION, REGIONS, kind_of
 from outpaint_lightning.types import InputError
 
@@ -522,5 +523,7 @@ def test_examples_leave_out_corruptions_and_large_frames(tmp_path):
     assert not (tmp_path / "test").exists()
     callback.on_test_batch_end(trainer, task, {"probability": mask[:, 0, 0]}, batch, 0)
     callback.on_test_end(trainer, task)
-    assert read_image(tmp_path / "test/examples/x_00007.jpg").shape == (32, 3 * WIDEST + 8, 3)
+    strip = read_image(tmp_path / "test/examples/x_00007.jpg")
+    assert strip.shape == (BAND + 32 + BAND, 3 * WIDEST + 8, 3)  # headings above, the legend below
+    assert [bool((strip[:BAND, at : at + 60] < 100).any()) for at in (0, WIDEST + 4, 2 * WIDEST + 8)] == [True] * 3
     assert json.loads((tmp_path / "test/examples/examples.json").read_text())[0]["f1"] == 1
