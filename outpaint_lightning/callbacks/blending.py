@@ -17,7 +17,7 @@ from torch import Tensor
 from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, reports
 from outpaint_lightning.callbacks.painting import as_pixels
 from outpaint_lightning.io import ClipEntry, write_image, write_manifest, write_mask
-from outpaint_lightning.pictures import FORGED, MarkedPicture, band, overlay, strip
+from outpaint_lightning.pictures import FORGED, MarkedPicture, overlay, strip, titled
 from outpaint_lightning.results import BLENDING
 from outpaint_lightning.types import Batch, WindowMeta
 
@@ -109,8 +109,7 @@ def _row(picture: NDArray[np.uint8], mask: NDArray[np.bool_], name: str) -> NDAr
     times = max(1, -(-SHOWN // picture.shape[0]))
     enlarged = picture.repeat(times, 0).repeat(times, 1)
     marked = overlay(enlarged, mask.repeat(times, 0).repeat(times, 1))
-    row = strip([[enlarged, marked]], legend=FORGED)
-    return np.concatenate([band(row.shape[1], [(0, name)]), row])
+    return titled(strip([[enlarged, marked]], legend=FORGED), name)
 
 
 def _sheet(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -139,8 +138,13 @@ class BlendingPictures(ValidationPictures):
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the picture of a sample."""
         meta = batch["meta"][sample]
-        rows = batch["image"], outputs["filled"], batch["clean"], outputs["blended"]
+        rows = {
+            "hidden": batch["image"],
+            "drawn": outputs["filled"],
+            "true": batch["clean"],
+            "a pair, blended": outputs["blended"],
+        }
         return MarkedPicture(
-            strip([[as_pixels(panoramas[sample, 0])] for panoramas in rows]),
+            strip([[titled(as_pixels(panoramas[sample, 0]), name)] for name, panoramas in rows.items()]),
             caption=f"{meta['clip']}, {meta['partner']}",
         )

@@ -103,7 +103,8 @@ class LayoutPictures(ValidationPictures):
         photo, layouts = kept
         classes = int(pl_module.net.classes)  # type: ignore[union-attr, arg-type]
         row = [photo.drawn, *(layout_colours(layout, classes) for layout in layouts)]
-        return MarkedPicture(strip([[_enlarged(each) for each in row]]), caption=photo.caption)
+        heads = ("given", *["drawn"] * (len(layouts) - 1), "true")
+        return MarkedPicture(strip([[_enlarged(each) for each in row]], heads), caption=photo.caption)
 
 
 class OutpaintingPictures(ValidationPictures):
@@ -127,7 +128,7 @@ class OutpaintingPictures(ValidationPictures):
         """Return the picture of a photo."""
         photos = (batch["image"][sample, 0], outputs["filled"][sample, 0], batch["clean"][sample, 0])
         row = [_enlarged(_pixels(photo)) for photo in photos]
-        return MarkedPicture(strip([row]), caption=batch["meta"][sample]["clip"])
+        return MarkedPicture(strip([row], ("given", "painted", "true")), caption=batch["meta"][sample]["clip"])
 
 
 def _pixels(photo: Tensor) -> Picture:

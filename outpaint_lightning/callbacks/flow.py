@@ -90,7 +90,8 @@ def drawn(completion: FlowCompletion, batch: Batch, window: int) -> NDArray[np.u
     said = [confidence[window, frame, 0] for confidence in completion.confidence or []]
     shades = [known, *[known] * (len(completion.forward) - len(said)), *said]
     below = [np.rint(255 * shade.float().cpu().numpy()).astype(np.uint8)[..., None].repeat(3, 2) for shade in shades]
-    return strip([[flow_colours(flow, longest) for flow in flows], below])
+    heads = ("true", "filled", *(f"update {i}" for i in range(1, len(flows) - 1)))
+    return strip([[flow_colours(flow, longest) for flow in flows], below], heads)
 
 
 def _channels_last(flow: Tensor) -> NDArray[np.float32]:

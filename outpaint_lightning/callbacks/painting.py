@@ -13,7 +13,7 @@ from torch import Tensor
 
 from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, reports
 from outpaint_lightning.io import atomic, write_image
-from outpaint_lightning.pictures import MarkedPicture, strip
+from outpaint_lightning.pictures import MarkedPicture, strip, titled
 from outpaint_lightning.results import PAINTING
 from outpaint_lightning.types import Batch
 
@@ -70,8 +70,8 @@ class PaintingPictures(ValidationPictures):
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the picture of a clip."""
         meta = batch["meta"][sample]
-        rows = (batch["image"], outputs["filled"], batch["clean"])
-        picture = strip([_frames(clips[sample]) for clips in rows])
+        rows = {"observed": batch["image"], "filled": outputs["filled"], "clean": batch["clean"]}
+        picture = strip([[titled(strip([_frames(clips[sample])]), name)] for name, clips in rows.items()])
         return MarkedPicture(picture, caption=f"{meta['clip']}, {meta['forger']}")
 
 

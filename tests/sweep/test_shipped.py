@@ -81,7 +81,7 @@ def test_real_sweep_from_file_to_best(dataset, tmp_path, monkeypatch, capfd):
         ({"overrides": {"data.root": "gone"}}, "s.yaml: gone: no such folder"),
         (
             {"overrides": {"data.root": ".", "data.rot": "x"}},
-            "s.yaml: Parser key \"data\": no option 'rot'; did you mean 'root'?",
+            "s.yaml: data: no option 'rot'; did you mean 'root'?",
         ),
         ({"configs": ["localizer/smal.yaml"]}, "smal.yaml: no such file; did you mean 'localizer/small'?"),
     ],
