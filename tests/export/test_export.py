@@ -188,6 +188,14 @@ def test_a_refiner_says_where_its_state_starts(tmp_path):
     assert set(hidden.unique().tolist()) == {0, 1}
 
 
+def test_a_refiner_is_exported_for_windows_of_any_length(tmp_path):
+    """Catches a number of frames that the code made a constant: torch.export then refuses the free length."""
+    spec = net("FlowRefiner", channels=2, steps=1, trust=0.25)
+    path = write_checkpoint(tmp_path / "r.ckpt", "FlowRefinementTask", spec, "RefinementCriterion")
+    exported = outpaint_lightning.export(path, tmp_path / "out", format="onnx")
+    assert exported.difference < 1e-3
+
+
 def test_a_task_of_another_kind_is_refused():
     class Other(torch.nn.Module):
         pass
