@@ -6,6 +6,7 @@ weights      fingerprint of the weights that the card describes
 trained      data, recipe and settings of the training
 tested       the numbers of a test, with the floors
 calibration  scores of videos known to be authentic or forged; see `localize.calibration`
+limits       sentences about what the checkpoint cannot do; of distributed weights, those of the JSON file beside them
 ```
 
 All keys but the first two are optional. Nothing in a card is executed, and no class is built from it.
@@ -62,14 +63,18 @@ def new_card(weights: Mapping[str, Tensor], **parts: Mapping[str, Any]) -> dict[
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """Return the card of a checkpoint; if it has none, a card without parts.
+    """Return the card of a checkpoint; if it has none, a card without parts. Distributed weights add their limits.
 
     Raises:
         InputError: as in `read_checkpoint` and `checked_card`.
     """
     checkpoint = read_checkpoint(path)
     weights = checkpoint["state_dict"]
-    return checked_card(checkpoint[CARD], weights, path) if CARD in checkpoint else new_card(weights)
+    card = checkpoint[CARD] if CARD in checkpoint else new_card(weights)
+    limits = read_about(path).get("limits") if path.suffix == SUFFIX else None
+    if isinstance(card, Mapping) and isinstance(limits, list):
+        card = {**card, "limits": limits}
+    return checked_card(card, weights, path)
 
 
 def checked_card(card: Any, weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
@@ -102,6 +107,9 @@ def checked_parts(card: Any, path: Path) -> dict[str, Any]:
     for part in PARTS:
         if not isinstance(card.get(part, {}), Mapping):
             raise InputError(f"{path}: `{part}` of its card is {card[part]!r}; expected keys and values")
+    limits = card.get("limits", [])
+    if not isinstance(limits, list) or not all(isinstance(line, str) for line in limits):
+        raise InputError(f"{path}: `limits` of its card are {limits!r}; expected a list of sentences")
     return dict(card)
 
 

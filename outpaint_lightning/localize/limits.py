@@ -14,6 +14,7 @@ def limits(examined: Examined, card: Mapping[str, Any]) -> str:
     known = {str(level["name"]) for level in card.get("calibration", {}).get("levels", ())}
     held = f"It holds for footage like that of the calibration ({', '.join(sorted(known))})." if known else ""
     lines = [
+        *(f"Of this checkpoint: {line}." for line in card.get("limits", ())),
         "A net that was trained on some kinds of forgery may be blind to others. Finding nothing is no proof.",
         "Finding traces is no proof either: filters, titles, repaired scratches and heavy compression can leave traces "
         "that look like a forgery. Look at the frames above, and ask where the file comes from.",

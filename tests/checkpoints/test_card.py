@@ -49,6 +49,7 @@ def test_a_card_is_written_beside_everything_else(path):
         ({"version": 2}, "of version 2; this package reads up to 1"),
         ({"version": "1"}, "has no version"),
         ({"calibration": [1]}, "`calibration` of its card is"),
+        ({"limits": "none"}, "`limits` of its card are 'none'; expected a list of sentences"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(path, change, words):
@@ -67,9 +68,9 @@ def test_of_weights_that_are_passed_on_it_lies_in_their_json(run_folder, tmp_pat
     """Stored in half, they keep their fingerprint, and the rest of the JSON stays."""
     task = load_task(run_folder)
     path = tmp_path / "net.safetensors"
-    save_weights(task, path, {"licence": "MIT"}, half=True)
+    save_weights(task, path, {"licence": "MIT", "limits": ["it is tiny"]}, half=True)
     card = new_card(task.state_dict(), tested={"value": 0.5})
     write_card(path, card)
-    assert read_card(path) == card
+    assert read_card(path) == {**card, "limits": ["it is tiny"]}
     assert json.loads((tmp_path / "net.json").read_text())["licence"] == "MIT"
     load_task(path)

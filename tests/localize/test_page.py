@@ -21,7 +21,11 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(folder):
     return examine(
-        write_video(folder / "a<b>.mp4"), folder / "out", card(), save=frozenset({"probability", "coco"}), recheck=True
+        write_video(folder / "a<b>.mp4"),
+        folder / "out",
+        {**card(), "limits": ["blind < red"]},
+        save=frozenset({"probability", "coco"}),
+        recheck=True,
     )
 
 
@@ -40,6 +44,7 @@ def test_the_page_says_the_answer_and_how_sure_it_is(found):
     assert "At most 5% of authentic videos are called forged" in text or "at most 5% of authentic videos" in text
     assert found.facts.sha256 in text
     assert "0123456789abcdef" in text
+    assert "Of this checkpoint: blind &lt; red." in text
     assert "Finding nothing is no proof" in text
     assert "Examined once more" in text
     assert "a&lt;b&gt;" in text

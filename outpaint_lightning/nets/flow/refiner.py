@@ -390,7 +390,8 @@ class _Fixed:
     @property
     def exists(self) -> Tensor:
         """`M 3 h w`: 1 where the previous frame, the frame itself and the next one exist."""
-        time = self.windows.frames % self.frames
+        stacked = self.windows.frames
+        time = stacked.remainder(torch.full_like(stacked, self.frames))  # `%` with a free length has no ONNX operator
         there = torch.stack([time > 0, time >= 0, time < self.frames - 1], 1).to(self.flow)
         return there[:, :, None, None].expand(-1, -1, *self.windows.size)
 
