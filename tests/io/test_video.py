@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support import full_disk
 from videos import encode, number_of, numbered, scattered
 
 from outpaint_lightning.io import VideoFile, VideoWriter, decoding, open_clip
@@ -459,6 +460,22 @@ def test_interrupted_writing_leaves_what_was_there(clip_of):
         raise KeyboardInterrupt
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.avi"])
+def test_a_full_disk_is_that_of_the_video(tmp_path, name):
+    """Catches the temporary file named, which nobody has heard of, and an old video lost to half a new one."""
+    path = tmp_path / name
+    path.write_bytes(b"old")
+    with (
+        full_disk(2000),
+        pytest.raises(OSError, match="File too large") as error,
+        VideoWriter(path, 96, 128, 25) as writer,
+    ):
+        writer.write(numbered(0, 96, 128, noise=100))
+    assert error.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_writer_refuses_a_frame_of_another_shape(tmp_path):
