@@ -143,6 +143,42 @@ def test_frames_come_back_in_colour_and_rgb(clip_of):
     assert np.abs(VideoFile(writer.path).read([0])[0].astype(int) - colour).max() <= 4
 
 
+@pytest.mark.parametrize(
+    ("form", "space", "red", "blue", "is_full"),
+    [
+        ("yuv420p", 6, 0.299, 0.114, False),  # ITU-T H.273, table 4: BT.601
+        ("yuv420p", 1, 0.2126, 0.0722, False),  # BT.709
+        ("yuv420p", 1, 0.2126, 0.0722, True),
+        ("yuv420p10le", 9, 0.2627, 0.0593, False),  # BT.2020, 10 bits, as of HDR
+    ],
+)
+def test_colours_are_those_that_the_file_says(tmp_path, form, space, red, blue, is_full):
+    """Catches one matrix, or one range, for all files: colours off by up to 30 levels."""
+    rgb = np.array([200, 60, 30])
+    levels, depth = rgb / 255, 4 if form.endswith("10le") else 1
+    luma = levels @ (red, 1 - red - blue, blue)
+    chroma = (levels[2] - luma) / (2 - 2 * blue), (levels[0] - luma) / (2 - 2 * red)
+    begin, high, wide = (0, 255, 255) if is_full else (16, 219, 224)
+    values = [begin + high * luma, *(128 + wide * part for part in chroma)]
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, form
+        context = stream.codec_context
+        context.colorspace, context.color_range = space, 2 if is_full else 1
+        frame = av.VideoFrame(64, 48, form)
+        frame.colorspace, frame.color_range = context.colorspace, context.color_range
+        for plane, value in zip(frame.planes, values, strict=True):
+            plane.update(
+                np.full(
+                    plane.buffer_size // (2 if depth > 1 else 1), round(depth * value), "<u2" if depth > 1 else "u1"
+                )
+            )
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    [shown] = VideoFile(tmp_path / "a.mp4")
+    assert np.abs(shown.astype(int) - rgb).max() <= 3  # rounding to 8 bits, twice
+
+
 def test_opening_reads_packets_and_decodes_one_frame(clip_of, decoded):
     """Catches an index built by decoding: a 10,000-frame video would take minutes to open."""
     clip = VideoFile(clip_of("long.mp4", 200))
