@@ -13,8 +13,10 @@ from torch import nn
 
 from outpaint_lightning.checkpoints.allowed import checked, class_paths, require_class
 from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.settings.messages import relevant_lines
 from outpaint_lightning.types import InputError
 
+_LONGEST = 300  # letters of a reason
 NET = "net."
 """Prefix of the names of a net's weights in the checkpoint of its task."""
 
@@ -133,5 +135,13 @@ def _built(base: type, spec: Mapping[str, Any], weights: Mapping[str, Any], path
 
 
 def _cannot(path: Path, error: Exception) -> InputError:
-    last = next(reversed(str(error).strip().splitlines()), type(error).__name__)
-    return InputError(f"{path}: cannot rebuild its net ({last.strip()})")
+    return InputError(f"{path}: cannot rebuild its net ({_reason(error)[:_LONGEST]})")
+
+
+def _reason(error: Exception) -> str:
+    """Return what a class itself says, or the parser, without the options, which a stranger makes pages long."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__ or cause.__context__
+    lines = [str(cause)] if cause else relevant_lines(str(error)) or [type(error).__name__]
+    return lines[-1] if "state_dict" in lines[0] else " ".join(lines).removeprefix('Parser key "built": ')

@@ -106,6 +106,26 @@ def test_odd_options_are_one_line(altered, options):
             load(path)
 
 
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        ({"class_path": "RaftLocalizer", "init_args": {"updates": 10**9}}, "RaftLocalizer: updates is 1000000000"),
+        ({"class_path": "UNet", "init_args": {"widht": 8}}, r"nets\.UNet': Option 'widht' is not accepted"),
+        ({"class_path": "UNet", "init_args": {"width": "x" * 10**4}}, r"nets\.UNet': Parser key \"width\""),
+        ({"class_path": "UNet", "init_args": {"width": 8, "depth": 3}}, "state_dict"),
+    ],
+)
+def test_why_a_net_cannot_be_rebuilt(altered, net, words):
+    """The reason was "Given value: ...", all options of the file; the class and what it says were missing."""
+    path = altered(
+        lambda options: options.update(net={**net, "class_path": f"outpaint_lightning.nets.{net['class_path']}"})
+    )
+    with pytest.raises(InputError, match=rf"stranger\.ckpt: cannot rebuild its net \(.*{words}") as error:
+        load_net(path)
+    assert len(str(error.value)) < 300 + len(str(path)) + 40
+    assert "Given value" not in str(error.value)
+
+
 def test_a_good_one_is_built(run_folder):
     task, net = load_task(run_folder), load_net(run_folder)
     assert isinstance(net, UNet)
