@@ -115,9 +115,15 @@ def _require_mappings(plain: Any, parsed: Any, path: Path) -> None:
 
 
 def _parsed(base: type, spec: Mapping[str, Any], path: Path) -> tuple[ArgumentParser, Namespace]:
-    """Match options to the signatures of their classes; files and interpolations are not read."""
+    """Match options to the signatures of their classes; files and interpolations are not read.
+
+    `add_subclass_arguments` would take text for the name of a file, read it, and import the classes that it names.
+    """
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, "built", fail_untyped=False)
+    parser.add_argument("--built", type=base, sub_configs=False).sub_add_kwargs = {
+        "fail_untyped": False,
+        "sub_configs": False,
+    }
     try:
         return parser, parser.parse_object({"built": dict(spec)})
     except Exception as error:  # a class that no longer exists or has changed

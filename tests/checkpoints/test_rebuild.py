@@ -71,10 +71,15 @@ def test_no_command_is_run(altered, dataset, tmp_path, capsys, part):
     [("evil.yaml", "cannot rebuild"), ("evil", "cannot rebuild"), ("HardNet", "stands where a class is expected")],
 )
 def test_text_is_no_class(altered, dataset, tmp_path, capsys, monkeypatch, value, words):
-    """A file in the working folder that holds a class, or the bare name of a class that some package has imported."""
-    (tmp_path / "evil.yaml").write_text("class_path: subprocess.Popen\ninit_args: {args: touch ran, shell: true}\n")
+    """A file in the working folder that names a class, or the bare name of a class that some package has imported.
+
+    jsonargparse read the file, and imported the module beside it.
+    """
+    (tmp_path / "evil_of_text.py").write_text("open('ran', 'w')")
+    (tmp_path / "evil.yaml").write_text("class_path: evil_of_text.Net")
     shutil.copy(tmp_path / "evil.yaml", tmp_path / "evil")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     path = altered(lambda options: options.update(net=value))
     for line in (line for line in commands(path, dataset, tmp_path) if line[0] in SHORT):
         assert main(line) == 2, line[0]
