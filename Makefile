@@ -5,10 +5,11 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8# reads constraints.txt as `make lock` wrote it
 # --compile-bytecode: otherwise each command, worker and sub-process compiles torch and Lightning anew, 20 s of CPU, where
 # the environment says PYTHONDONTWRITEBYTECODE.
+QUICK := -m "not slow"
 STARTED := $(shell date +%s)
 TOOK = echo "$@ took $$(( $$(date +%s) - $(STARTED) )) s"
 
-.PHONY: help setup lock demo test lint types unit docs bench bench-gpu soak fuzz ablation
+.PHONY: help setup lock demo test test-all lint types unit docs bench bench-gpu soak fuzz ablation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +31,11 @@ demo: setup ## forge, train, test and localize on clips rendered here
 	$(BIN)/outpaint-lightning demo --overwrite
 	@$(TOOK)
 
-test: setup lint types unit ## lint, types and tests
+test: setup lint types unit ## lint, types and the quick tests
 	@$(TOOK)
+
+test-all: QUICK :=
+test-all: test ## lint, types and all tests, as CI does
 
 lint: setup ## style and docstrings
 	$(BIN)/ruff check .
@@ -40,8 +44,8 @@ lint: setup ## style and docstrings
 types: setup ## mypy in strict mode
 	$(BIN)/mypy
 
-unit: setup ## the tests alone, in as many processes as JOBS says: [JOBS=2]
-	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
+unit: setup ## the quick tests alone, in as many processes as JOBS says: [JOBS=2]
+	$(BIN)/pytest $(QUICK) -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 docs: setup ## render docs/ to site/index.html
 	$(BIN)/sphinx-build -q -W --keep-going docs site

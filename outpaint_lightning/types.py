@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, Protocol, TypedDict
 
 if TYPE_CHECKING:
@@ -207,6 +207,12 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string when none is near."""
     near = nearest(name, choices)
     return f"; did you mean {near!r}?" if near else ""
+
+
+def did_you_mean_beside(path: PurePath) -> str:
+    """Return the hint of `did_you_mean` for a path that does not exist: the nearest name in its folder."""
+    folder = Path(path).parent
+    return did_you_mean(path.name, [entry.name for entry in folder.iterdir()] if folder.is_dir() else [])
 
 
 def _bare(name: str) -> str:

@@ -3,14 +3,13 @@
 import os
 from pathlib import Path
 
+os.environ["WANDB_MODE"] = "offline"  # no test uploads, whatever key the machine has
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny nets: threads that wait for one another are slower, in child processes too
+
 import pytest
-import torch
 from support import fit_options, region_options, write_clip, write_photos
 
 from outpaint_lightning.io import write_manifest
-
-os.environ["WANDB_MODE"] = "offline"  # no test uploads, whatever key the machine has
-torch.set_num_threads(1)  # tiny nets; threads that wait for one another are slower wherever a core is shared
 
 
 def pytest_collection_modifyitems(items):

@@ -19,6 +19,8 @@ from support import REPOSITORY, fit_options, region_options
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import write_image
 
+pytestmark = pytest.mark.slow
+
 EXACT = ["--data.augmentations", "[]"]  # a draw depends on the process, as it should
 COMMON = [
     *("--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "0.005"),  # Adam turns rounding into whole steps
@@ -200,7 +202,6 @@ def gone(group, seconds=10):
     return not alive(group)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["first", "all"])
 def test_sigterm_ends_all_processes_and_keeps_the_checkpoint(send, tmp_path):
@@ -225,7 +226,6 @@ def test_sigterm_ends_all_processes_and_keeps_the_checkpoint(send, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_an_error_of_one_process_ends_the_command_and_is_said_once(dataset, tmp_path):
     """The second process alone reads the broken mask; the first only loses touch with it."""

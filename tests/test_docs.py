@@ -123,7 +123,15 @@ def named(page):
     return page.relative_to(REPOSITORY).as_posix()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if not page.name.startswith("add-a")], ids=named)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[] if page.name in ("README.md", "quickstart.md") else pytest.mark.slow)
+        for page in PAGES
+        if not page.name.startswith("add-a")
+    ],
+    ids=named,
+)
 def test_blocks_run(page, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)

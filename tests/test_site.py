@@ -7,6 +7,8 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from support import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 DOCS = REPOSITORY / "docs"
 
 

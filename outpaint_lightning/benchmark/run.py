@@ -19,6 +19,7 @@ from outpaint_lightning import __version__
 from outpaint_lightning.benchmark.judging import Row, conditions
 from outpaint_lightning.benchmark.page import render
 from outpaint_lightning.benchmark.report import report
+from outpaint_lightning.checkpoints.card import fingerprint
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.checkpoints.shipped import DEFAULT
@@ -83,6 +84,7 @@ def benchmark(
         if not isinstance(task, LocalizationTask):
             raise InputError(f"{checkpoint}: holds a {type(task).__name__}; expected a LocalizationTask")
         task.to(choose_device(device))
+        judges = fingerprint(task.state_dict())
         entries, forged_here = _entries(Path(clips), out / FORGED, manifest, workers)
         judged = _judged(task, entries, ladder, workers)
         result = {
@@ -90,6 +92,7 @@ def benchmark(
             "package": __version__,
             "net": type(task.net).__name__,
             "weights": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+            "fingerprint": judges,
             "threshold": task.chosen_threshold(),
             "recipe": NAME if forged_here else None,
             **report(judged, forged_here=forged_here),

@@ -1,4 +1,4 @@
-"""Write the panoramas that a net draws around two photos, and show some of them while it trains."""
+"""Callbacks that write the panoramas that a net paints around two photos, and show some of them during training."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from torch import Tensor
 from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, reports
 from outpaint_lightning.callbacks.painting import as_pixels
 from outpaint_lightning.io import ClipEntry, write_image, write_manifest, write_mask
-from outpaint_lightning.pictures import FORGED, MarkedPicture, band, overlay, strip
+from outpaint_lightning.pictures import FORGED, MarkedPicture, overlay, strip, titled
 from outpaint_lightning.results import BLENDING
 from outpaint_lightning.types import Batch, WindowMeta
 
 ROWS = 12  # panoramas on the contact sheet
-LEAST = 0.25  # of each photo stays in a panorama
-SHOWN = 96  # pixels of height on the sheet, at least
+LEAST = 0.25  # smallest share of each photo that stays in a panorama
+SHOWN = 96  # smallest height of a panorama on the sheet, in pixels
 
 
 class PanoramaWriter(Callback):
-    """Write what `predict` blends, as a dataset: `<run>/predict/frames`, `masks` and `manifest.csv`.
+    """Write the panoramas of `predict` as a dataset: `<run>/predict/frames`, `masks` and `manifest.csv`.
 
-    The mask is the generated middle; the photos beside it are authentic pixels. So that its place tells nothing, each
-    panorama is cut at both ends, at random by its name: at least a quarter of each photo stays. `contact_sheet.png`
-    shows the first ones. Serves tasks that blend photos.
+    The mask is the generated middle; the photos beside it are authentic pixels. Each panorama is cropped at both ends
+    by random amounts that follow from its name, so that the position of the middle reveals nothing. At least a quarter
+    of each photo stays. `contact_sheet.png` shows the first panoramas. Serves tasks that blend photos.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class PanoramaWriter(Callback):
         self._shown: list[NDArray[np.uint8]] = []
 
     def on_predict_start(self, *_: Any) -> None:
-        """Start with none."""
+        """Start with no panoramas."""
         self._entries, self._shown = [], []
 
     def on_predict_batch_end(
@@ -66,7 +66,7 @@ class PanoramaWriter(Callback):
                 self._shown.append(_row(picture, mask, name))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the list of all processes and the contact sheet, in the first one."""
+        """Write the manifest of all processes and the contact sheet, in the main process."""
         if not reports(pl_module, BLENDING) or is_dry(trainer) or not self._entries:
             return
         everyones = [self._entries]
@@ -81,12 +81,12 @@ class PanoramaWriter(Callback):
 
 
 def _cut(picture: NDArray[np.uint8], size: int, name: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Cut a panorama at both ends, and return it with the mask of its middle.
+    """Crop a panorama at both ends, and return it with the mask of its middle.
 
     Args:
         picture: `size W 3`; its first and last `size` columns are the photos.
-        size: of a photo.
-        name: the cut follows from it.
+        size: width of a photo.
+        name: the random crop follows from it.
     """
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
     left, right = rng.integers(0, round((1 - LEAST) * size), 2, endpoint=True).tolist()
@@ -105,16 +105,15 @@ def _entry(root: Path, name: str, meta: WindowMeta) -> ClipEntry:
 
 
 def _row(picture: NDArray[np.uint8], mask: NDArray[np.bool_], name: str) -> NDArray[np.uint8]:
-    """Return a panorama and where it was generated, below its name."""
+    """Return a panorama with its generated part marked, below its name."""
     times = max(1, -(-SHOWN // picture.shape[0]))
     enlarged = picture.repeat(times, 0).repeat(times, 1)
     marked = overlay(enlarged, mask.repeat(times, 0).repeat(times, 1))
-    row = strip([[enlarged, marked]], legend=FORGED)
-    return np.concatenate([band(row.shape[1], [(0, name)]), row])
+    return titled(strip([[enlarged, marked]], legend=FORGED), name)
 
 
 def _sheet(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return rows of several widths below each other, white beside the narrower ones."""
+    """Return rows of different widths below each other, with white to the right of narrower rows."""
     width = max(row.shape[1] for row in rows)
     return np.concatenate(
         [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
@@ -122,10 +121,10 @@ def _sheet(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 class BlendingPictures(ValidationPictures):
-    """Show a few validation photos after each validation: hidden, drawn and true, and below them a pair, blended.
+    """Show some validation photos after each validation: input, painted and true photo, and a blended pair below them.
 
     Args:
-        count: photos shown, at most.
+        count: largest number of photos.
 
     Raises:
         InputError: the count is below 1.
@@ -139,8 +138,13 @@ class BlendingPictures(ValidationPictures):
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the picture of a sample."""
         meta = batch["meta"][sample]
-        rows = batch["image"], outputs["filled"], batch["clean"], outputs["blended"]
+        rows = {
+            "hidden": batch["image"],
+            "drawn": outputs["filled"],
+            "true": batch["clean"],
+            "a pair, blended": outputs["blended"],
+        }
         return MarkedPicture(
-            strip([[as_pixels(panoramas[sample, 0])] for panoramas in rows]),
+            strip([[titled(as_pixels(panoramas[sample, 0]), name)] for name, panoramas in rows.items()]),
             caption=f"{meta['clip']}, {meta['partner']}",
         )

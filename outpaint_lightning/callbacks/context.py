@@ -1,4 +1,4 @@
-"""Write the layouts and composites of contextual outpainting, and show some while it trains."""
+"""Callbacks that write the layouts and composites of contextual outpainting, and show some of them during training."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from outpaint_lightning.results import LAYOUTS, OUTPAINTING
 from outpaint_lightning.types import Batch
 
 ROWS = 12
-"""Photos on the contact sheet."""
+"""Number of photos on the contact sheet."""
 SMALLEST = 96
-"""Pixels of the shorter side in a picture; smaller photos are enlarged by a whole number."""
+"""Smallest shorter side of a photo in a picture, in pixels; smaller photos are enlarged by an integer factor."""
 
 
 class LayoutWriter(Callback):
-    """Write what `predict` draws: `<run>/predict/<photo>/layout_0.png` and, where it is painted, `photo_0.png`.
+    """Write the output of `predict`: `<run>/predict/<photo>/layout_0.png` and, if painted, `photo_0.png`.
 
-    A layout is an index image, as a dataset has it; where the foreground is, it has classes, too. The contact sheet
-    `<run>/predict/contact_sheet.png` shows for the first photos what was given, and each layout with what was painted.
-    Serves layout generators and outpainters.
+    A layout is an index image in the format of the dataset. It has classes also where the foreground is. The contact
+    sheet `<run>/predict/contact_sheet.png` shows, for the first photos, the input and each layout with the painted
+    photo. Serves layout generators and outpainters.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class LayoutWriter(Callback):
         self._heads: list[str] = []
 
     def on_predict_epoch_start(self, *_: Any) -> None:
-        """Start a sheet."""
+        """Start with an empty sheet."""
         self._rows = []
 
     def on_predict_batch_end(
@@ -76,12 +76,12 @@ class LayoutWriter(Callback):
 
 
 class LayoutPictures(ValidationPictures):
-    """Show a few validation photos after each validation of a training: given, drawn layouts, the true one.
+    """Show some validation photos after each validation of a training: input, sampled layouts and true layout.
 
     Serves layout generators.
 
     Args:
-        count: photos shown, at most.
+        count: largest number of photos.
 
     Raises:
         InputError: the count is below 1.
@@ -93,7 +93,7 @@ class LayoutPictures(ValidationPictures):
         super().__init__(count)
 
     def keep(self, outputs: Any, batch: Batch, sample: int) -> tuple[MarkedPicture, NDArray[np.uint8]]:
-        """Return the photo and its layouts, which are coloured once the number of classes is known."""
+        """Return the photo and its layouts. They are coloured later, when the number of classes is known."""
         shown = [*outputs["layouts"][sample, :4], batch["layout"][sample, 0]]
         photo = MarkedPicture(_pixels(batch["image"][sample, 0]), caption=batch["meta"][sample]["clip"])
         return photo, np.stack([layout.cpu().numpy().astype(np.uint8) for layout in shown])
@@ -103,16 +103,17 @@ class LayoutPictures(ValidationPictures):
         photo, layouts = kept
         classes = int(pl_module.net.classes)  # type: ignore[union-attr, arg-type]
         row = [photo.drawn, *(layout_colours(layout, classes) for layout in layouts)]
-        return MarkedPicture(strip([[_enlarged(each) for each in row]]), caption=photo.caption)
+        heads = ("given", *["drawn"] * (len(layouts) - 1), "true")
+        return MarkedPicture(strip([[_enlarged(each) for each in row]], heads), caption=photo.caption)
 
 
 class OutpaintingPictures(ValidationPictures):
-    """Show a few validation photos after each validation of a training: given, painted by the true layout, the photo.
+    """Show some validation photos after each validation: input, painted from the true layout, and true photo.
 
     Serves outpainters.
 
     Args:
-        count: photos shown, at most.
+        count: largest number of photos.
 
     Raises:
         InputError: the count is below 1.
@@ -127,7 +128,7 @@ class OutpaintingPictures(ValidationPictures):
         """Return the picture of a photo."""
         photos = (batch["image"][sample, 0], outputs["filled"][sample, 0], batch["clean"][sample, 0])
         row = [_enlarged(_pixels(photo)) for photo in photos]
-        return MarkedPicture(strip([row]), caption=batch["meta"][sample]["clip"])
+        return MarkedPicture(strip([row], ("given", "painted", "true")), caption=batch["meta"][sample]["clip"])
 
 
 def _pixels(photo: Tensor) -> Picture:

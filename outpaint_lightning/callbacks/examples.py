@@ -18,7 +18,7 @@ from torch import Tensor
 from outpaint_lightning.callbacks.base import first_frame, is_dry, reports
 from outpaint_lightning.io import write_image, write_json
 from outpaint_lightning.metrics import pixel_counts, scores
-from outpaint_lightning.pictures import overlay, strip
+from outpaint_lightning.pictures import FORGED, overlay, strip
 from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import Batch, InputError
 
@@ -37,14 +37,15 @@ class Example(NamedTuple):
     truth: NDArray[np.bool_]
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return frame, found mask and true mask in a row, each at most `WIDEST` wide: uint8 `H W 3` RGB."""
+        """Return frame, found and true mask in a row below headings, each at most `WIDEST` wide: uint8 `H W 3` RGB."""
         height, width = self.image.shape[:2]
         size = (min(width, WIDEST), round(height * min(1, WIDEST / width)))
         image = np.asarray(cv2.resize(self.image, size, interpolation=cv2.INTER_AREA), np.uint8)
         masks = (
             cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) for m in (self.found, self.truth)
         )
-        return strip([[image, *(overlay(image, np.asarray(mask, np.bool_)) for mask in masks)]])
+        row = [image, *(overlay(image, np.asarray(mask, np.bool_)) for mask in masks)]
+        return strip([row], ("frame", "found", "true"), FORGED)
 
 
 class TestExamples(Callback):

@@ -1,4 +1,4 @@
-"""Writes the flows that a refiner completes, and shows its updates during training."""
+"""Callbacks that write the flows that a refiner completes, and show its updates during training."""
 
 from __future__ import annotations
 
@@ -56,9 +56,8 @@ class FlowPictures(ValidationPictures):
 
     Each of the first videos gives one window, and the window gives the frame with the largest hole. The upper row shows
     its forward flow: the true one, the filled one, and the one after each update. The lower row shows the hole in
-    black, and the confidence at the start and after each update (white is 1), or the hole once more where the net says
-    none. See `ValidationPictures`. Serves flow
-    refiners.
+    black, and the confidence at the start and after each update (white is 1). Where the net gives no confidence, the
+    lower row shows the hole again. See `ValidationPictures`. Serves flow refiners.
 
     Args:
         count: largest number of windows.
@@ -91,7 +90,8 @@ def drawn(completion: FlowCompletion, batch: Batch, window: int) -> NDArray[np.u
     said = [confidence[window, frame, 0] for confidence in completion.confidence or []]
     shades = [known, *[known] * (len(completion.forward) - len(said)), *said]
     below = [np.rint(255 * shade.float().cpu().numpy()).astype(np.uint8)[..., None].repeat(3, 2) for shade in shades]
-    return strip([[flow_colours(flow, longest) for flow in flows], below])
+    heads = ("true", "filled", *(f"update {i}" for i in range(1, len(flows) - 1)))
+    return strip([[flow_colours(flow, longest) for flow in flows], below], heads)
 
 
 def _channels_last(flow: Tensor) -> NDArray[np.float32]:

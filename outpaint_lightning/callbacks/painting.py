@@ -1,4 +1,4 @@
-"""Writes the clips that a generator fills, and shows some of them during training."""
+"""Callbacks that write the clips that a generator fills, and show some of them during training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from outpaint_lightning.callbacks.base import ValidationPictures, is_dry, reports
 from outpaint_lightning.io import atomic, write_image
-from outpaint_lightning.pictures import MarkedPicture, strip
+from outpaint_lightning.pictures import MarkedPicture, strip, titled
 from outpaint_lightning.results import PAINTING
 from outpaint_lightning.types import Batch
 
@@ -70,8 +70,8 @@ class PaintingPictures(ValidationPictures):
     def keep(self, outputs: Any, batch: Batch, sample: int) -> MarkedPicture:
         """Return the picture of a clip."""
         meta = batch["meta"][sample]
-        rows = (batch["image"], outputs["filled"], batch["clean"])
-        picture = strip([_frames(clips[sample]) for clips in rows])
+        rows = {"observed": batch["image"], "filled": outputs["filled"], "clean": batch["clean"]}
+        picture = strip([[titled(strip([_frames(clips[sample])]), name)] for name, clips in rows.items()])
         return MarkedPicture(picture, caption=f"{meta['clip']}, {meta['forger']}")
 
 
@@ -83,6 +83,6 @@ def _frames(clip: Tensor) -> list[NDArray[np.uint8]]:
 
 
 def as_pixels(frame: Tensor) -> NDArray[np.uint8]:
-    """Return a frame `C H W` in [0, 1] as uint8 `H W 3`; what is not a number is black."""
+    """Return a frame `C H W` in [0, 1] as uint8 `H W 3`; NaN becomes black."""
     colours = frame.detach().float().nan_to_num().clamp(0, 1).mul(255).round().byte().expand(3, -1, -1)
     return np.ascontiguousarray(colours.permute(1, 2, 0).cpu().numpy())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from outpaint_lightning.callbacks.base import ValidationPictures, first_frame, is_dry, log_pictures, reports, result_of
 from outpaint_lightning.io import Clip, FrameFolder, write_csv, write_image, write_json, write_mask
 from outpaint_lightning.metrics import SIDES, BoxScores, in_pixels
-from outpaint_lightning.pictures import MarkedPicture, draw_boxes, draw_region, enlarged, picture_file, strip
+from outpaint_lightning.pictures import BOXES, MarkedPicture, draw_boxes, draw_region, enlarged, picture_file, strip
 from outpaint_lightning.results import REGIONS
 from outpaint_lightning.types import Batch, StoredData, datamodule
 
@@ -66,7 +66,7 @@ def examples(rows: Sequence[Mapping[str, Any]], clips: Mapping[str, Clip]) -> ND
             image = clips[row["clip"]].read([row["frame"]])[0]
             picture = draw_boxes(image, found, true, caption=f"{row['score']:.2f}, IoU {row['iou']:.2f}")
             pictures[-1].append(cv2.resize(picture, EXAMPLE_SIZE, interpolation=cv2.INTER_AREA))
-    return strip(pictures)
+    return strip(pictures, legend=BOXES)
 
 
 class BoxWriter(Callback):
@@ -188,7 +188,7 @@ class BoxPictures(ValidationPictures):
         InputError: the count is below 1.
     """
 
-    KIND, NAME, KEY, COLUMNS = REGIONS, "media/val/boxes", "source", 4
+    KIND, NAME, KEY, COLUMNS, LEGEND = REGIONS, "media/val/boxes", "source", 4, BOXES
 
     def __init__(self, count: int = 8) -> None:
         super().__init__(count)

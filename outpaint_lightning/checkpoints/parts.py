@@ -1,4 +1,4 @@
-"""Load a part of a task's weights into a net that is built already."""
+"""Load a part of a task's weights into a net."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def load_part(net: nn.Module, weights: str, start: str, title: str) -> None:
     """Load the weights of a part of a task.
 
     Args:
-        net: with the layers of the part.
+        net: a net with the layers of the part.
         weights: checkpoint or run folder.
-        start: what the names of the part's weights begin with, such as `net.`.
-        title: of the part, for messages.
+        start: prefix of the names of the part's weights, such as `net.`.
+        title: name of the part, for error messages.
 
     Raises:
-        InputError: there is no such checkpoint, it has no such part, or a part with other layers.
+        InputError: the checkpoint does not exist, has no such part, or the part has other layers.
     """
     path = find_checkpoint(weights)
     found = read_checkpoint(path)["state_dict"]

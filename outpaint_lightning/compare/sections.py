@@ -22,6 +22,8 @@ from outpaint_lightning.pages.html import (
     text,
 )
 from outpaint_lightning.results import number_at, part
+from outpaint_lightning.results.kinds import FEW_SOURCES
+from outpaint_lightning.results.text import count
 
 VERDICTS = {1: "good sure", -1: "bad sure", 0: "even"}
 """CSS classes of a difference, by verdict."""
@@ -97,8 +99,17 @@ def numbers(comparison: Comparison) -> str:
             "Lines and brackets are 95 % bootstrap intervals: sources are drawn"
             f"{', and runs where there are several' if seeded else ''}. Differences are paired, {kind.unit} by "
             f"{kind.unit}, and bold where the interval leaves out 0. The tick is the best floor."
+            f"{_few_sources(comparison)}"
         )
     return table(heads, rows, caption)
+
+
+def _few_sources(comparison: Comparison) -> str:
+    """Return a remark if the intervals have few sources, as `Kind.few_sources`; otherwise an empty string."""
+    counts = [len({unit.source for unit in group.units.values()}) for group in comparison.groups if group.units]
+    if not counts or min(counts) >= FEW_SOURCES:
+        return ""
+    return f" <b>Only {count(min(counts), 'source')}: the intervals are no more than a hint.</b>"
 
 
 def differences(comparison: Comparison) -> str:

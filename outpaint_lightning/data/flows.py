@@ -159,6 +159,13 @@ class FlowDataModule(pl.LightningDataModule):
 
     Raises:
         InputError: names the folder, clip, file or key that cannot be used.
+
+    Example:
+        >>> data = FlowDataModule(frames=3, size=(32, 40), val_scenes=2, holes=["rectangle"])
+        >>> data.setup("validate")
+        >>> window = data.datasets["val"][0]
+        >>> window["flow_forward"].shape, window["hidden"].shape
+        (torch.Size([3, 2, 32, 40]), torch.Size([3, 2, 32, 40]))
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Holes in flow: their position, and the frames of a window that have them.
+"""Holes in flow: their shape and position, and the frames of a window that have them.
 
-Shapes come from the mask samplers of `forge`; the report's rectangle is added here. Source: Chatillon, Ballester, Haro,
-Arias, Raad, *Towards video inpainting* (2019-2020), called "the report" below.
+Shapes come from the mask samplers of `forge`; the paper's rectangle is added here. Source: Chatillon, Ballester, Haro,
+Arias, Raad, *Towards video inpainting* (2019-2020), "the paper" below.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from outpaint_lightning.forge.parts import Footage, Parameters
 from outpaint_lightning.motion.hidden import PROTOCOLS, SETUPS, Setup
 from outpaint_lightning.types import InputError, did_you_mean
 
-TOP = 0.1  # mean rank of a hole's centre, as a share of all places
+TOP = 0.1  # mean rank of a hole's centre, as a share of all pixels
 
 
 @dataclass(frozen=True)
 class RectangleMask(MaskSampler):
-    """The report's rectangle, the same in every frame: a box with half the frame's sides, shrunk at random.
+    """The paper's rectangle, the same in every frame: a box with half the frame's sides, shrunk at random.
 
-    The box keeps a margin to the frame's edge. Source: the report's code, on frames of 240 x 424: a box of 120 x 212
-    and margins of 10 px. It does not give the largest shrinkage; with the default, the mean area is 7 % of the frame,
-    as in our tables.
+    The box keeps a margin to the frame's edge. Source: the paper's code, on frames of 240 x 424: a box of 120 x 212 and
+    margins of 10 px. It does not give the largest shrinkage; with the default, the mean area is 7 % of the frame, as in
+    our tables.
 
     Attributes:
         box: sides of the box, as a share of the frame's sides.
@@ -130,8 +130,8 @@ def rank_centre(gradient: NDArray[np.float32], rng: np.random.Generator) -> NDAr
     """Draw a pixel; pixels where the motion changes more are more probable.
 
     Sort the N pixels by falling gradient and take the one with index `min(N - 1, floor(Exp(N / 10)))`: the mean index
-    is a tenth of N. Source: the report, section 2.2, where beta is the scale of numpy's exponential distribution (as
-    its rate, beta would always give the first pixel). Pixels with equal gradients are in random order.
+    is a tenth of N. Source: the paper, section 2.2, where beta is the scale of numpy's exponential distribution (as its
+    rate, beta would always give the first pixel). Pixels with equal gradients are in random order.
 
     Args:
         gradient: `H W`.

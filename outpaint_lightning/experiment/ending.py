@@ -1,7 +1,8 @@
-"""The last lines of `fit`: the run folder, the best value, and the next command."""
+"""The last lines of `fit`: the run folder, the best value, and the next command; and those of `validate`."""
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,13 @@ def fit_lines(trainer: pl.Trainer, task: pl.LightningModule, words: Sequence[str
     """
     folder = "run folder", str(trainer.default_root_dir)
     return aligned([folder, *_best(trainer, task), ("next", next_command(words))])
+
+
+def validate_lines(trainer: pl.Trainer, task: pl.LightningModule) -> list[str]:
+    """Return why the main number of a `validate` is undefined, if it is; otherwise nothing."""
+    kind = task_kind(task)
+    value = trainer.callback_metrics.get(kind.monitored)
+    return [] if value is None or math.isfinite(value) else [kind.logged(kind.monitored, float(value))]
 
 
 def next_command(words: Sequence[str]) -> str:
@@ -60,8 +68,10 @@ def _best(trainer: pl.Trainer, task: pl.LightningModule) -> Iterator[tuple[str, 
     kind = task_kind(task)
     monitors = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint) and one.monitor]
     for checkpoint in monitors:
-        if checkpoint.monitor and checkpoint.best_model_score is not None:
-            value = kind.logged(checkpoint.monitor, float(checkpoint.best_model_score))
-            yield "best", f"{value}, in {checkpoint.best_model_path}"
+        name, score = checkpoint.monitor or "", checkpoint.best_model_score
+        if score is None:
+            yield "best", f"none: {name} was not logged before the end"
+        else:
+            yield "best", f"{kind.logged(name, float(score))}, in {checkpoint.best_model_path}"
     if not monitors and kind.monitored in trainer.callback_metrics:
         yield "last", kind.logged(kind.monitored, float(trainer.callback_metrics[kind.monitored]))

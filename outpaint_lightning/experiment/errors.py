@@ -24,7 +24,19 @@ def one_line(message: str) -> str:
     for pattern, explain in _PATTERNS:
         if match := re.search(pattern, message):
             return explain(match, message)
-    return " ".join(relevant_lines(message))
+    keys, rest = _split_keys(" ".join(relevant_lines(message)))
+    return f"{keys}: {rest}" if keys else rest
+
+
+def _split_keys(message: str) -> tuple[str, str]:
+    """Split the keys at the start of a message from the rest: each parser on the way has put its own there.
+
+    >>> _split_keys('Parser key "model": Parser key "net": residual: no class')
+    ('model.net', 'residual: no class')
+    """
+    found = re.match(r'(?:Parser key "[\w.]+": ?)*', message)
+    start = found[0] if found else ""
+    return ".".join(re.findall(r'"([\w.]+)"', start)), message[len(start) :]
 
 
 def with_key(message: str, config: Mapping[str, Any]) -> str:

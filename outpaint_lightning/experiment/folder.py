@@ -94,6 +94,9 @@ class SaveConfig(SaveConfigCallback):
         """Remove old files, then write and log the config."""
         for path in self.replaced:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):  # its folder may be one of them: Lightning opens it before this
+                Path(logger.log_dir).mkdir(parents=True, exist_ok=True)
         assert trainer.state.fn is not None
         path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
         with atomic(path) as temporary:

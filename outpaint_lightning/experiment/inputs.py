@@ -13,10 +13,15 @@ from typing import Any
 
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.shipped import SUFFIX
+from outpaint_lightning.io.kinds import has_name_of_media
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.settings.read import read_mapping
-from outpaint_lightning.types import InputError, did_you_mean
+from outpaint_lightning.types import InputError, did_you_mean, did_you_mean_beside
 
+_TOP_KEYS = (
+    *("model", "data", "trainer", "seed_everything", "ckpt_path", "overwrite"),
+    *("verbose", "weights_only", "return_predictions", "config"),
+)
 DEFAULT_RUN = "runs/default"
 """The run folder if neither config nor command line names one."""
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "32", "16", "bf16")
@@ -39,6 +44,11 @@ def find_inputs(command: str, words: Sequence[str]) -> list[str]:
         return found
     files = [*_values(found, "--config")]
     configs = [read_mapping(path, "an experiment") for path in files]
+    for path, config in zip(files, configs, strict=True):
+        _require_known_keys(path, config)
+    for value in _values(found, "--data"):
+        if _is_path_of_data(Path(value)):
+            raise InputError(f"--data {value}: expected a DataModule's class; the folder of a dataset is --data.root")
     if not _names_model(found, configs):
         where = f"{files[-1]} names no model" if files else command
         raise InputError(
@@ -54,7 +64,9 @@ def find_inputs(command: str, words: Sequence[str]) -> list[str]:
     )
     root = settings.text("data.root")
     if root is not None and not Path(root).exists():
-        raise InputError(f"{root}: no such folder{_beside(Path(root))}; expected a dataset (data.root)")
+        raise InputError(f"{root}: no such folder{did_you_mean_beside(Path(root))}; expected a dataset (data.root)")
+    if root is not None and has_name_of_media(Path(root)) and Path(root).is_file():
+        raise InputError(f"{root}: one file; expected the folder of a dataset (data.root)")
     return found
 
 
@@ -97,6 +109,19 @@ def _names_model(words: Sequence[str], configs: Sequence[Mapping[Any, Any]]) -> 
         isinstance(model, str) or (isinstance(model, Mapping) and "class_path" in model) for model in models
     )
     return in_config or any(re.match(r"--model(\.class_path)?(=|$)", word) for word in words)
+
+
+def _require_known_keys(path: str, config: Mapping[Any, Any]) -> None:
+    """Refuse a misspelled key at the top of a file: the parser would name another key, or take the rest for all."""
+    for key in config:
+        if str(key).partition(".")[0] not in _TOP_KEYS:
+            known = ", ".join(_TOP_KEYS[:4])
+            raise InputError(f"{path}: no key {str(key)!r}; expected {known}{did_you_mean(str(key), _TOP_KEYS)}")
+
+
+def _is_path_of_data(path: Path) -> bool:
+    """Return whether a path is that of footage: neither a class's name nor a config."""
+    return path.suffix not in (".yaml", ".yml", ".json") and (path.exists() or len(path.parts) > 1)
 
 
 class _Settings:
@@ -149,8 +174,3 @@ def _values(words: Sequence[str], *options: str) -> Iterator[str]:
         option, equals, value = word.partition("=")
         if option in options:
             yield value if equals else following
-
-
-def _beside(path: Path) -> str:
-    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    return did_you_mean(path.name, siblings)

@@ -27,7 +27,7 @@ from outpaint_lightning.checkpoints.files import read_checkpoint
 from outpaint_lightning.checkpoints.rebuild import described
 from outpaint_lightning.checkpoints.writing import write_durably
 from outpaint_lightning.data import ClipDataModule  # noqa: F401
-from outpaint_lightning.experiment.ending import fit_lines, resume_line
+from outpaint_lightning.experiment.ending import fit_lines, resume_line, validate_lines
 from outpaint_lightning.experiment.errors import config_errors, keyed_errors, one_line, run_errors
 from outpaint_lightning.experiment.folder import RunFolder, SaveConfig, rank
 from outpaint_lightning.experiment.inputs import DEFAULT_RUN, chosen_checkpoint, require_supported
@@ -44,6 +44,7 @@ _HARMLESS = (  # Lightning's warnings about intended settings
     ".*Checkpoint directory .* exists",
     ".*isinstance.treespec, LeafSpec.",
     ".*smaller than the logging interval",
+    ".*could not find the monitored key",  # only before the first validation; the last lines of fit say so
     ".*when logging on epoch level in distributed setting",  # our numbers are already reduced over processes
 )
 
@@ -256,6 +257,9 @@ class _Experiment(LightningCLI):
             exit_code = 0
             if subcommand == "fit" and self.trainer.is_global_zero and not config.trainer.fast_dev_run:
                 print("\n".join(fit_lines(self.trainer, self.model, self._args)))
+            if subcommand == "validate" and self.trainer.is_global_zero:
+                for line in validate_lines(self.trainer, self.model):
+                    print(line)
         except KeyboardInterrupt:
             if subcommand == "fit" and self.trainer.is_global_zero:
                 print(resume_line(self.trainer), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What of a task is exported: a module of tensors alone, the shapes it takes, and what a reader must know of it."""
+"""The part of a task that is exported: a module of tensors, its shapes, and the facts that a user of the file needs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from outpaint_lightning.tasks import FlowRefinementTask, LocalizationTask, Regio
 from outpaint_lightning.types import InputError
 
 SEED = 0
-"""Of the inputs on which an exported net is compared with its own."""
+"""Seed of the inputs on which an exported net is compared with the original."""
 SIDE = 128
-"""Smallest side of these inputs, in pixels, where the net takes it."""
+"""Smallest side of these inputs in pixels, if the net accepts it."""
 REGION_OUTPUTS = {
     "logit": "1, of the image holding a forged region",
     "box": "1 4, xmin ymin xmax ymax in pixels, half-open; whether it means anything, logit says",
@@ -33,36 +33,36 @@ Inputs = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Graph:
-    """What is exported of a task."""
+    """The exported part of a task."""
 
     kind: str
-    """As in `checkpoints.exported`."""
+    """One of the kinds in `checkpoints.exported`."""
     net: nn.Module
-    """Whose weights they are."""
+    """The net whose weights are exported."""
     module: nn.Module
     """Takes tensors and returns a tuple of tensors."""
     inputs: Mapping[str, str]
-    """Of each input of `module`, what it is."""
+    """Description of each input of `module`."""
     outputs: Mapping[str, str]
     options: Mapping[str, Any]
-    """What a reader needs to know; plain values."""
+    """Facts that a user of the file needs; plain values."""
     samples: Sequence[Inputs]
-    """Two seeded inputs, of two sizes where the net takes several."""
+    """Two seeded inputs, of two sizes if the net accepts several."""
     free: Sequence[Mapping[int, Any]] | None
-    """Of each input the dimensions that are free; None where all are fixed."""
+    """Free dimensions of each input; None if all dimensions are fixed."""
     sizes: str
-    """What sizes the net takes, in words."""
+    """The sizes that the net accepts, in words."""
     shares: Callable[[Sequence[Tensor]], list[Tensor]]
-    """Makes of the outputs what is compared."""
+    """Converts the outputs to the values that are compared."""
     compared: str = "probabilities"
-    """What `shares` makes, in words."""
+    """The values that `shares` returns, in words."""
 
 
 def graph_of(task: Any) -> Graph:
-    """Return what is exported of a task.
+    """Return the exported part of a task.
 
     Raises:
-        InputError: nothing is exported of such a task.
+        InputError: this kind of task cannot be exported.
     """
     make = next((make for kind, make in GRAPHS.items() if isinstance(task, kind)), None)
     if make is None:
@@ -75,7 +75,7 @@ class Scores(nn.Module):
     """The last logits of a localizer.
 
     Args:
-        net: as `LocalizationTask` takes it.
+        net: a net of `LocalizationTask`.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -88,10 +88,10 @@ class Scores(nn.Module):
 
 
 class Answers(nn.Module):
-    """The outputs of a region detector that it makes, in the order of `RegionOutput`.
+    """The outputs of a region detector that are not None, in the order of `RegionOutput`.
 
     Args:
-        net: as `RegionTask` takes it.
+        net: a net of `RegionTask`.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -107,7 +107,7 @@ class RefinerStep(nn.Module):
     """One update of a flow refiner; see `refiner_step`.
 
     Args:
-        net: whose update it is.
+        net: the refiner.
     """
 
     def __init__(self, net: FlowRefiner) -> None:
@@ -128,7 +128,7 @@ def _localizer(task: LocalizationTask) -> Graph:
     frames = task.window["frames"]
     least = -(-max(SIDE, smallest) // stride)
     sizes = [(least * stride, (least + 1) * stride), ((least + 2) * stride, least * stride)]
-    fewest = max(2, -(-smallest // stride))  # torch.export takes a size of 1 for one that never changes
+    fewest = max(2, -(-smallest // stride))  # torch.export treats a size of 1 as a constant
     cells = [Dim(name, min=fewest) for name in ("rows", "columns")]
     return Graph(
         "localizer",
@@ -217,7 +217,7 @@ GRAPHS: dict[type, Callable[[Any], Graph]] = {
 
 
 def window_sample(frames: int, height: int, width: int, seed: int = SEED) -> Tensor:
-    """Return `1 T 3 H W`: smooth, as scenes are, with noise of two grey levels, as cameras have it."""
+    """Return a window `1 T 3 H W`: smooth like a scene, with noise of two grey levels like that of a camera."""
     random = torch.Generator().manual_seed(seed)
     coarse = torch.rand(frames, 3, height // 16 + 2, width // 16 + 2, generator=random)
     smooth = F.interpolate(coarse, (height, width), mode="bicubic")
@@ -226,7 +226,7 @@ def window_sample(frames: int, height: int, width: int, seed: int = SEED) -> Ten
 
 
 def flow_sample(net: FlowRefiner, frames: int, height: int, width: int) -> Inputs:
-    """Return what the second step of a refiner sees: in the first, no change has been made yet."""
+    """Return the input of a refiner's second step. In the first step, the change of the features is still 0."""
     random = torch.Generator().manual_seed(SEED)
     fill = torch.randn(frames, 4, height // 8, width // 8, generator=random) * 3
     fill = F.interpolate(fill, (height, width), mode="bilinear")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.forger import Record
 from outpaint_lightning.io import frame_files, open_clip, read_mask, write_image
 from outpaint_lightning.io.manifest import SPLITS
-from outpaint_lightning.pictures import FORGED, band, overlay, strip
+from outpaint_lightning.pictures import FORGED, overlay, strip, titled
 
 ROWS, COLUMNS = 10, 3  # forgeries on the contact sheet
 WIDTH, HEIGHT = 220, 140  # pixels of each picture; frames of another shape get white margins
@@ -85,8 +85,7 @@ def _picture(root: Path, record: Record) -> NDArray[np.uint8]:
     shown = [open_clip(path).read([at])[0] for path in (twin, forged)]
     shown.append(overlay(shown[1], masks[at]))
     row = strip([[_fitted(picture) for picture in shown]], ("untouched", "forged", "where"))
-    name = f"{record['forger']} ({record['chain']['name']})  {record['clip']}"
-    return np.concatenate([band(row.shape[1], [(0, name)]), row])
+    return titled(row, f"{record['forger']} ({record['chain']['name']})  {record['clip']}")
 
 
 def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from outpaint_lightning.io import (
 )
 from outpaint_lightning.io.kinds import UNREAD
 from outpaint_lightning.io.manifest import COLUMNS, SPLITS
-from outpaint_lightning.types import InputError, did_you_mean
+from outpaint_lightning.types import InputError, did_you_mean, did_you_mean_beside
 
 
 def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntry]:
@@ -37,7 +37,8 @@ def clean_clips(folder: Path, manifest: Path | None, seed: int) -> list[ClipEntr
         InputError: there are no clips, or a row is missing or cannot be used.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder of clips (folders of frames, video files or photos)")
+        missing = "" if folder.exists() else f"no such folder{did_you_mean_beside(folder)}; "
+        raise InputError(f"{folder}: {missing}expected a folder of clips (folders of frames, video files or photos)")
     own = folder / "manifest.csv"
     if own.is_file() and any((folder / name).is_dir() for name in ("frames", "videos")):
         if manifest is not None:

@@ -2,7 +2,7 @@
 
 >>> outpaint_lightning.inpaint("clip.mp4", "masks", "out", fill="harmonic")  # doctest: +SKIP
 
-Nothing is imported here but what makes the package callable: `inpaint --help` must answer at once.
+This module imports only what makes the package callable, so that `inpaint --help` answers at once.
 """
 
 from outpaint_lightning.verbs import make_callable

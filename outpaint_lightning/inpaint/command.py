@@ -1,4 +1,4 @@
-"""`outpaint-lightning inpaint`: options, and the work behind an import so that `--help` answers at once."""
+"""`outpaint-lightning inpaint`: its options. The work is imported only when it runs, so `--help` is fast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     completion = parser.add_mutually_exclusive_group(required=True)
     completion.add_argument(
-        "--ckpt_path", metavar="CKPT", help="of a net that completes flow or a generator; or a run folder"
+        "--ckpt_path", metavar="CKPT", help="checkpoint or run folder of a net that completes flow, or of a generator"
     )
     completion.add_argument("--fill", metavar="NAME", help="without a checkpoint: harmonic, nearest, edge_cut, ...")
     parser.add_argument("--out", required=True, metavar="DIR", help="a folder of the video's name is written here")

@@ -1,4 +1,4 @@
-"""What completes optical flow where a hole hides it: a fill, or the net of a checkpoint."""
+"""Completion of optical flow in holes, by a fill or by the net of a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ FILLS: dict[str, type[nn.Module]] = {
     "edge_cut": EdgeCutFill,
     "zero": ZeroFill,
 }
-MARGIN = 8  # pixels around a hole where the estimated flow depends on what lies in it: DIS compares 8 x 8 pixels
+MARGIN = 8  # pixels around a hole where the estimated flow depends on its content: DIS compares 8 x 8 pixels
 
 Step = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""The flow from a frame to the next, and back from that one: `H W 2` each, in pixels, x first."""
+"""Flow from a frame to the next, and from the next back: `H W 2` each, in pixels, x first."""
 
 
 class Completion(ABC):
     """Completes flow on a device.
 
     Args:
-        device: where it computes.
+        device: device of the computation.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,16 +45,16 @@ class Completion(ABC):
 
     @abstractmethod
     def __call__(self, forward: Tensor, backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the forward and the backward flow, completed.
+        """Return the completed forward and backward flow.
 
         Args:
-            forward: float32 `B T 2 H W`, pixels, x first.
-            backward: the same, from each frame to the one before.
-            hidden: `B T 2 H W`, 1 where a vector is not known; channel 0 is of `forward`, 1 of `backward`.
+            forward: float32 `B T 2 H W`, pixels, x first, frame t to t+1.
+            backward: float32 `B T 2 H W`, frame t to t-1.
+            hidden: `B T 2 H W`, 1 where a vector is unknown; channel 0 for `forward`, channel 1 for `backward`.
         """
 
     def describe(self) -> dict[str, Any]:
-        """Return what the summary says of it."""
+        """Return its entries in the summary."""
         return {"checkpoint": None, "fill": None, "steps": None, "flow": "DIS", "device": str(self.device)}
 
 
@@ -62,11 +62,11 @@ class FillCompletion(Completion):
     """Completion by one of `FILLS`.
 
     Args:
-        name: of the fill.
-        device: where it computes.
+        name: name of the fill.
+        device: device of the computation.
 
     Raises:
-        InputError: there is no such fill.
+        InputError: the fill is unknown.
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
@@ -81,24 +81,25 @@ class FillCompletion(Completion):
         return first, second
 
     def describe(self) -> dict[str, Any]:
-        """Return what the summary says of it."""
+        """Return its entries in the summary."""
         return {**super().describe(), "fill": self._name}
 
 
 class NetCompletion(Completion):
     """Completion by the net of a checkpoint.
 
-    A net that is made for windows of some frames gets windows that overlap by half; each frame is taken from the window
-    in whose middle it lies.
+    A net for windows of a fixed number of frames gets windows that overlap by half. Each frame is taken from the window
+    whose middle is nearest.
 
     Args:
-        checkpoint: for messages and the summary.
-        task: the task that it holds, with `net` and `test_steps`.
-        steps: updates of a refiner; None takes the checkpoint's number.
-        device: where it computes.
+        checkpoint: path, for messages and the summary.
+        task: the task in the checkpoint, with `net` and `test_steps`.
+        steps: number of updates of a refiner; None uses the checkpoint's number.
+        device: device of the computation.
 
     Raises:
-        InputError: the net is made for holes in some frames of a window alone, or `steps` is given and it makes none.
+        InputError: the net only completes holes in some frames of a window, or `steps` is given and the net has no
+            updates.
     """
 
     def __init__(self, checkpoint: Path, task: Any, steps: int | None, device: torch.device) -> None:
@@ -107,8 +108,8 @@ class NetCompletion(Completion):
         self._net = task.net.to(device)
         if (setup := getattr(self._net, "setup", "all")) != "all":
             raise InputError(
-                f"{checkpoint}: completes holes of setup {setup} alone, and here every frame may have one; expected a "
-                "net that was trained with model.net.setup all"
+                f"{checkpoint}: completes holes of setup {setup} alone, but any frame of a video may have holes; "
+                "expected a net that was trained with model.net.setup all"
             )
         self._updates = accepts(self._net.forward, "steps")
         if steps is not None and not self._updates:
@@ -120,7 +121,7 @@ class NetCompletion(Completion):
         """See `Completion`.
 
         Raises:
-            InputError: there are fewer frames than the net is made for.
+            InputError: there are fewer frames than the net needs.
         """
         given = [flow.to(self.device) for flow in (forward, backward, hidden)]
         frames, own = forward.shape[1], getattr(self._net, "frames", None)
@@ -147,24 +148,24 @@ class NetCompletion(Completion):
         return completion.forward[-1], completion.backward[-1]
 
     def describe(self) -> dict[str, Any]:
-        """Return what the summary says of it; `steps` are those that were made, None of a net that makes none."""
+        """Return its entries in the summary; `steps` is the number of updates, None for a net without updates."""
         return {**super().describe(), "checkpoint": str(self._checkpoint), "steps": self._made}
 
 
 def complete_flow(hole: NDArray[np.bool_], steps: list[Step], complete: Completion) -> tuple[Tensor, Tensor, bool]:
-    """Hide what was estimated of the flow in holes and complete it.
+    """Hide the estimated flow in and around holes, and complete it.
 
-    There is no flow beyond the ends of a clip: the last forward flow is minus the backward flow of the same frame, the
-    first backward flow minus the forward one.
+    There is no flow beyond the ends of a clip: the last forward flow is minus the backward flow of the same frame, and
+    the first backward flow is minus the forward flow.
 
     Args:
         hole: `T H W`.
-        steps: T - 1, from each frame to the next.
+        steps: T - 1 flows, from each frame to the next.
         complete: completes the flow.
 
     Returns:
-        The forward and the backward flow, `T 2 H W`, and whether they had to be filled harmonically, as what `complete`
-        gave is not finite.
+        The forward and the backward flow, `T 2 H W`, and whether they were filled harmonically because the result of
+        `complete` was not finite.
     """
     ahead, back = (torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2) for part in zip(*steps, strict=True))
     forward, backward = torch.cat([ahead, -back[-1:]]), torch.cat([-ahead[:1], back])

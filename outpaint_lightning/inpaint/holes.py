@@ -1,4 +1,4 @@
-"""The masks that a user gives for a clip, as one hole for each frame."""
+"""Read the masks that a user gives for a clip, as one hole per frame."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ Hole = NDArray[np.bool_]
 
 
 def read_holes(masks: str | Path, clip: Clip, dilate: int) -> Iterator[Hole]:
-    """Return an iterator over the hole of every frame. That there is one for each frame is checked at once.
+    """Return an iterator over the hole of every frame. The number of masks is checked at once.
 
     Args:
         masks: a folder of PNGs, a video, or one PNG for all frames.
-        clip: what the masks belong to.
-        dilate: pixels by which every hole grows.
+        clip: the clip of the masks.
+        dilate: number of pixels by which every hole is dilated.
 
     Raises:
-        InputError: a frame has none, there are too many or, while they are read, the size of one is not the clip's.
+        InputError: a frame has no mask, or there are too many masks. During iteration: a mask has another size than the
+            clip.
     """
     path = Path(masks)
     return (grown(_checked(path, name, hole, clip), dilate) for name, hole in _named(path, clip))
 
 
 def _named(path: Path, clip: Clip) -> Iterable[tuple[str, Hole]]:
-    """Return the name and content of each mask, as many as the clip has frames; one PNG stands for all of them."""
+    """Return the name and content of each mask, as many as the clip has frames; a single PNG is repeated."""
     if path.is_file() and has_name_of_video(path):
         film = open_clip(path)
         if len(film) != len(clip):
@@ -52,7 +53,7 @@ def _checked(path: Path, name: str, hole: Hole, clip: Clip) -> Hole:
 
 
 def grown(hole: Hole, radius: int) -> Hole:
-    """Return a hole that has grown by a disc of `radius` pixels."""
+    """Return a hole that is dilated by a disc of `radius` pixels."""
     if not radius:
         return hole
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -1,4 +1,4 @@
-"""What fills a clip: colours carried along completed flow, or a generator that invents them."""
+"""Methods that fill a clip: propagation of colours along completed flow, or a generator."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Method(ABC):
 
         Args:
             source: frames and holes.
-            total: frames of the clip.
-            window: frames in memory at once.
+            total: number of frames of the clip.
+            window: number of frames in memory at once.
         """
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what the summary says of it."""
+        """Return its entries in the summary."""
 
 
 class FlowMethod(Method):
-    """Completes flow and carries colours along it.
+    """Completes flow and propagates colours along it.
 
     Args:
         complete: completes the flow.
@@ -65,15 +65,15 @@ class FlowMethod(Method):
 
 
 class GeneratorMethod(Method):
-    """Fills windows of as many frames as a generator was made for; they overlap by half and are blended.
+    """Fills windows with as many frames as the generator was made for; they overlap by half and are blended.
 
     Args:
-        checkpoint: for messages and the summary.
-        net: with `frames`, `channels` and `filled`, as `SpatiotemporalGenerator`.
-        device: where it computes.
+        checkpoint: path, for messages and the summary.
+        net: a net with `frames`, `channels` and `filled`, such as `SpatiotemporalGenerator`.
+        device: device of the computation.
 
     Raises:
-        InputError: its frames have other channels than a video's.
+        InputError: the generator's frames do not have 3 channels.
     """
 
     def __init__(self, checkpoint: Path, net: Any, device: torch.device) -> None:
@@ -105,7 +105,7 @@ class GeneratorMethod(Method):
         return made.clone()
 
     def describe(self) -> dict[str, Any]:
-        """See `Method`; `window` is the generator's."""
+        """See `Method`; `window` is the generator's number of frames."""
         return {
             "checkpoint": str(self._checkpoint), "fill": None, "steps": None, "flow": None,
             "device": str(self._device), "window": self._net.frames,
@@ -113,10 +113,10 @@ class GeneratorMethod(Method):
 
 
 def choose_method(ckpt_path: str | Path | None, fill: str | None, steps: int | None, device: torch.device) -> Method:
-    """Return the method that the user asks for.
+    """Return the method for the user's options.
 
     Raises:
-        InputError: neither or both are given, or the one that is given cannot be used.
+        InputError: neither or both of `ckpt_path` and `fill` are given, or the given one cannot be used.
     """
     if (ckpt_path is None) == (fill is None):
         raise InputError("expected either --ckpt_path or --fill")

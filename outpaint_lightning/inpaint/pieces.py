@@ -1,4 +1,4 @@
-"""A clip filled piece by piece, so that memory does not grow with its length."""
+"""Fill a clip piece by piece, so that memory does not grow with its length."""
 
 from __future__ import annotations
 
@@ -16,42 +16,43 @@ from outpaint_lightning.inpaint.propagation import Propagated, propagate
 from outpaint_lightning.motion.classical import estimate_flow
 from outpaint_lightning.types import InputError
 
-SMALLEST_WINDOW = 4  # frames: with fewer, no quarter of them is left on each side
+SMALLEST_WINDOW = 4  # frames; a quarter of a window must be at least one frame
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Filled frames that follow each other."""
+    """Consecutive filled frames."""
 
     numbers: range
-    """Of the frames in the clip."""
+    """Frame numbers in the clip."""
     filled: Propagated
     flows: list[dict[str, NDArray[np.float32]]]
-    """Of each frame the `forward` and the `backward` flow, `H W 2`; none leads beyond the clip's ends."""
+    """The `forward` and the `backward` flow of each frame, `H W 2`, without those that lead beyond the clip's ends."""
     copied: list[int]
-    """Numbers of the frames to which nothing leads: the nearest other frame is shown in their place."""
+    """Numbers of the frames that no flow reaches; they are copies of the nearest other frame."""
     not_finite: bool
-    """Whether the completed flow was not finite, and was filled harmonically instead."""
+    """Whether the completed flow was not finite and was filled harmonically instead."""
 
 
 def pieces(
     source: Iterable[tuple[NDArray[np.uint8], Hole]], total: int, complete: Completion, window: int
 ) -> Iterator[Piece]:
-    """Fill a clip as its frames come, holding `window` of them: a quarter filled before, a quarter to look ahead.
+    """Fill a clip as its frames arrive, with `window` frames in memory.
 
-    Where the source breaks off, the clip ends there. A single frame gives nothing: there is no other to take from.
+    A quarter of them is already filled, and a quarter is for looking ahead. If the source ends early, the clip ends
+    there. A single frame yields nothing, because there is no other frame to copy from.
 
     Args:
         source: frames `H W 3` and their holes `H W`.
-        total: frames of the clip.
+        total: number of frames of the clip.
         complete: completes the flow in holes.
-        window: frames in memory, at least `SMALLEST_WINDOW`.
+        window: number of frames in memory, at least `SMALLEST_WINDOW`.
 
     Yields:
         Pieces of the clip, in order.
 
     Raises:
-        InputError: nothing is known in any frame that is held.
+        InputError: no frame in memory has a known pixel.
     """
     source, margin = iter(source), window // 4
     held = _Held()
@@ -72,22 +73,22 @@ def pieces(
 
 
 class _Held:
-    """The frames in memory, one after the other."""
+    """The consecutive frames in memory."""
 
     def __init__(self) -> None:
-        self.first = 0  # number of the first one in the clip
+        self.first = 0  # number of the first frame in the clip
         self.frames: list[NDArray[np.uint8]] = []
         self.holes: list[Hole] = []
         self.steps: list[Step] = []
-        self.settled: Propagated | None = None  # the first of them, filled before
+        self.settled: Propagated | None = None  # the first frames, which are already filled
 
     @property
     def end(self) -> int:
-        """The number of the frame that comes next."""
+        """The number of the next frame."""
         return self.first + len(self.frames)
 
     def take(self, source: Iterable[tuple[NDArray[np.uint8], Hole]]) -> None:
-        """Hold more frames, and estimate the flow to each."""
+        """Add frames, and estimate the flow to each."""
         for frame, hole in source:
             self.frames.append(frame)
             self.holes.append(hole)
@@ -96,7 +97,7 @@ class _Held:
                 self.steps.append((ahead[0], back[0]))
 
     def fill(self, complete: Completion) -> tuple[Propagated, tuple[Tensor, Tensor], bool]:
-        """Return the frames filled, the forward and the backward flow `T 2 H W`, and whether that was not finite."""
+        """Return the filled frames, the forward and backward flow `T 2 H W`, and whether the flow was not finite."""
         hole = np.stack(self.holes)
         forward, backward, not_finite = complete_flow(hole, self.steps, complete)
         try:
@@ -106,7 +107,7 @@ class _Held:
         return filled, (forward, backward), not_finite
 
     def forget(self, until: int, settled: int, filled: Propagated) -> None:
-        """Drop the frames before `until`, and keep those before `settled` as they were `filled`; both are numbers."""
+        """Drop the frames before number `until`, and keep those before number `settled` as they were `filled`."""
         drop = until - self.first
         self.settled = filled[drop : settled - self.first]
         self.frames, self.holes, self.steps = self.frames[drop:], self.holes[drop:], self.steps[drop:]

@@ -1,4 +1,4 @@
-"""Colours carried into holes along optical flow, each sampled once where a known pixel is met."""
+"""Propagate colours into holes along optical flow; each colour is sampled once, at a known pixel."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.motion.paths import follow_paths
 from outpaint_lightning.types import InputError
 
-CERTAINTY = 0.1  # pixels; a path whose flows disagree by this much more weighs e times less (FGVC's alpha)
-RADIUS = 5  # pixels that Telea makes a pixel from
+CERTAINTY = 0.1  # pixels; this much more disagreement of the flows divides a path's weight by e (FGVC's alpha)
+RADIUS = 5  # radius in pixels of the neighbourhood that Telea's method uses
 
 
 class Origin(IntEnum):
-    """Where a pixel comes from."""
+    """The origin of a pixel."""
 
     KNOWN = 0
-    """Its own frame: it was never masked."""
+    """Its own frame; it was never masked."""
     FORWARD = 1
     """Known pixels of a later frame, at the end of the forward flow."""
     BACKWARD = 2
@@ -31,7 +31,7 @@ class Origin(IntEnum):
     BOTH = 3
     """Known pixels of a later and of an earlier frame, blended."""
     INPAINTED = 4
-    """No frame shows it: made by the image inpainter, here or in a frame to which the flow leads."""
+    """No frame shows it. The image inpainter made it, in this frame or in a frame to which the flow leads."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Propagated:
     """Frames without holes.
 
     Attributes:
-        frames: uint8 `T H W 3`; known pixels are the input's own.
-        origin: uint8 `T H W` of `Origin`.
-        copied: numbers of the frames that neither flow nor the image inpainter could fill, as nothing is known in
-            them: the nearest other frame is shown in their place.
+        frames: uint8 `T H W 3`; known pixels are unchanged.
+        origin: uint8 `T H W`, values of `Origin`.
+        copied: numbers of the frames that are copies of the nearest other frame: no flow reaches them, and the image
+            inpainter needs at least one known pixel.
     """
 
     frames: NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Propagated:
     copied: tuple[int, ...] = ()
 
     def __getitem__(self, part: slice) -> Propagated:
-        """Return some of the frames; `copied` stays behind."""
+        """Return some of the frames, without `copied`."""
         return Propagated(self.frames[part], self.origin[part])
 
 
@@ -61,24 +61,28 @@ def propagate(
     backward: Tensor,
     settled: Propagated | None = None,
 ) -> Propagated:
-    """Fill the holes of a clip with what its other frames show.
+    """Fill the holes of a clip from its other frames.
 
-    From every masked pixel a path follows the forward flow from frame to frame, at sub-pixel places, and another the
-    backward flow. A path ends where all pixels around it are known; the colour is sampled there, once, bilinear. It is
-    given up where it leaves the frame or where the flows of the two directions disagree. Where both paths arrive they
-    are blended by exp(-d / 0.1 px), d the largest disagreement on the way. What no path reaches is inpainted (Telea)
-    in the frame that lacks most, which then counts as known; and so on until nothing is left.
+    From every masked pixel, one path follows the forward flow from frame to frame at sub-pixel positions, and another
+    path follows the backward flow. A path ends where all pixels around it are known; there the colour is sampled once,
+    bilinearly. A path is abandoned where it leaves the frame or where the flows of the two directions disagree. If both
+    paths arrive, their colours are blended with weights exp(-d / 0.1 px), where d is the largest disagreement along the
+    path. Pixels that no path reaches are inpainted (Telea) in the frame that lacks most, which then counts as known.
+    This repeats until no pixel is left.
 
-    The idea is that of Xu et al. (CVPR 2019) and Gao et al. (ECCV 2020, FGVC); warping frames one after the other
-    instead would blur them again with each step.
+    The idea is that of Xu et al. (CVPR 2019) and Gao et al. (ECCV 2020, FGVC). Warping frames one after the other
+    instead would blur them at each step.
 
     Args:
-        frames: uint8 `T H W 3`. What lies in a hole has no influence.
+        frames: uint8 `T H W 3`. The content of a hole has no influence.
         hole: bool `T H W`.
-        forward: float32 `T 2 H W`, pixels, x first, complete; that of the last frame is not read.
-        backward: the same from each frame to the one before; that of the first frame is not read.
-        settled: what was made of the first frames before, when the clip is worked through in pieces. It is kept, and
-            known content in it is carried on where real content cannot be found.
+        forward: float32 `T 2 H W`, pixels, x first, complete, frame t to t+1; the last frame's is not read.
+        backward: float32 `T 2 H W`, frame t to t-1; the first frame's is not read.
+        settled: result for the first frames, if the clip is filled in pieces. It is not changed. Its inpainted content
+            is propagated only where no really known content is found.
+
+    Returns:
+        The filled frames.
 
     Raises:
         InputError: every pixel of every frame is masked.
@@ -106,7 +110,7 @@ def _carry(
     left: NDArray[np.bool_],
     ways: tuple[Tensor, Tensor],
 ) -> None:
-    """Fill what can be reached of `left` from what is `known`; change `colours`, `origin` and `left` accordingly."""
+    """Fill the pixels of `left` that paths connect to `known` pixels; update `colours`, `origin` and `left`."""
     forward, backward = ways
     device = forward.device
     invented = known & (origin == Origin.INPAINTED)
@@ -133,14 +137,14 @@ def _carry(
 
 
 def _invent(colours: NDArray[np.uint8], origin: NDArray[np.uint8], left: NDArray[np.bool_]) -> list[int]:
-    """Complete the frame that lacks most; return its number if that meant to copy another frame, else nothing.
+    """Complete the frame that lacks most. Return its number if it is a copy of another frame, else nothing.
 
     Raises:
-        InputError: nothing is known in any frame.
+        InputError: no frame has a known pixel.
     """
     lacking = left.mean((1, 2))
     partly = np.where(lacking < 1, lacking, 0)
-    blank = not partly.any()  # the frames that lack anything lack everything
+    blank = not partly.any()  # every incomplete frame is completely unknown
     key = int((lacking if blank else partly).argmax())
     hole = left[key].copy()
     if blank:

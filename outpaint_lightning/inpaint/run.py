@@ -1,4 +1,4 @@
-"""Fill the masked regions of anyone's video: colours are carried along completed flow, or a generator makes them."""
+"""Fill the masked regions of a user's video: by colours propagated along completed flow, or by a generator."""
 
 from __future__ import annotations
 
@@ -38,27 +38,30 @@ def inpaint(
     >>> summary["frames"], summary["hole"]  # doctest: +SKIP
     (40, 0.12)
 
-    Flow is estimated (OpenCV's DIS), hidden in the masks and wherever it leads into them, and completed by a net or
-    a fill; see `propagate` for the rest. With the checkpoint of a generator there is no flow: it fills windows of its
-    own length that overlap by half. The folder holds `frames/00000.png` (pixels that are not masked are
-    bit-identical), `inpainted.mp4`, `provenance.mp4` (what comes from where: green a later frame, blue an earlier one,
-    turquoise both, red no frame), `flow/forward/00000.flow.png` and `flow/backward/00001.flow.png` (the completed flow;
-    the last frame has no forward flow, the first no backward flow), and `summary.json`.
+    Flow is estimated with OpenCV's DIS. It is hidden in the masks and wherever it leads into them, and completed by a
+    net or a fill; then colours are propagated (see `propagate`). With the checkpoint of a generator, no flow is used:
+    it fills windows of its own length that overlap by half.
 
-    A file that breaks off is filled as far as it decodes, and named afterwards. A clip longer than `window` frames is
-    worked through in pieces of it that overlap by half: pixels travel over a quarter of it at least.
+    The folder contains `frames/00000.png` (pixels outside the masks are bit-identical), `inpainted.mp4`,
+    `provenance.mp4` (the origin of each pixel: green a later frame, blue an earlier one, turquoise both, red no frame),
+    `flow/forward/00000.flow.png` and `flow/backward/00001.flow.png` (the completed flow; the last frame has no forward
+    flow, the first no backward flow), and `summary.json`.
+
+    If a file is broken, the frames that decode are filled and written, and then the error is reported. A clip longer
+    than `window` frames is processed in windows that overlap by half, so pixels can come from frames up to at least a
+    quarter of a window away.
 
     Args:
-        video: a video file or a folder of frames, two at least.
-        masks: a folder of as many PNGs, a video of as many frames, or one PNG for all frames. All but 0 is to be
-            filled; of a video, which is never exact, what is brighter than half.
-        out: folder to write into.
+        video: a video file or a folder of frames, at least two.
+        masks: a folder with one PNG per frame, a video with as many frames, or one PNG for all frames. Values other
+            than 0 are filled; in a video, whose values are not exact, values above half are filled.
+        out: folder to write to.
         ckpt_path: checkpoint or run folder of a `FlowRefinementTask`, an `AdversarialFlowTask` or a
-            `SpatiotemporalInpaintingTask`; or else `fill` is given.
+            `SpatiotemporalInpaintingTask`; either this or `fill` is given.
         fill: a name in `completion.FILLS`.
-        steps: updates of the refiner; None takes the checkpoint's number.
-        dilate: pixels by which masks grow before anything else.
-        window: frames in memory at once, 4 at least; a generator has its own.
+        steps: number of updates of the refiner; None uses the checkpoint's number.
+        dilate: number of pixels by which masks are dilated before anything else.
+        window: number of frames in memory at once, at least 4; a generator has its own window.
         device: a torch device, or `auto`.
         overwrite: replace the folder of an earlier result.
 
@@ -66,8 +69,8 @@ def inpaint(
         The content of `summary.json`.
 
     Raises:
-        InputError: the clip, the masks or the checkpoint cannot be used, or do not fit together; or the clip broke off,
-            and what was made of its beginning is written; or another command writes that folder.
+        InputError: the clip, the masks or the checkpoint cannot be used or do not fit together; the clip is broken (its
+            first frames are written); or another command writes that folder.
     """
     for name, value, least in (("--window", window, SMALLEST_WINDOW), ("--dilate", dilate, 0), ("--steps", steps, 1)):
         if value is not None and value < least:
@@ -92,13 +95,13 @@ def inpaint(
 def _fill(
     clip: Clip, holes: Iterator[Hole], method: Method, window: int, folder: Path, given: dict[str, Any]
 ) -> tuple[dict[str, Any], InputError | None]:
-    """Write the folder of a clip; return its summary, and the error where the clip breaks off."""
+    """Write the folder of a clip; return its summary, and the error if the clip is broken."""
     tally = Tally()
     errors: list[InputError] = []
     start = time.monotonic()
     with whole_folder(folder) as partial:
         with clip_writer(partial, clip) as write, progress_bar(len(clip), clip.name, "frame") as bar:
-            source = zip(until_broken(clip, errors), holes, strict=False)  # their number is the same but for a break
+            source = zip(until_broken(clip, errors), holes, strict=False)  # a broken clip has fewer frames than holes
             for piece in method.pieces(source, len(clip), window):
                 write(piece)
                 tally.count(piece)

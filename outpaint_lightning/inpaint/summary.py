@@ -1,4 +1,4 @@
-"""What `inpaint` reports of a clip: numbers, warnings and a line."""
+"""The summary of `inpaint` for a clip: numbers, warnings and a line of text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from outpaint_lightning.inpaint.pieces import Piece
 from outpaint_lightning.inpaint.propagation import Origin
 
-INVERTED = 0.5  # masked share of every frame from which on black and white may be swapped
-INVENTED = 0.9  # share of the hole that no other frame shows, from which on nothing was carried to speak of
+INVERTED = 0.5  # if more than this share of every frame is masked, the masks may be inverted
+INVENTED = 0.9  # if no other frame shows more than this share of the hole, almost nothing was propagated
 
 
 @dataclass
 class Tally:
-    """What is counted while a clip is filled."""
+    """Counts over the frames of a clip while it is filled."""
 
     pixels: Counter[int] = field(default_factory=Counter)
     frames: int = 0
@@ -28,7 +28,7 @@ class Tally:
     whole_frames: list[int] = field(default_factory=list)
     always: NDArray[np.bool_] | None = None
     fallbacks: dict[str, list[int]] = field(default_factory=lambda: {"flow_not_finite": [], "copied_frames": []})
-    """Frames where what was given or computed could not be used; `copied_frames` show the nearest other frame."""
+    """Frames in which a result could not be used; `copied_frames` are copies of the nearest other frame."""
 
     def count(self, piece: Piece) -> None:
         """Count the frames of the next piece."""
@@ -63,7 +63,7 @@ class Tally:
         }
 
     def warnings(self) -> list[str]:
-        """Return what the user should know, one line each."""
+        """Return the warnings for the user, one line each."""
         lines = []
         if not self.frames_with_hole:
             lines.append("no pixel is masked: the frames are copies of the input's")
@@ -95,7 +95,7 @@ def _frames(numbers: list[int]) -> str:
 
 
 def report(summary: dict[str, Any], folder: Path) -> str:
-    """Return the line that is printed of a clip, and a line for each warning."""
+    """Return the line that is printed for a clip, and one line per warning."""
     pixels = summary["pixels"]
     hole = sum(pixels.values()) - pixels["known"]
     carried = (hole - pixels["inpainted"]) / hole if hole else 0

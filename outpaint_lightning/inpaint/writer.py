@@ -1,4 +1,4 @@
-"""The files of a filled clip."""
+"""Write the files of a filled clip."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TINT_SHARE = 0.5
 
 @contextmanager
 def clip_writer(folder: Path, clip: Clip) -> Iterator[Callable[[Piece], None]]:
-    """Yield what writes frames, flow and two videos, piece by piece; the videos end with the block.
+    """Yield a function that writes frames, flow and two videos, piece by piece; leaving the block closes the videos.
 
     Args:
-        folder: to write into.
-        clip: for the size and the rate of the videos.
+        folder: folder to write to.
+        clip: gives the size and the frame rate of the videos.
     """
     size = clip.height, clip.width
     with (
@@ -51,7 +51,7 @@ def clip_writer(folder: Path, clip: Clip) -> Iterator[Callable[[Piece], None]]:
 
 
 def draw_origin(frame: NDArray[np.uint8], origin: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Tint the pixels of a frame (uint8 `H W 3`) by where they come from (`H W` of `Origin`); known ones stay."""
+    """Tint the pixels of a frame (uint8 `H W 3`) by their origin (`H W` of `Origin`); known pixels are unchanged."""
     colours = np.zeros((len(Origin), 3), np.float32)
     for kind, tint in TINTS.items():
         colours[kind] = tint

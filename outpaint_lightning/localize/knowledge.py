@@ -49,8 +49,19 @@ def _found(tested: Mapping[str, Any]) -> str:
     floor = _best_floor(tested)
     if floor is None:
         return f"{line}; no floor is known"
-    beside = f"a guess without looking ({floor[0]}) scores {floor[1]:.3f}"
+    beside = f"a guess without looking ({floor[0]}) scores {floor[1]:.3f}{_no_better(tested)}"
     return f"WORSE THAN A GUESS: {line}; {beside}" if is_worse_than_floors(tested) else f"{line}; {beside}"
+
+
+def _no_better(tested: Mapping[str, Any]) -> str:
+    """Return the codecs under which the net does no better than a guess, where the test has numbers of codecs."""
+    levels = [level for level in tested.get("levels") or () if is_number(level.get("floor"))]
+    worse = [
+        str(level["name"]) for level in levels if not is_number(level["value"]) or level["value"] <= level["floor"]
+    ]
+    if not worse:
+        return ""
+    return f"; NO BETTER THAN A GUESS under {len(worse)} of {len(levels)} codecs: {', '.join(worse)}"
 
 
 def _best_floor(tested: Mapping[str, Any]) -> tuple[str, float] | None:
@@ -61,6 +72,9 @@ def _best_floor(tested: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def _false_alarms(tested: Mapping[str, Any]) -> str:
+    if is_number(tested.get("false_alarms")):
+        images = count(int(tested.get("authentic") or 0), "authentic image")
+        return f"false alarms: {tested['false_alarms']:.1%} of {images} were called forged"
     if not is_number(tested.get("pixel_fpr")):
         return "false alarms on authentic footage: never measured"
     levels = [level for level in tested.get("levels") or () if is_number(level.get("pixel_fpr"))]

@@ -1,15 +1,17 @@
-"""What a generator and its critics are charged, given the critics' scores.
+"""Adversarial losses of a generator and its critics, given the critics' scores.
 
-A score is a number, higher for what looks more real; real and fake scores have any shape, and a loss is a mean over
-places. Each loss is a pair: what the critic pays, and what the generator pays.
+A score is a number; higher means more real. Real and fake scores may have any shape, and a loss is the mean over them.
+Each loss consists of two formulas, one for the critic and one for the generator.
 
 | loss | critic | generator |
 |---|---|---|
 | `Bce` | softplus(-real) + softplus(fake) | softplus(-fake), the non-saturating form of Goodfellow et al. (2014) |
 | `Hinge` | relu(1 - real) + relu(1 + fake) | -fake (Miyato et al., arXiv:1802.05957) |
 | `LeastSquares` | (real - 1)^2 + fake^2 | (fake - 1)^2 (Mao et al., arXiv:1611.04076) |
-| `Wasserstein` | fake - real, beside a gradient penalty | -fake (Arjovsky et al., arXiv:1701.07875) |
+| `Wasserstein` | fake - real, with a gradient penalty | -fake (Arjovsky et al., arXiv:1701.07875) |
 | `RelativisticLeastSquares` | (r - m(f) - 1)^2 + (f - m(r) + 1)^2 | the same, r and f exchanged (arXiv:1807.00734) |
+
+In the last row, r and f are real and fake scores and m is the mean.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from outpaint_lightning.processes.reduce import mean_over_processes
 
 
 class AdversarialLoss(nn.Module, ABC):
-    """What critic and generator pay. See the module's table.
+    """The losses of critic and generator. See the module's table.
 
     Example:
         >>> import torch
@@ -35,15 +37,15 @@ class AdversarialLoss(nn.Module, ABC):
     """
 
     relative = False
-    """Whether the generator's loss needs the scores of real samples, too."""
+    """Whether the generator's loss also needs the scores of real samples."""
 
     @abstractmethod
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return what the critic pays for the scores it gave to real and to fake samples, a scalar."""
+        """Return the critic's loss, a scalar, from its scores of real and of fake samples."""
 
     @abstractmethod
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return what the generator pays for the scores of its samples, a scalar."""
+        """Return the generator's loss, a scalar, from the critic's scores of its samples."""
 
 
 class Bce(AdversarialLoss):
@@ -59,7 +61,7 @@ class Bce(AdversarialLoss):
 
 
 class Hinge(AdversarialLoss):
-    """Hinge: the critic stops caring about what it tells apart by more than 1."""
+    """Hinge loss: the critic's loss is 0 for real scores above 1 and fake scores below -1."""
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """See `AdversarialLoss`."""
@@ -71,7 +73,7 @@ class Hinge(AdversarialLoss):
 
 
 class LeastSquares(AdversarialLoss):
-    """Least squares: real is 1, fake is 0."""
+    """Squared error of the scores; the target is 1 for real and 0 for fake."""
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """See `AdversarialLoss`."""
@@ -83,7 +85,7 @@ class LeastSquares(AdversarialLoss):
 
 
 class Wasserstein(AdversarialLoss):
-    """The difference of the mean scores; the critic needs a bound on its slope, such as `gradient_penalty`."""
+    """The difference of the mean scores. The critic needs a bound on its gradient, such as `gradient_penalty`."""
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """See `AdversarialLoss`."""
@@ -95,11 +97,19 @@ class Wasserstein(AdversarialLoss):
 
 
 class RelativisticLeastSquares(AdversarialLoss):
-    """Least squares of each score against the mean score of the other kind.
+    """Squared error of the difference between each score and the mean score of the other kind.
 
     Args:
-        wrib_code: let the generator pay `(fake - m(real))^2` alone, as the public code of wide-range image blending
-            does: its scores are to reach those of real samples, not to surpass them.
+        wrib_code: use only `(fake - m(real))^2` as the generator's loss, as the public code of wide-range image
+            blending does. Then fake scores should equal real scores instead of exceeding them.
+
+    Example:
+        >>> import torch
+        >>> loss = RelativisticLeastSquares()
+        >>> loss.critic(torch.tensor([1.0]), torch.tensor([0.0])).item()  # real exceeds fake by 1
+        0.0
+        >>> loss.generator(torch.tensor([0.0]), torch.tensor([1.0])).item()
+        8.0
     """
 
     relative = True
@@ -113,32 +123,33 @@ class RelativisticLeastSquares(AdversarialLoss):
         return (real - fake.mean() - 1).square().mean() + (fake - real.mean() + 1).square().mean()
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """See `AdversarialLoss`; needs the real scores."""
+        """See `AdversarialLoss`; `real` is required."""
         assert real is not None
         return (fake - real.mean()).square().mean() if self.wrib_code else self.critic(fake, real)
 
 
 def r1_penalty(real: Tensor, scores: Tensor) -> Tensor:
-    """Squared length of the scores' gradient at real samples, mean over samples, halved.
+    """Half the squared norm of the gradient of the scores at real samples, mean over samples.
 
     `(1/2) E |grad_x D(x)|^2`, Mescheder et al., *Which Training Methods for GANs do actually Converge?* (ICML 2018,
     arXiv:1801.04406), equation 9 without its weight. The scores of a sample are summed.
 
     Args:
         real: `B ...`, requires a gradient.
-        scores: `B ...` of them.
+        scores: `B ...`, the critic's scores of `real`.
 
     Returns:
-        A scalar with a graph.
+        A scalar with a gradient.
     """
     return _squared_slopes(real, scores).mean() / 2
 
 
 def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """WGAN-GP: how far the slope of the critic is from 1 between a real and a fake sample, squared, mean over samples.
+    """WGAN-GP: squared difference between 1 and the critic's gradient norm, between real and fake samples.
 
     `E (|grad D(e x + (1 - e) G)| - 1)^2`, Gulrajani et al. (NeurIPS 2017, arXiv:1704.00028), equation 3 without its
-    weight. `e` is drawn once for each sample; one for the whole batch would test only one point of every line.
+    weight; mean over samples. Each sample has its own `e`. One `e` for the whole batch would test only one point of
+    every line.
 
     Args:
         score: the critic.
@@ -147,7 +158,7 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
         mix: `B`, e in [0, 1]: 1 takes the real sample.
 
     Returns:
-        A scalar with a graph.
+        A scalar with a gradient.
     """
     share = mix.view(-1, *[1] * (real.ndim - 1))
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
@@ -155,29 +166,29 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
 
 
 def _squared_slopes(samples: Tensor, scores: Tensor) -> Tensor:
-    """Return the squared length `B` of the gradient of each sample's summed scores."""
+    """Return the squared norm `B` of the gradient of each sample's summed scores."""
     (slope,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
     return slope.square().flatten(1).sum(1)
 
 
 def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of a critic's features, mean over layers; real features are targets, without gradient.
+    """Mean absolute difference of a critic's features, mean over layers. Real features are targets without gradient.
 
     Wang et al. (pix2pixHD, CVPR 2018, arXiv:1711.11585), equation 4.
 
     Args:
-        real: of each layer, any shape.
-        fake: the same shapes.
+        real: features of each layer, of any shape.
+        fake: features of the same shapes.
     """
     return torch.stack([F.l1_loss(made, true.detach()) for true, made in zip(real, fake, strict=True)]).mean()
 
 
 def masked_l1(made: Tensor, true: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference where a mask is 1, 0 where it never is.
+    """Mean absolute difference where a mask is 1; 0 if the mask is empty.
 
     Args:
         made: `B T C H W`.
-        true: `B T C H W`; not read where the mask is 0, and may be NaN there.
+        true: `B T C H W`; not read where the mask is 0, so it may be NaN there.
         mask: `B T 1 H W`.
     """
     inside = (mask > 0.5).expand_as(made)

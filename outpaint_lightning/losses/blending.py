@@ -1,4 +1,4 @@
-"""What a panorama drawn around two photos is charged, pixel by pixel and in the features of its transfer."""
+"""Losses of a panorama painted around two photos, on pixels and on the features of the content transfer."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from torch import Tensor
 def seam_weights(width: int) -> Tensor:
     """Return a weight for each column of a middle: 1 beside both seams, 0.275 at the centre.
 
-    `g(x) + g(width - 1 - x)` with `g(x) = exp(-x^2 / (2 (width / 4)^2))`; the farther from what is known, the more
-    answers are right. Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021).
+    `g(x) + g(width - 1 - x)` with `g(x) = exp(-x^2 / (2 (width / 4)^2))`. The weight is lower at the centre because
+    more solutions are plausible there. Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending*
+    (CVPR 2021).
 
-    >>> [round(weight, 3) for weight in seam_weights(256)[[0, 32, 64, 127]].tolist()]
-    [1.0, 0.885, 0.618, 0.275]
+    Example:
+        >>> [round(weight, 3) for weight in seam_weights(256)[[0, 32, 64, 127]].tolist()]
+        [1.0, 0.885, 0.618, 0.275]
     """
     fallen = torch.exp(-torch.arange(width).double().square() / (2 * (width / 4) ** 2))
     return (fallen + fallen.flip(0)).float()
 
 
 def sides_error(panorama: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Mean squared error of the left photo as it is drawn, plus that of the right one.
+    """Mean squared error of the painted left photo, plus that of the painted right photo.
 
     Args:
         panorama: `N C H W`.
-        left: `N C H w`, its true first columns.
-        right: `N C H w`, its true last ones.
+        left: `N C H w`, the true first columns.
+        right: `N C H w`, the true last columns.
     """
     width = left.shape[3]
     return F.mse_loss(panorama[..., :width], left) + F.mse_loss(panorama[..., -width:], right)
@@ -40,10 +42,10 @@ def middle_error(middle: Tensor, true: Tensor) -> Tensor:
 
 
 def transfer_consistency(ahead: Sequence[Tensor], back: Sequence[Tensor]) -> Tensor:
-    """Mean squared difference of what is seen in both directions: left photo, middle, right photo.
+    """Mean squared difference between the two directions of the transfer, over left photo, middle and right photo.
 
     Args:
-        ahead: three maps `N C h w`, from left to right.
-        back: the same from right to left.
+        ahead: three maps `N C h w` of the pass from left to right.
+        back: three maps `N C h w` of the pass from right to left.
     """
     return F.mse_loss(torch.cat([*ahead], 3), torch.cat([*back], 3))

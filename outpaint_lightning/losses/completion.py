@@ -1,7 +1,7 @@
-"""Losses of nets that complete flow in one pass: of vectors, of cycles, of edges, and of the error they expect.
+"""Losses of nets that complete flow in one pass: on vectors, cycles, edges and the expected error.
 
-Flow is in pixels, `u` (x) first; masks as in `losses.flow`. Source: Chatillon et al., *Towards video inpainting*
-(2020), section 2. A mean over nothing is 0, never NaN.
+Flow is in pixels, `u` (x) first. Masks are as in `losses.flow`. Source: Chatillon et al., *Towards video inpainting*
+(2020), section 2, "the paper" below. A mean over an empty set is 0, never NaN.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from outpaint_lightning.nets.flow.completion import FlowCompletion
 
 HARDEST = 0.5  # share of the hole's vectors that hard-example mining keeps
-LEAST_SCALE = 1e-3  # pixels: an error that is expected to be smaller costs no less
+LEAST_SCALE = 1e-3  # pixels; smaller expected errors count as this value
 
 Region = Literal["hole", "frame"]
 Gate = Literal["none", "visible", "shorter"]
@@ -34,16 +34,16 @@ def forward_backward(forward: Tensor, backward: Tensor, counted: Tensor) -> Tens
     """Mean length of the cycles to a neighbouring frame and back, in both directions.
 
     With f the forward and b the backward flow: `|f_t(x) + b_{t+1}(x + f_t(x))|` and `|b_t(x) + f_{t-1}(x + b_t(x))|`.
-    Vectors that leave the frame are left out; the paper's code repeats the frame's border there.
+    Vectors that leave the frame are not counted; the paper's code repeats the frame's border there.
 
-    Where x is occluded in the neighbouring frame the cycle of the true flow is long. Of an object that covers a resting
-    background, the flow with the shortest cycle falls linearly from the object's speed to 0 across what it covers
-    (section 2.2.4, figure 3). So leave occluded pixels out by `counted`.
+    Where x is occluded in the neighbouring frame, the cycle of the true flow is long. For an object that covers a
+    static background, the flow with the shortest cycle decreases linearly from the object's speed to 0 over the covered
+    pixels (section 2.2.4, figure 3). So exclude occluded pixels by `counted`.
 
     Args:
         forward: `B T 2 H W`.
         backward: `B T 2 H W`.
-        counted: `B T 2 H W`, 1 where a vector counts: channel 0 is the forward flow's, channel 1 the backward flow's.
+        counted: `B T 2 H W`, 1 where a vector counts; channel 0 for the forward flow, channel 1 for the backward flow.
 
     Returns:
         A scalar, in pixels.
@@ -56,19 +56,19 @@ def forward_backward(forward: Tensor, backward: Tensor, counted: Tensor) -> Tens
     for there, back, where in ways:
         there_flat, back_flat = there.flatten(0, 1), back.flatten(0, 1)
         inside = (where.flatten(0, 1) > 0.5) & stays_inside(there_flat)
-        # The slope of a norm is 0 at 0 in torch.
+        # In torch, the gradient of a norm at 0 is 0.
         length = torch.linalg.vector_norm(round_trip(there_flat, back_flat), dim=1, keepdim=True)
         total, count = total + torch.where(inside, length, 0).sum(), count + inside.sum()
     return mean_over_processes(total, count)
 
 
 def hardest(error: Tensor, where: Tensor, share: float = HARDEST) -> Tensor:
-    """Mean of the largest errors: of the `share` of the places in `where` that err most, over the whole batch.
+    """Mean of the largest errors: the largest `share` of all errors in `where`, over the whole batch.
 
     Source: the hard flow example mining of Xu et al. (CVPR 2019, arXiv:1905.02884), section 3.2.
 
     Args:
-        error: `...`, not negative.
+        error: any shape, 0 or more.
         where: bool, of the same shape.
         share: in (0, 1].
 
@@ -81,17 +81,17 @@ def hardest(error: Tensor, where: Tensor, share: float = HARDEST) -> Tensor:
 
 
 def balanced_edges(logits: Tensor, edges: Tensor, where: Tensor) -> Tensor:
-    """Binary cross-entropy of edges, in which edges and all other pixels weigh the same, however rare edges are.
+    """Binary cross-entropy of edges in which edge pixels and other pixels have the same total weight.
 
-    On logits: RFC and LAFC take the sigmoid twice.
+    The input are logits. The public code of RFC and LAFC applies the sigmoid twice.
 
     Args:
-        logits: `...`.
+        logits: any shape.
         edges: bool, of the same shape.
-        where: bool, of the same shape: what counts.
+        where: bool, of the same shape: positions that count.
 
     Returns:
-        A scalar; that of one class alone where only that one is there.
+        A scalar. If only one of the two classes occurs, the mean over that class.
     """
     costs = F.binary_cross_entropy_with_logits(logits, edges.to(logits.dtype), reduction="none")
     means, there = [], []
@@ -102,39 +102,40 @@ def balanced_edges(logits: Tensor, edges: Tensor, where: Tensor) -> Tensor:
 
 
 def edge_contrast(edges: Tensor, steps: Tensor, scale: float) -> Tensor:
-    """Ask for edges where flow jumps and for jumps where edges are, without any true edge.
+    """A loss that aligns edges with jumps of the flow, without true edges.
 
     With e the edge in [0, 1], n the length of the flow's step in pixels and N the scale::
 
         L(e, n) = (1 - e) (1 - exp(-n / N)) + e exp(-n / N)
 
-    It is affine in e: the best e is 0 below n = N ln 2 and 1 above. No edges and no motion cost nothing, so it needs
-    another loss beside it. Its slope in n, `(1 - 2 e) exp(-n / N) / N`, makes steps steeper where e > 1/2.
+    L is affine in e: the best e is 0 below n = N ln 2 and 1 above. No edges and no motion give a loss of 0, so it needs
+    another loss beside it. Its derivative in n, `(1 - 2 e) exp(-n / N) / N`, makes steps steeper where e > 1/2.
 
-    Source: the report, section 2.6 and figure 14, where it was never tried.
+    Source: the paper, section 2.6 and figure 14, where it was never tried.
 
     Args:
-        edges: `...` in [0, 1].
-        steps: of the same shape, in pixels, not negative.
+        edges: any shape, in [0, 1].
+        steps: of the same shape, in pixels, 0 or more.
         scale: N, in pixels.
 
     Returns:
-        The loss of every place, of the same shape.
+        The loss at every position, of the same shape.
     """
     flat = torch.exp(-steps / scale)
     return (1 - edges) * (1 - flat) + edges * flat
 
 
 def laplace(error: Tensor, scale: Tensor, where: Tensor) -> Tensor:
-    """Negative log-likelihood of errors whose scale a net says, without its constant: mean of `e / b + log b`.
+    """Negative log-likelihood of errors under a predicted scale, without its constant: mean of `e / b + log b`.
 
-    It is least where b is the mean error of all places that look alike. Source: Ilg et al. (ECCV 2018,
+    It is minimal if b is the mean error of all positions that look alike to the net. Source: Ilg et al. (ECCV 2018,
     arXiv:1802.07095), equation 4.
 
     Args:
-        error: `...`, lengths in pixels; give them without gradient, or large errors are excused.
+        error: any shape, lengths in pixels. Pass them without gradient; otherwise, a large b would reduce the gradient
+            of large errors.
         scale: b, of the same shape, in pixels.
-        where: bool, of the same shape.
+        where: bool, of the same shape: positions that count.
     """
     scale = scale.clamp(min=LEAST_SCALE)
     costs = error / scale + scale.log()
@@ -142,33 +143,42 @@ def laplace(error: Tensor, scale: Tensor, where: Tensor) -> Tensor:
 
 
 class CompletionCriterion(nn.Module):
-    """Judge the last flow of a completion, its edges and the error that it expects.
+    """The loss of the last flow of a completion, of its edges and of its expected error.
 
     - L, `l1`: mean absolute difference of components.
-    - C, `forward_backward`: the cycles to the next frame and back; see `gate`.
-    - S, `lateral`: `losses.lateral_dependency`, edges as steep as the true ones.
+    - C, `forward_backward`: the cycles to a neighbouring frame and back; see `gate`.
+    - S, `lateral`: `losses.lateral_dependency`, which asks for edges as steep as the true ones.
     - H, `hard`: `hardest` of L, in the hole.
-    - E, `edges`: `balanced_edges`, against `nets.flow.edges.jump_edges` of the true flow, in the hole.
+    - E, `edges`: `balanced_edges` against `nets.flow.edges.jump_edges` of the true flow, in the hole.
     - U, `contrast`: `edge_contrast` of the edges and the steps of the flow, in the hole.
     - R, `rating`: `laplace` of the expected error, in the hole; its gradient does not reach the flow.
 
-    A term of weight 0 is not computed.
+    A term with weight 0 is not computed.
 
     Args:
         l1: weight of L.
         forward_backward: weight of C.
         lateral: weight of S.
         hard: weight of H.
-        edges: weight of E; the net has to say edges.
-        contrast: weight of U; the net has to say edges.
-        rating: weight of R; the net has to say a scale.
-        region: L, C and S are means over the `hole`, or over the whole `frame`, where a large hole weighs more.
-        gate: of C: `none`, the report's, which blurs across occlusions; `visible` counts vectors whose pixel is seen in
-            the other frame, as the true flow has it; `shorter` takes the shorter of the two cycles of a pixel.
+        edges: weight of E; needs a net that predicts edges.
+        contrast: weight of U; needs a net that predicts edges.
+        rating: weight of R; needs a net that predicts a scale.
+        region: whether L, C and S are means over the `hole` or over the whole `frame`. Over the frame, a larger hole
+            has more weight.
+        gate: which cycles C counts. `none`: all, as in the paper, which blurs across occlusions. `visible`: those of
+            pixels that the other frame shows, according to the true flow. `shorter`: for each pixel the shorter of its
+            two cycles.
         contrast_scale: N of U, in pixels.
 
     Raises:
-        InputError: a weight is negative, all are 0, or an option is not as described.
+        InputError: a weight is negative, all are 0, or an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.nets import FlowCompletion
+        >>> true, ones = torch.zeros(1, 1, 2, 4, 4), torch.ones(1, 1, 2, 4, 4)
+        >>> batch = {"flow_forward": true, "flow_backward": true, "hidden": ones, "valid": ones}
+        >>> CompletionCriterion()(FlowCompletion([true + 2], [true - 2]), batch, step=0)["loss"].item()
+        2.0
     """
 
     def __init__(
@@ -212,15 +222,15 @@ class CompletionCriterion(nn.Module):
         """Return the loss of a batch.
 
         Args:
-            completion: what the net says.
+            completion: the output of the net.
             batch: `flow_forward`, `flow_backward`, `hidden`, `valid` and, for the gate `visible`, `occluded`.
-            step: number of training steps done; makes no difference.
+            step: number of finished training steps; not used.
 
         Returns:
-            `loss`, and `loss/<term>` for each term of a weight, before the weight and without gradient.
+            `loss`, and `loss/<term>` for each term with a weight, before weighting and without gradient.
 
         Raises:
-            InputError: the net does not say what a term needs.
+            InputError: the net does not predict what a term needs.
         """
         judged = _Judged(self, completion, batch)
         terms = {name: judged.term(name) for name in self.weights}
@@ -229,7 +239,7 @@ class CompletionCriterion(nn.Module):
 
 
 class _Judged:
-    """A completion beside the truth, both `B T direction 2 H W`, with masks `B T direction 1 H W`."""
+    """A completion and the truth, both `B T direction 2 H W`, with masks `B T direction 1 H W`."""
 
     def __init__(self, criterion: CompletionCriterion, completion: FlowCompletion, batch: Batch) -> None:
         self.criterion, self.completion, self.batch = criterion, completion, batch

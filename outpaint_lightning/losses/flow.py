@@ -1,11 +1,11 @@
-"""Losses of a flow refiner: of the vectors it completes, of their differences, and of the cycles they close.
+"""Losses of a flow refiner: on completed vectors, on their differences, and on cycles between frames.
 
-Flow is in pixels, `u` (x) first. Masks lie beside it with one channel, bool or {0, 1}: `hidden` is 1 where a vector is
-to be completed, `valid` where the true one is known. A mean over nothing is 0, never NaN.
+Flow is in pixels, `u` (x) first. Masks have one channel, bool or {0, 1}: `hidden` is 1 where a vector is to be
+completed, `valid` is 1 where the true vector is known. A mean over an empty set is 0, never NaN.
 
 Source: *Towards video inpainting: joint inpainting of motion and dynamic shapes with deep learning techniques*
-(Chatillon, Ballester, Haro, Arias, Raad 2020), section 3.4 with equations 3 and 4. Where that is misprinted, the
-docstring says what is printed and what is built.
+(Chatillon, Ballester, Haro, Arias, Raad 2020), section 3.4 with equations 3 and 4, "the paper" below. Where the paper
+has a misprint, the docstring gives the printed form and the form used here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def hole_l1(flow: Tensor, true: Tensor, hidden: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute difference of the components of hidden vectors whose true one is known.
+    """Mean absolute difference of the components of hidden vectors whose true value is known.
 
-    The source prints the masks of this and of `known_l1` the wrong way round. Confidence does not weigh it: a net that
-    is charged by its confidence learns to have none (the source's figure 20).
+    The paper prints the masks of this loss and of `known_l1` in the wrong order. The confidence is not used as a
+    weight: a net whose loss is weighted by its confidence learns a confidence of 0 (the paper's figure 20).
 
     Args:
         flow: `... 2 H W`.
@@ -44,9 +44,9 @@ def hole_l1(flow: Tensor, true: Tensor, hidden: Tensor, valid: Tensor) -> Tensor
 
 
 def known_l1(flow: Tensor, true: Tensor, hidden: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute difference of the components of vectors that are not hidden: what encoding and decoding cost.
+    """Mean absolute difference of the components of known vectors: the error of encoding and decoding.
 
-    Args and returns as `hole_l1`.
+    Arguments and result are as in `hole_l1`.
     """
     return _mean((flow - true).abs(), (hidden < 0.5) & (valid > 0.5))
 
@@ -56,8 +56,8 @@ def total_variation(flow: Tensor, region: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         flow: `... 2 H W`, or the difference of two flows.
-        region: `... 1 H W`; a pair of neighbours counts where either of them is in it,
-        valid: `... 1 H W`, and both of them are in here.
+        region: `... 1 H W`; a pair of neighbours counts if at least one of them is in it.
+        valid: `... 1 H W`; a pair of neighbours counts only if both of them are in it.
 
     Returns:
         A scalar, in pixels.
@@ -69,10 +69,10 @@ def total_variation(flow: Tensor, region: Tensor, valid: Tensor) -> Tensor:
 
 
 def lateral_dependency(flow: Tensor, true: Tensor, region: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute difference between the lengths of flow's and true flow's steps from pixel to pixel, along x and y.
+    """Mean absolute difference between the step lengths of the flow and of the true flow, along x and y.
 
-    With D the difference of neighbours: `mean | |D flow| - |D true| |`; it asks for edges as steep as the true ones
-    without asking for their vectors. Source: InterpoNet (Zweig, Wolf, CVPR 2017), equation 4.
+    With D the difference of neighbours: `mean | |D flow| - |D true| |`. It asks for edges as steep as the true ones,
+    but not for the true vectors. Source: InterpoNet (Zweig, Wolf, CVPR 2017), equation 4.
 
     Args:
         flow: `... 2 H W`.
@@ -84,27 +84,27 @@ def lateral_dependency(flow: Tensor, true: Tensor, region: Tensor, valid: Tensor
         A scalar, in pixels.
     """
     steps = zip(_neighbours(flow), _neighbours(true), _pairs(region, valid), strict=True)
-    # The slope of a norm is 0 at 0 in torch, so that flat regions need no epsilon.
+    # In torch, the gradient of a norm at 0 is 0, so flat regions need no epsilon.
     return sum(
         (_mean((_length(b - a) - _length(d - c)).abs(), pairs) for (a, b), (c, d), pairs in steps), flow.new_zeros(())
     )
 
 
 def min_forward_backward(forward: Tensor, backward: Tensor, region: Tensor) -> Tensor:
-    """Mean over pixels of the shorter of two cycles: to the next frame and back, or to the one before and back.
+    """Mean over pixels of the shorter of two cycles: to the next frame and back, or to the previous frame and back.
 
     With f the forward and b the backward flow of frame t, at pixel x::
 
         min( |f_t(x) + b_{t+1}(x + f_t(x))|, |b_t(x) + f_{t-1}(x + b_t(x))| )
 
-    What is occluded in one neighbour is mostly seen in the other, so that on exact flows this is near 0 where either
-    cycle alone is long. The source prints minus signs, which give twice the flow where flows are exact, and f_{t+1} in
-    the second cycle.
+    A pixel that is occluded in one neighbouring frame is mostly visible in the other. So with exact flows the minimum
+    is near 0, even where one of the cycles is long. The paper prints minus signs, which give twice the flow if the
+    flows are exact, and f_{t+1} in the second cycle.
 
     Args:
-        forward: `B T 2 H W`. Frames without both neighbours are left out, so T = 2 and less give 0.
+        forward: `B T 2 H W`. Frames without both neighbours do not count, so T <= 2 gives 0.
         backward: `B T 2 H W`.
-        region: `B T 1 H W`, the pixels that count; those that leave the frame on both sides do not.
+        region: `B T 1 H W`, pixels that count. A pixel whose vectors leave the frame in both directions does not count.
 
     Returns:
         A scalar, in pixels.
@@ -121,27 +121,28 @@ def min_forward_backward(forward: Tensor, backward: Tensor, region: Tensor) -> T
 
 
 class UpdateWeights(nn.Module, ABC):
-    """How much each update of a refiner weighs at a training step; the weights sum to 1."""
+    """The weight of each update of a refiner at a training step; the weights sum to 1."""
 
     @abstractmethod
     def forward(self, updates: int, step: int) -> Tensor:
-        """Return the weights, float64 `updates`, the first update's first."""
+        """Return the weights, float64 `updates`, from the first update to the last."""
 
 
 class MovingWeights(UpdateWeights):
-    """First the first update, later the later ones: a bell over the updates that moves on as training goes.
+    """A Gaussian over the updates that moves from the first update to later ones as training proceeds.
 
-    The source's equation 3. With t = 0, 1, ... the update, s the step and s0 = `every`::
+    Source: the paper's equation 3. With t = 0, 1, ... the update, s the step and s0 = `every`::
 
         c exp( -((t + 1) - s / s0)^2 / (2 width^2) )
 
-    Printed are a sum for c, where its inverse is meant, and a width of 500, which is in training steps (0.5 of
-    s0 = 1000): as printed, the weights would be equal to the fifth digit. Its code has `every: 250`, `width: 0.7071`.
-    Computed as a softmax, since all exponentials underflow once s is far beyond the last update's turn.
+    The paper prints c as a sum, but means its inverse. It also prints a width of 500, which is in training steps (0.5
+    of s0 = 1000): as printed, the weights would be equal in the first five digits. Its code has `every: 250`, `width:
+    0.7071`. Here the weights are computed as a softmax, because all exponentials underflow when s is far beyond the
+    last update.
 
     Args:
-        every: training steps from one update's turn to the next one's.
-        width: of the bell, in updates.
+        every: number of training steps by which the Gaussian moves to the next update.
+        width: standard deviation of the Gaussian, in updates.
 
     Raises:
         InputError: one of them is not positive.
@@ -164,10 +165,12 @@ class MovingWeights(UpdateWeights):
 
 
 class SquaredWeights(UpdateWeights):
-    """Update t = 0, 1, ... weighs (t + 1)^2 by the sum of all: equation 4, which prints that as a factor.
+    """Update t = 0, 1, ... has weight (t + 1)^2 divided by the sum of all.
+
+    Source: the paper's equation 4, which prints the sum as a factor.
 
     Example:
-        >>> SquaredWeights()(3, step=0).mul(14).tolist()  # 1, 4 and 9 of their sum
+        >>> SquaredWeights()(3, step=0).mul(14).tolist()  # 1, 4 and 9, divided by their sum
         [1.0, 4.0, 9.0]
     """
 
@@ -178,13 +181,13 @@ class SquaredWeights(UpdateWeights):
 
 
 class ExponentialWeights(UpdateWeights):
-    """Each update weighs `gamma` times the one after it, as in RAFT (equation 7 of arXiv:2003.12039), but sums to 1.
+    """Each update has `gamma` times the weight of the next one, as in RAFT (arXiv:2003.12039, equation 7), with sum 1.
 
     Args:
-        gamma: 1 weighs all updates alike, a small one trains the last alone.
+        gamma: 1 gives all updates the same weight; a small value trains only the last update.
 
     Raises:
-        InputError: gamma outside (0, 1].
+        InputError: gamma is outside (0, 1].
 
     Example:
         >>> weights = ExponentialWeights(gamma=0.5)(3, step=0)
@@ -205,35 +208,44 @@ class ExponentialWeights(UpdateWeights):
 
 
 class RefinementCriterion(nn.Module):
-    """Judge every update of a flow refiner.
+    """The loss of every update of a flow refiner.
 
-    With s the training step, w the weights of `schedule` and, of each update, the terms below::
+    With s the training step, w the weights of `schedule` and the terms below for each update t::
 
         decoder D + fill F
             + (1 - exp(-s / ramp)) sum_t w_t (l1 L_t + total_variation V_t + forward_backward C_t + lateral S_t)
 
-    - D: `known_l1` of what the decoder makes of the encoded flow before any update.
-    - F: `hole_l1` of the fill, to which no update was made; for a fill that learns.
+    - D: `known_l1` of the decoder's output for the encoded flow before any update.
+    - F: `hole_l1` of the fill before any update; for a fill that learns.
     - L: `hole_l1` of both directions. V: `total_variation`. C: `min_forward_backward`. S: `lateral_dependency`.
 
-    A term of weight 0 is not computed.
+    A term with weight 0 is not computed.
 
     Args:
-        schedule: of the updates' weights; null takes `SquaredWeights`, the source's.
+        schedule: gives the weights of the updates; null for `SquaredWeights`, as in the paper.
         l1: weight of L.
         total_variation: weight of V.
         forward_backward: weight of C.
         lateral: weight of S.
         decoder: weight of D.
         fill: weight of F.
-        ramp: training steps after which what judges the updates has come up to 63 %; null has it from the start.
-        variation_of: V is of the `flow` itself, as in the source's code, or of its `difference` from the true flow, as
-            printed.
-        region: V, C and S are means over the whole `frame`, as in the source, or over what is hidden (`hole`): a hole
-            of 7 % then weighs 14 times as much, and a larger one no more than a small one.
+        ramp: number of training steps after which the factor of the sum reaches 63 %; null sets the factor to 1.
+        variation_of: whether V is computed on the `flow`, as in the paper's code, or on its `difference` from the true
+            flow, as the paper prints.
+        region: whether V, C and S are means over the whole `frame`, as in the paper, or over the hidden vectors
+            (`hole`). With `hole`, a hole of 7 % has 14 times the weight, and all holes have the same weight, whatever
+            their size.
 
     Raises:
         InputError: a weight is negative, all are 0, or the ramp is not positive.
+
+    Example:
+        >>> from outpaint_lightning.nets import FlowCompletion
+        >>> true, ones = torch.zeros(1, 1, 2, 4, 4), torch.ones(1, 1, 2, 4, 4)
+        >>> batch = {"flow_forward": true, "flow_backward": true, "hidden": ones, "valid": ones}
+        >>> flows = [true + 4, true + 2]  # the fill and one update
+        >>> RefinementCriterion()(FlowCompletion(flows, flows), batch, step=0)["loss"].item()
+        2.0
     """
 
     def __init__(
@@ -274,13 +286,16 @@ class RefinementCriterion(nn.Module):
         """Return the loss of a batch, in float32 also under autocast.
 
         Args:
-            completion: what the net says; its first flows are the fill, one more pair follows for each update.
+            completion: the output of the net: the fill first, then one pair of flows for each update.
             batch: `flow_forward`, `flow_backward`, `hidden` and `valid`.
-            step: number of training steps done.
+            step: number of finished training steps.
 
         Returns:
-            `loss`; and `loss/<term>` for each term of a weight, the last update's, before weight and ramp and without
-            gradient.
+            `loss`, and `loss/<term>` for each term with a weight: its value at the last update, before weight and ramp
+            and without gradient.
+
+        Raises:
+            InputError: the weight of `decoder` is above 0 and the net does not return decoded flow.
         """
         # B T direction 2 H W, with masks B T direction 1 H W
         true = torch.stack([batch["flow_forward"], batch["flow_backward"]], 2)
@@ -326,17 +341,17 @@ def _length(vectors: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
-    """Return the mean of `values` `... C H W` over the pixels of a bool mask `... 1 H W`; 0 where it has none."""
+    """Return the mean of `values` `... C H W` over the pixels of a bool mask `... 1 H W`; 0 if the mask is empty."""
     return mean_over_processes(torch.where(where, values, 0).sum(), where.sum() * values.shape[-3])
 
 
 def _neighbours(values: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the two sides of all pairs of neighbours: those along x, then those along y."""
+    """Yield both members of all pairs of neighbours: pairs along x, then pairs along y."""
     yield values[..., :, :-1], values[..., :, 1:]
     yield values[..., :-1, :], values[..., 1:, :]
 
 
 def _pairs(region: Tensor, valid: Tensor) -> Iterator[Tensor]:
-    """Yield which pairs count: those with a side in `region` and both in `valid`."""
+    """Yield which pairs count: those with a member in `region` and both members in `valid`."""
     for (a, b), (known_a, known_b) in zip(_neighbours(region > 0.5), _neighbours(valid > 0.5), strict=True):
         yield (a | b) & known_a & known_b

@@ -1,4 +1,4 @@
-"""Whether the texture of one image is that of another, wherever its parts lie."""
+"""A loss that compares the textures of two images, independent of where their parts are."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ BANDWIDTH = 0.5
 CLOSEST = 1e-5
 """Added to the distance of the nearest true feature, which may be 0."""
 SHORTEST = 1e-3
-"""A feature that is shorter has no direction: it is divided by this instead, so that its gradient stays bounded."""
+"""Smallest divisor of a feature's norm. A shorter feature is divided by this, so that its gradient stays bounded."""
 
 
 def id_mrf(made: Tensor, true: Tensor, centre_by_pixel: bool = False) -> Tensor:
-    """Implicit diversified Markov random field: each true feature wants a made one that is nearest to it.
+    """Implicit diversified Markov random field loss: each true feature should have a painted feature nearest to it.
 
-    With `d` half of one minus the cosine of a made feature and a true one::
+    With `d` half of one minus the cosine of a painted feature and a true one::
 
         s(true, made) = exp((1 - d / (min over true of d + 1e-5)) / 0.5)
         loss = -log mean over true of max over made of s / (sum over true of s)
 
-    It is 0 where each true feature has a made one of its own, and log T where all T are alike. Both are centred by the
-    true features' mean, and computed in 32 bits or more.
+    It is 0 if each true feature has a painted feature of its own, and log T if all features are equal, where T is the
+    number of true features. Both are centred by the mean of the true features, and computed in float32 or float64.
 
     Source: Wang et al., *Image Inpainting via Generative Multi-column Convolutional Neural Networks* (NeurIPS 2018,
-    arXiv:1810.08771), equations 4 to 6, with features instead of patches of them.
+    arXiv:1810.08771), equations 4 to 6, with single features instead of patches of features.
 
     Args:
-        made: `N C h w`.
-        true: `N C H W`; without gradient.
-        centre_by_pixel: the mean over the channels of each pixel, as the public code of wide-range image blending has
-            it, instead of each channel's mean over all pixels and samples. Both maps have one size then.
+        made: `N C h w`, features of the painted image.
+        true: `N C H W`, features of the true image; used without gradient.
+        centre_by_pixel: subtract each true pixel's mean over its channels, as the public code of wide-range image
+            blending does. Both maps must then have the same size. Otherwise, each channel's mean over all pixels and
+            samples is subtracted.
 
     Returns:
         A scalar of at least 0, mean over samples.
@@ -50,11 +51,11 @@ def id_mrf(made: Tensor, true: Tensor, centre_by_pixel: bool = False) -> Tensor:
 
 
 class IdMrf(nn.Module):
-    """`id_mrf` of an extractor's maps: all of them for texture, the coarsest once more for content.
+    """`id_mrf` summed over an extractor's maps: all maps for texture, and the coarsest map once more for content.
 
     Args:
-        features: called with images `N 3 H W` in [0, 1], returns maps; such as `VggMaps` or `SeededMaps`.
-        wrib_code: centre features as the public code of wide-range image blending does.
+        features: called with images `N 3 H W` in [0, 1], returns maps, such as `VggMaps` or `SeededMaps`.
+        wrib_code: centre features as the public code of wide-range image blending does, see `id_mrf`.
 
     Example:
         >>> from outpaint_lightning.nets import SeededMaps

@@ -1,4 +1,4 @@
-"""What gives a blended panorama away: jumps at its seams, and too little detail in its middle."""
+"""Traces of blending in a panorama: jumps at its seams, and too little detail in its middle."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from outpaint_lightning.metrics.numbers import mean, number
 from outpaint_lightning.types import VideoInfo
 
 REAL = "real"
-"""The name of true panoramas among the methods."""
+"""Name of true panoramas among the methods."""
 TRACES = ("seam", "energy")
 
 
 def seam_jump(panorama: Tensor, start: int, stop: int) -> Tensor:
-    """Mean absolute difference of the two columns at each seam, mean over both; real photos have one as well.
+    """Mean absolute difference between the two columns at each seam, mean over both seams. In real photos it is not 0.
 
     Args:
         panorama: `N 3 H W`.
         start: first column of the middle.
-        stop: first column behind it.
+        stop: first column to the right of the middle.
 
     Returns:
         `N`, in the panorama's unit.
@@ -33,24 +33,24 @@ def seam_jump(panorama: Tensor, start: int, stop: int) -> Tensor:
 
 
 def column_energy(panorama: Tensor) -> Tensor:
-    """Squared differences to the right and to the lower neighbour, mean over each column: `N W-1`."""
+    """Squared differences to the right and to the lower neighbour, summed, mean over each column: `N W-1`."""
     across = panorama.diff(dim=3)[..., :-1, :].square()
     down = panorama.diff(dim=2)[..., :-1].square()
     return (across + down).mean((1, 2))
 
 
 def energy_ratio(panorama: Tensor, start: int, stop: int) -> Tensor:
-    """Gradient energy of the middle's columns over that of the photos', without the differences across the seams.
+    """Gradient energy of the middle's columns divided by that of the photos', without the differences across the seams.
 
-    About 1 for one photo; below it where the middle is too smooth, a known cue of generated regions.
+    It is about 1 for one photo. It is smaller if the middle is too smooth, which is a known trace of generated regions.
 
     Args:
         panorama: `N 3 H W`.
         start: first column of the middle.
-        stop: first column behind it.
+        stop: first column to the right of the middle.
 
     Returns:
-        `N`; infinite beside photos of one colour.
+        `N`; infinite if the photos have a single colour.
     """
     energy = column_energy(panorama)
     sides = torch.cat([energy[:, : start - 1], energy[:, stop:]], 1).mean(1)
@@ -58,42 +58,42 @@ def energy_ratio(panorama: Tensor, start: int, stop: int) -> Tensor:
 
 
 class BlendTraces(FrameTable):
-    """`seam_jump` and `energy_ratio` of the panoramas of several methods, one row a photo.
+    """`seam_jump` and `energy_ratio` of the panoramas of several methods, one row per photo.
 
     Args:
-        photos: how many.
-        methods: how many, real panoramas among them.
+        photos: number of photos.
+        methods: number of methods, including the real panoramas.
     """
 
     def __init__(self, photos: int, methods: int) -> None:
         super().__init__([1] * photos, (methods, len(TRACES)), torch.float32)
 
     def update(self, photos: Sequence[int], panoramas: Tensor, start: int, stop: int) -> None:
-        """Enter a batch.
+        """Add a batch.
 
         Args:
-            photos: position of each panorama's left photo.
-            panoramas: `M N 3 H W`, of the methods.
+            photos: index of each panorama's left photo.
+            panoramas: `M N 3 H W`, panoramas of the methods.
             start: first column of the middle.
-            stop: first column behind it.
+            stop: first column to the right of the middle.
         """
         values = [torch.stack([seam_jump(p, start, stop), energy_ratio(p, start, stop)], 1) for p in panoramas]
         for photo, row in zip(photos, torch.stack(values, 1), strict=True):
             self.enter(photo, 0, row)
 
     def compute(self) -> Tensor:
-        """Return the rows of all photos, NaN for those that were not entered: `P M 2`."""
+        """Return the rows of all photos, `P M 2`; NaN for photos that were not added."""
         return torch.where(self.table < 0, torch.nan, self.table)
 
 
 def summarize_traces(
     table: BlendTraces, photos: Sequence[VideoInfo], methods: Sequence[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Turn a table into `seam` and `energy` of each method, means over photos, and one row a photo.
+    """Turn a table into `seam` and `energy` of each method, means over photos, and one row per photo.
 
     Args:
-        table: what was entered.
-        photos: what is known of each photo, in the table's order.
+        table: the traces.
+        photos: description of each photo, in the table's order.
         methods: names in the table's order.
     """
     values = table.compute().cpu().double()

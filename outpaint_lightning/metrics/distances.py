@@ -1,4 +1,4 @@
-"""How far sets of images are from real ones, by the features of one net: Fréchet and kernel distances."""
+"""Distances of sets of images to real images, by the features of one net: Fréchet and kernel distances."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from outpaint_lightning.metrics.painting import FrechetDistance
 from outpaint_lightning.types import InputError
 
 SUBSETS = 100
-"""Random subsets, of which a kernel distance is the mean."""
+"""Number of random subsets; a kernel distance is the mean over them."""
 
 
 class KernelDistance(KernelInceptionDistance):
-    """Torchmetrics' KID of features that are given: a squared distance of two means under a cubic kernel.
+    """Torchmetrics' KID for given features: the squared distance of two means under a cubic kernel.
 
-    Unlike a Fréchet distance it has no bias with few samples. It is the mean over random subsets, seeded; their
-    standard deviation falls with their size, so that a value says little without it. There is none for sets that are
-    not larger than a subset: each subset would be the whole set, and the deviation 0.
+    Unlike a Fréchet distance, it has no bias with few samples. It is the mean over random subsets with a fixed seed.
+    Their standard deviation decreases with their size, so a value means little without that size. The distance is NaN
+    if a set is not larger than a subset: each subset would be the whole set, and the deviation would be 0.
 
     Args:
-        subset_size: samples of a subset.
+        subset_size: number of samples of a subset.
     """
 
     def __init__(self, subset_size: int) -> None:
@@ -35,7 +35,7 @@ class KernelDistance(KernelInceptionDistance):
             super().__init__(nn.Identity(), SUBSETS, subset_size)
 
     def compute(self) -> Any:
-        """Return mean and deviation over the subsets, NaN where there are too few samples."""
+        """Return mean and standard deviation over the subsets; NaN if there are too few samples."""
         smaller = min(sum(map(len, found)) for found in (self.real_features, self.fake_features))
         if smaller <= self.subset_size:
             return torch.full((2,), torch.nan)
@@ -45,30 +45,30 @@ class KernelDistance(KernelInceptionDistance):
 
 
 class _Given(nn.Module):
-    """Features that are computed already, for `FrechetDistance`."""
+    """Passes precomputed features to `FrechetDistance`."""
 
-    dim = 3  # takes them as they are
+    dim = 3  # with 3, `FrechetDistance` does not reshape its input
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return them."""
+        """Return the features unchanged."""
         return features
 
 
 class SetDistances:
-    """Fréchet and kernel distance of the images of several methods to real ones; each image is embedded once.
+    """Fréchet and kernel distance of the images of several methods to real ones. Each image is embedded once.
 
     Args:
-        features: called with `N 1 3 H W` in [0, 1], returns `N F`; with `dim` 2 and `num_features`, as
+        features: called with `N 1 3 H W` in [0, 1], returns `N F`; has `dim` 2 and `num_features`, like
             `SeededFeatures(2)`.
-        methods: their names.
-        subset_size: of the kernel distance.
+        methods: names of the methods.
+        subset_size: number of samples in a subset of the kernel distance.
 
     Raises:
-        InputError: the net is of another dimension, or a subset has fewer than 2 samples.
+        InputError: the net has another `dim`, or a subset has fewer than 2 samples.
     """
 
     def __init__(self, features: nn.Module, methods: Sequence[str], subset_size: int) -> None:
@@ -85,14 +85,14 @@ class SetDistances:
         self.kernel = {name: KernelDistance(subset_size) for name in methods}
 
     def to(self, device: torch.device) -> Self:
-        """Move the net and what was entered."""
+        """Move the net and the stored features to a device."""
         for part in (self.features, *self.frechet.values(), *self.kernel.values()):
             part.to(device)
         return self
 
     @torch.no_grad()
     def update(self, real: Tensor, made: Mapping[str, Tensor]) -> None:
-        """Enter images `N 3 H W` in [0, 1], of the world and of each method."""
+        """Add images `N 3 H W` in [0, 1]: real ones, and those of each method."""
         true = self.features(real[:, None])
         for name, images in made.items():
             found = self.features(images[:, None])
@@ -101,9 +101,9 @@ class SetDistances:
                 metric.update(found, real=False)
 
     def summary(self) -> dict[str, Any]:
-        """Return `extractor`, `features`, `samples`, `subset_size`, `subsets`, and of each method what is defined.
+        """Return `extractor`, `features`, `samples`, `subset_size`, `subsets` and `methods`.
 
-        `methods` has for each `fid`, `kid` and `kid_deviation`.
+        `methods` has `fid`, `kid` and `kid_deviation` of each method; undefined values are None.
         """
         found = {}
         samples = 0

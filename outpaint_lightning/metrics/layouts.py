@@ -23,12 +23,12 @@ COUNTED = 3
 
 
 class ClassCounts(FrameTable):
-    """Pixels of each class in each photo, as several methods predict them; a photo that is judged twice counts once.
+    """Pixel counts of each class in each photo, for several methods; a photo that is added twice counts once.
 
     Args:
-        photos: how many.
-        methods: how many.
-        classes: C.
+        photos: number of photos.
+        methods: number of methods.
+        classes: number of classes C.
     """
 
     def __init__(self, photos: int, methods: int, classes: int) -> None:
@@ -36,12 +36,12 @@ class ClassCounts(FrameTable):
         super().__init__([1] * photos, (methods, COUNTED, classes), torch.float32)
 
     def update(self, photos: Sequence[int], told: Tensor, layout: Tensor, mask: Tensor) -> None:
-        """Enter a batch.
+        """Add a batch.
 
         Args:
-            photos: position of each photo.
-            told: long `B M H W`, the class of each pixel by each method.
-            layout: long `B H W`, the true one; `UNKNOWN` where it is not known.
+            photos: index of each photo.
+            told: long `B M H W`, the class of each pixel that each method predicts.
+            layout: long `B H W`, the true classes; `UNKNOWN` where the class is not known.
             mask: `B 1 H W`, 1 on the background.
         """
         counted = (layout != UNKNOWN) & (mask[:, 0] > 0.5)
@@ -53,7 +53,7 @@ class ClassCounts(FrameTable):
                 self.table[self.starts[photo], method] = row.to(self.table.dtype)
 
     def compute(self) -> Tensor:
-        """Return the counts of all photos, `N M 3 C` in double precision; NaN where a photo was not judged."""
+        """Return the counts of all photos, `N M 3 C` in float64; NaN for photos that were not added."""
         counts = self.table.double()
         return counts.masked_fill(counts < 0, torch.nan)
 
@@ -65,10 +65,11 @@ def _indicator(layout: Tensor, classes: int, counted: Tensor) -> Tensor:
 
 
 def mean_iou(counts: Tensor) -> Tensor:
-    """Return the intersection over union of counts `... 3 C`, a mean over true and predicted classes: `...`.
+    """Return the intersection over union of counts `... 3 C`, mean over true and predicted classes: `...`.
 
-    >>> mean_iou(torch.tensor([[[1.0, 2.0], [1.0, 3.0], [2.0, 3.0]]]))  # 1 / 2 and 2 / 4
-    tensor([0.5000])
+    Example:
+        >>> mean_iou(torch.tensor([[[1.0, 2.0], [1.0, 3.0], [2.0, 3.0]]]))  # 1 / 2 and 2 / 4
+        tensor([0.5000])
     """
     both, told, true = counts.unbind(-2)
     union = told + true - both
@@ -82,22 +83,22 @@ def accuracy(counts: Tensor) -> Tensor:
 
 
 def split_scores(counts: Tensor) -> dict[str, float | None]:
-    """Return `miou` and `accuracy` of the photos `N 3 C` of a split."""
+    """Return `miou` and `accuracy` of a split from the counts of its photos, `N 3 C`."""
     judged = counts[~counts.flatten(1).isnan().any(1)]
     total = judged.sum(0)
     return {"miou": number(mean_iou(total)), "accuracy": number(accuracy(total))}
 
 
 def best_of(counts: Tensor) -> Tensor:
-    """Return for each photo the counts of the method with the most correct pixels: `N 3 C` of `N K 3 C`."""
+    """Return for each photo the counts of the method with the most correct pixels: `N 3 C` from `N K 3 C`."""
     right = counts[:, :, 0].sum(-1).nan_to_num()
     return counts[torch.arange(len(counts), device=counts.device), right.argmax(1)]
 
 
 def disagreement(samples: Tensor, mask: Tensor) -> Tensor:
-    """Return the share of the background on which two samples differ, a mean over pairs: `B`; NaN for one sample.
+    """Return the share of the background on which two samples differ, mean over pairs: `B`; NaN for a single sample.
 
-    A collapsed latent gives 0: all layouts of a photo are equal.
+    If the latent has collapsed, it is 0: all layouts of a photo are equal.
 
     Args:
         samples: long `B K H W`.
@@ -111,12 +112,12 @@ def disagreement(samples: Tensor, mask: Tensor) -> Tensor:
 
 
 class Embeddings(FrameTable):
-    """Unit vectors of the foreground and of the layout of each photo, its class histogram and its disagreement.
+    """Unit vectors of foreground and layout of each photo, its class histogram and its disagreement.
 
     Args:
-        photos: how many.
-        size: E of the vectors.
-        classes: C.
+        photos: number of photos.
+        size: length E of the vectors.
+        classes: number of classes C.
     """
 
     def __init__(self, photos: int, size: int, classes: int) -> None:
@@ -124,14 +125,14 @@ class Embeddings(FrameTable):
         super().__init__([1] * photos, (sum(self.sizes),), torch.float32)
 
     def update(self, photos: Sequence[int], things: Tensor, layouts: Tensor, histogram: Tensor, differ: Tensor) -> None:
-        """Enter a batch.
+        """Add a batch.
 
         Args:
-            photos: position of each photo.
-            things: `B E`.
-            layouts: `B E`.
-            histogram: `B C`.
-            differ: `B`, what `disagreement` gives.
+            photos: index of each photo.
+            things: `B E`, unit vectors of the foregrounds.
+            layouts: `B E`, unit vectors of the layouts.
+            histogram: `B C`, class histograms.
+            differ: `B`, the output of `disagreement`.
         """
         # Rows must not be negative: the table merges processes by a maximum.
         rows = torch.cat([things + 1, layouts + 1, histogram, differ[:, None]], 1)
@@ -139,24 +140,24 @@ class Embeddings(FrameTable):
             self.enter(photo, 0, row)
 
     def compute(self) -> list[Tensor]:
-        """Return things, layouts, histograms and disagreement of the photos that were judged, `N ...` each."""
+        """Return foreground vectors, layout vectors, histograms and disagreement of the added photos, `N ...` each."""
         rows = self.table[self.table[:, 0] >= 0]
         things, layouts, histogram, differ = torch.split(rows, self.sizes, 1)
         return [things - 1, layouts - 1, histogram, differ[:, 0]]
 
 
 def retrieval(things: Tensor, layouts: Tensor, histogram: Tensor, threshold: float) -> dict[str, float | None]:
-    """Return how often the layout nearest to a foreground, among all photos, is its own.
+    """Return how often a foreground's own layout is the nearest one among the layouts of all photos.
 
     Args:
-        things: unit vectors `N E`.
-        layouts: unit vectors `N E`.
-        histogram: `N C`.
-        threshold: of `losses.alike_layouts`.
+        things: unit vectors `N E` of the foregrounds.
+        layouts: unit vectors `N E` of the layouts.
+        histogram: class histograms `N C`.
+        threshold: as in `losses.alike_layouts`.
 
     Returns:
-        `top1` and its `chance`, 1 / N; `alike` and `alike_chance`: how often it is at least one of nearly the same
-        classes.
+        `top1`, the share of foregrounds for which it is, and its `chance`, 1 / N; `alike`, the share for which the
+        nearest layout has at least nearly the same classes, and `alike_chance`.
     """
     if not len(things):
         return dict.fromkeys(("top1", "chance", "alike", "alike_chance"))
@@ -172,18 +173,18 @@ def retrieval(things: Tensor, layouts: Tensor, histogram: Tensor, threshold: flo
 
 
 def photo_scores(counts: Tensor, videos: Sequence[VideoInfo]) -> dict[str, Any]:
-    """Return `mean` of the photos' own mIoU, its 95 % bootstrap interval `low` to `high`, and their number.
+    """Return the `mean` mIoU of the photos, its 95 % bootstrap interval `low` to `high`, and the number of `photos`.
 
     Args:
-        counts: `N 3 C`, or `N K 3 C` of K samples, whose mean counts.
-        videos: what is known of the photos.
+        counts: `N 3 C`, or `N K 3 C` of K samples, whose scores are averaged.
+        videos: description of each photo.
     """
     interval = bootstrap_interval(_own(counts).tolist(), sources=[video["source"] for video in videos])
     return {"mean": interval.mean, "low": interval.low, "high": interval.high, "photos": interval.videos}
 
 
 def photo_rows(counts: Tensor, floors: dict[str, Tensor], videos: Sequence[VideoInfo]) -> list[dict[str, Any]]:
-    """Return the line of each photo: its mIoU, its accuracy, and the mIoU of each floor."""
+    """Return one row per photo: its mIoU, its accuracy, and the mIoU of each floor."""
     right = accuracy(counts).view(len(counts), -1).mean(1)
     own = _own(counts)
     others = {f"iou_{name}": _own(each) for name, each in floors.items()}
@@ -199,7 +200,7 @@ def photo_rows(counts: Tensor, floors: dict[str, Tensor], videos: Sequence[Video
 
 
 def by_scene(counts: Tensor, videos: Sequence[VideoInfo]) -> dict[str, Any]:
-    """Return the mean mIoU of the photos of each scene, where scenes are named."""
+    """Return the mean mIoU of the photos of each named scene."""
     own = _own(counts)
     groups: dict[str, Any] = {}
     for scene in sorted({video["scene"] for video in videos} - {""}):
@@ -209,5 +210,5 @@ def by_scene(counts: Tensor, videos: Sequence[VideoInfo]) -> dict[str, Any]:
 
 
 def _own(counts: Tensor) -> Tensor:
-    """Return the mIoU of each photo, a mean over samples where there are several: `N`."""
+    """Return the mIoU of each photo, mean over its samples: `N`."""
     return mean_iou(counts).view(len(counts), -1).mean(1).cpu()

@@ -1,4 +1,4 @@
-"""Errors of filled clips, of several methods beside each other, and Fréchet distances between sets of clips."""
+"""Errors of clips filled by several methods, and Fréchet distances between sets of clips."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ from outpaint_lightning.metrics.numbers import gain, mean, number
 from outpaint_lightning.types import InputError, VideoInfo
 
 FILLED = "net"
-"""The name of the method that is judged; all others are floors."""
+"""Name of the evaluated method; all others are floors."""
 SUMS = 5
-"""Numbers of a frame and a method: sums of absolute and squared errors, over hidden values and over all; 1 - SSIM."""
+"""Values per frame and method: sums of absolute and squared errors, over hidden values and over all; and 1 - SSIM."""
 SSIM_SIDE = 11
-"""Pixels of the window of SSIM, which smaller frames do not have."""
+"""Side of the window of SSIM in pixels. Smaller frames have no SSIM."""
 
 
 class FillErrors(FrameTable):
-    """Errors of several methods in every frame; a frame that is judged twice counts once.
+    """Errors of several methods in every frame; a frame that is added twice counts once.
 
     Args:
         frames: number of frames of each video.
-        methods: how many; the first is the net.
+        methods: number of methods; the first is the net.
+
+    Example:
+        >>> errors, clean = FillErrors(frames=[1], methods=1), torch.zeros(1, 1, 1, 4, 4)
+        >>> errors.update([0], [[0]], made=clean[None] + 0.5, clean=clean, mask=torch.ones(1, 1, 1, 4, 4))
+        >>> video = {"clip": "a", "frames": 1, "scene": "", "camera": "", "source": "a", "forger": "rain"}
+        >>> summary, rows = summarize_fills(errors, [video], ["net"])
+        >>> summary["mae"]["hole"]
+        0.5
     """
 
     def __init__(self, frames: Sequence[int], methods: int) -> None:
@@ -38,14 +46,14 @@ class FillErrors(FrameTable):
     def update(
         self, videos: Sequence[int], frames: Sequence[Sequence[int]], made: Tensor, clean: Tensor, mask: Tensor
     ) -> None:
-        """Enter a batch of windows.
+        """Add a batch of windows.
 
         Args:
-            videos: position of each window's video.
+            videos: index of each window's video.
             frames: numbers of each window's frames.
-            made: `M B T C H W`, what the methods make of the clips, in [0, 1].
+            made: `M B T C H W`, the clips as the methods fill them, in [0, 1].
             clean: `B T C H W`.
-            mask: `B T 1 H W`, 1 where it was hidden.
+            mask: `B T 1 H W`, 1 where voxels were hidden.
         """
         hole = (mask > 0.5).expand_as(clean)
         error = (made - clean).abs()
@@ -60,12 +68,12 @@ class FillErrors(FrameTable):
                 self.enter(video, frame, row)
 
     def compute(self) -> list[Tensor]:
-        """Return for each video the rows of the frames entered, `frames R`."""
+        """Return the rows of each video's frames, `frames R`."""
         return self.videos()
 
 
 def _ssim(made: Tensor, clean: Tensor) -> Tensor:
-    """Return the structural similarity of each frame, `B T`; NaN where frames are too small for it."""
+    """Return the structural similarity of each frame, `B T`; NaN if frames are too small for it."""
     if min(clean.shape[-2:]) < SSIM_SIDE:
         return clean.new_full(clean.shape[:2], torch.nan)
     frames = made.flatten(0, 1), clean.flatten(0, 1)
@@ -90,19 +98,19 @@ def summarize_fills(
     """Turn a table into the summary and the per-video rows of a test.
 
     Args:
-        table: what was entered.
-        videos: what is known of each video, in the table's order; its `forger` is what hid parts of it.
+        table: the errors.
+        videos: description of each video, in the table's order; its `forger` is the occlusion.
         methods: names in the table's order; the first is the net, the others are floors.
 
     Returns:
-        The summary, where means are over videos, each the same, and one row a video.
+        The summary, where means are over videos with equal weight, and one row per video.
 
-        - `mae`, `rmse`: of the net, `hole` over hidden values and `all` over all values of the filled clip, in units of
-          [0, 1]; of `mae` also the 95 % bootstrap interval over sources, `low` to `high`, and the number of `videos`.
-          `psnr` in dB (of the filled clip, at most 100) and `ssim` likewise.
-        - `methods`: the same six of every method.
+        - `mae`, `rmse`: errors of the net, `hole` over hidden values and `all` over all values of the filled clip, in
+          units of [0, 1]. `mae` also has the 95 % bootstrap interval over sources, `low` to `high`, and the number of
+          `videos`. `psnr` in dB (of the filled clip, at most 100) and `ssim`, also of the net.
+        - `methods`: the same six values of every method.
         - `floors`: `mae` in the hole of every other method; `gain`: (floor - mae) / floor over the best of them.
-        - `by_occlusion`: `mae`, `floors`, `gain` and `videos` of each process.
+        - `by_occlusion`: `mae`, `floors`, `gain` and `videos` of each kind of occlusion.
     """
     known = [(info, rows.cpu().double()) for info, rows in zip(videos, table.compute(), strict=True) if len(rows)]
     infos = [info for info, _ in known]
@@ -126,7 +134,7 @@ def summarize_fills(
 
 
 def _errors(videos: Sequence[Tensor], methods: int) -> _Errors:
-    """Average over the values of each video; SSIM over its frames. NaN where nothing was hidden."""
+    """Average over the values of each video, and SSIM over its frames. NaN if nothing was hidden."""
     means = torch.full((6, len(videos), methods), torch.nan, dtype=torch.float64)
     for video, rows in enumerate(videos):
         hidden, values = rows[:, 0].sum(), rows[:, 1].sum()
@@ -156,7 +164,7 @@ def _by_occlusion(errors: _Errors, infos: Sequence[VideoInfo], methods: Sequence
 
 
 def _row(errors: _Errors, video: int, info: VideoInfo, methods: Sequence[str]) -> dict[str, Any]:
-    """Return the line of one video."""
+    """Return the row of one video."""
     described: dict[str, Any] = {key: value for key, value in info.items() if key != "forger"}
     return {
         **described,
@@ -167,18 +175,27 @@ def _row(errors: _Errors, video: int, info: VideoInfo, methods: Sequence[str]) -
 
 
 class FrechetDistance(FrechetInceptionDistance):
-    """How far the features of filled clips are from those of clean ones: a Fréchet distance of two Gaussians.
+    """Fréchet distance between the features of filled and of clean clips, each modelled as a Gaussian.
 
-    Torchmetrics' FID with a net of your own. Its value means something only beside others of the same net, so a report
-    names the net and the number of samples. With no more samples than features the covariances are singular, and the
-    distance is NaN.
+    This is torchmetrics' FID with another feature net. Values can only be compared if they come from the same net, so a
+    report names the net and the number of samples. If there are not more samples than features, the covariances are
+    singular, and the distance is NaN.
 
     Args:
-        features: called with clips `N T C H W` in [0, 1], returns features `N F`. Its `dim` is 2 for single frames
-            (T is 1 then) and 3 for clips, its `num_features` is F.
+        features: called with clips `N T C H W` in [0, 1], returns features `N F`. Its `dim` is 2 for single frames (T
+            is 1) and 3 for clips; its `num_features` is F.
 
     Raises:
         InputError: the net has no `dim` or no `num_features`.
+
+    Example:
+        >>> from outpaint_lightning.nets import SeededFeatures
+        >>> metric, clips = FrechetDistance(SeededFeatures(2)), torch.rand(20, 1, 3, 8, 8)
+        >>> metric.update(clips, real=True)
+        >>> metric.update(clips, real=False)
+        >>> distance, samples = metric.compute()
+        >>> bool(distance < 1e-3), int(samples)
+        (True, 20)
     """
 
     def __init__(self, features: nn.Module) -> None:
@@ -192,11 +209,11 @@ class FrechetDistance(FrechetInceptionDistance):
 
     @torch.no_grad()
     def update(self, imgs: Tensor, real: bool) -> None:
-        """Enter clips `B T C H W`."""
+        """Add clips `B T C H W`."""
         super().update(imgs.flatten(0, 1)[:, None] if self.dim == 2 else imgs, real=real)
 
     def compute(self) -> Tensor:
-        """Return the distance and the number of samples, of frames or clips, on the smaller side: `2`."""
+        """Return the distance and the number of samples (frames or clips) of the smaller set: `2`."""
         samples = torch.minimum(self.real_features_num_samples, self.fake_features_num_samples).double()
         enough = samples > self.size
         distance = super().compute().double() if enough else torch.full_like(samples, torch.nan)
@@ -204,7 +221,7 @@ class FrechetDistance(FrechetInceptionDistance):
 
 
 def frechet_summary(distances: Mapping[str, FrechetDistance]) -> dict[str, dict[str, float | int | None]]:
-    """Return of each distance, by name, its `distance`, and the numbers of `samples` and of `features`."""
+    """Return, for each distance by name, its `distance` and the numbers of `samples` and of `features`."""
     found = {name: (metric.compute(), metric.size) for name, metric in distances.items()}
     return {
         name: {"distance": number(values[0]), "samples": int(values[1]), "features": size}

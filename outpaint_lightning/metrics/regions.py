@@ -122,6 +122,7 @@ def summarize_regions(
         The summary, where undefined values are None, and one row per image with boxes in pixels of the original.
 
         - `precision`, `recall`, `f1`, `auroc` of the class. `f1_and_iou` is the mean of F1 and mean IoU.
+        - `authentic`: the number of `images`, and `false_alarms`, the share of them that is called forged.
         - `iou`: `mean` over images with a true region, found or not (the paper does not say over which), its 95 %
           bootstrap interval `low` to `high` over sources; `found`, the mean over the found ones only; `above_50` and
           `above_75`, the share of images with a true region whose IoU exceeds 0.5 and 0.75. `giou`: the mean.
@@ -141,6 +142,10 @@ def summarize_regions(
         **classes,
         "auroc": auroc(judged.rows[:, _SCORE], judged.forged) if judged.images else None,
         "f1_and_iou": None if iou["mean"] is None else (classes["f1"] + iou["mean"]) / 2,
+        "authentic": {
+            "images": int((~judged.forged).sum()),
+            "false_alarms": mean(judged.found[~judged.forged].double()),
+        },
         "iou": iou,
         "giou": mean(judged.giou),
         **_groups(judged),

@@ -1,4 +1,4 @@
-"""Critics: nets that score how real a frame or a clip looks, place by place."""
+"""Critics: nets that score how real each patch of a frame or clip looks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from outpaint_lightning.types import InputError
 
 Head = Literal["patch", "global", "mask"]
 MOST = 8
-"""Times `width` that no layer has more channels than."""
+"""No layer has more than this times `width` channels."""
 
 
 class PatchDiscriminator(nn.Module):
-    """A PatchGAN with spectral norm: each score sees a patch of the input and nothing else.
+    """A PatchGAN critic with spectral norm: each score depends only on one patch of the input.
 
-    `layers` convolutions of stride 2 in space (1 in time), one of stride 1, and one to a single channel; kernels of 3,
-    LeakyReLU 0.2, no normalisation of activations. Three layers see patches of 47 x 47 pixels.
+    It has `layers` convolutions of stride 2 in space (1 in time), one convolution of stride 1, and a last convolution
+    to one channel. All kernels have size 3. It uses LeakyReLU 0.2 and no normalisation of activations. With three
+    layers, a patch has 47 x 47 pixels.
 
     Source: Isola et al., *Image-to-Image Translation with Conditional Adversarial Networks* (CVPR 2017,
-    arXiv:1611.07004); as the frame and the sequence discriminator of Yin et al. (2019).
+    arXiv:1611.07004). It serves as the frame and the sequence discriminator of Yin et al. (2019).
 
     Args:
-        dim: 2 scores frames, 3 clips.
-        channels: of a frame.
-        width: channels of the first layer; they double with each layer, up to 8 times.
-        layers: of stride 2.
-        head: `patch` gives a score for each place, `global` their mean, one for each input, `mask` the scores enlarged
-            to the input's size.
-        differences: score the differences of neighbouring frames instead of the frames; only with `dim` 3.
+        dim: 2 scores frames, 3 scores clips.
+        channels: number of channels of a frame.
+        width: number of channels of the first layer; they double with each layer, up to 8 times `width`.
+        layers: number of layers of stride 2.
+        head: `patch` gives one score per patch, `global` gives their mean, one score per input, `mask` gives the scores
+            enlarged to the input's size.
+        differences: score the differences of consecutive frames instead of the frames; only with `dim` 3.
 
     Raises:
         InputError: `dim`, `layers`, `head` or `differences` is out of range.
@@ -73,14 +74,14 @@ class PatchDiscriminator(nn.Module):
         """Score clips.
 
         Args:
-            clips: `B T C H W` in [0, 1]; single frames have T = 1.
+            clips: `B T C H W` in [0, 1]; T = 1 for single frames.
 
         Returns:
-            `B T 1 h w` for `patch`, `B T 1 H W` for `mask`, `B` for `global`; higher is more real. Of differences there
-            are T - 1.
+            `B T 1 h w` for `patch`, `B T 1 H W` for `mask`, `B` for `global`; higher means more real. With
+            `differences`, T is one less.
 
         Raises:
-            InputError: clips have other channels, or differences are to be scored and there is only one frame.
+            InputError: the clips have another number of channels, or `differences` is true and there is only one frame.
         """
         frames, channels = clips.shape[1:3]
         if channels != self.channels:
@@ -98,7 +99,10 @@ class PatchDiscriminator(nn.Module):
         return scores
 
     def layers(self, clips: Tensor) -> list[Tensor]:
-        """Return the activations of each layer of clips `B T C H W`, and the scores of each place last."""
+        """Return the activations of each layer for clips `B T C H W`, and the patch scores last.
+
+        With `dim` 2 they are `B*T C h w`, with `dim` 3 they are `B C T h w`.
+        """
         seen = clips.diff(dim=1) if self.differences else clips * 2 - 1
         features = seen.flatten(0, 1) if self.dim == 2 else seen.transpose(1, 2)
         found = []

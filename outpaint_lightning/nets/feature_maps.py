@@ -1,4 +1,4 @@
-"""Maps of features of an image, at several scales, for losses that compare textures."""
+"""Feature maps of an image at several scales, for losses that compare textures."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from outpaint_lightning.nets.features import SeededFeatures
 from outpaint_lightning.types import InputError
 
 RELU3_2 = 13
-"""Its position in torchvision's `vgg19().features`."""
+"""Index of the layer in torchvision's `vgg19().features`."""
 UP_TO_4_2 = 13
-"""Entries of torchvision's list of layers up to the convolution 4_2; the 140 million weights behind are not built."""
+"""Number of entries of torchvision's layer list up to convolution 4_2. The 138 million weights after it are not
+built."""
 
 
 class SeededMaps(nn.Module):
-    """Maps of `SeededFeatures`: random weights that follow from a seed, and need no download.
+    """Feature maps of `SeededFeatures`: random weights that follow from a seed and need no download.
 
     Args:
-        channels: of an image.
-        features: channels of a map.
-        seed: of the weights.
+        channels: number of channels of an image.
+        features: number of channels of a map.
+        seed: seed of the weights.
 
     Example:
         >>> [tuple(found.shape) for found in SeededMaps()(torch.zeros(2, 3, 32, 48))]
@@ -36,7 +37,7 @@ class SeededMaps(nn.Module):
         self.weights = SeededFeatures(2, channels, features, seed).weights[:2].requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return maps of images `N C H W` in [0, 1], at a half and a quarter of their size."""
+        """Return the maps of images `N C H W` in [0, 1], at a half and at a quarter of their size."""
         maps = [images * 2 - 1]
         for weight in self.weights:
             maps.append(F.leaky_relu(F.conv2d(maps[-1], weight, stride=2, padding=1), 0.2))
@@ -44,15 +45,19 @@ class SeededMaps(nn.Module):
 
 
 class VggMaps(nn.Module):
-    """The maps `relu3_2` and `relu4_2` of VGG19, with torchvision's weights from a file on disk.
+    """The maps `relu3_2` and `relu4_2` of VGG19, with torchvision's weights from a local file.
 
     Args:
-        weights: file of the `state_dict` of torchvision's `vgg19`; null leaves random weights, for a try.
-        wrib_code: scale images as the public code of wide-range image blending does: `(x + 1) / 2` although they are in
-            [0, 1] already, the mean subtracted, not divided by the deviation.
+        weights: file with the `state_dict` of torchvision's `vgg19`; null uses random weights, for tests.
+        wrib_code: normalise images as the public code of wide-range image blending does: `(x + 1) / 2` although they
+            are in [0, 1] already, then subtract the mean, without dividing by the standard deviation.
 
     Raises:
-        InputError: there is no such file, or it holds other weights.
+        InputError: the file does not exist, or holds other weights.
+
+    Example:
+        >>> [tuple(found.shape) for found in VggMaps()(torch.zeros(1, 3, 16, 24))]
+        [(1, 256, 4, 6), (1, 512, 2, 3)]
     """
 
     mean: Tensor
@@ -76,7 +81,7 @@ class VggMaps(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return maps of images `N 3 H W` in [0, 1]: `N 256 H/4 W/4` and `N 512 H/8 W/8`."""
+        """Return the maps of images `N 3 H W` in [0, 1]: `N 256 H/4 W/4` and `N 512 H/8 W/8`."""
         shown = (images + 1) / 2 if self.wrib_code else images
         maps = [(shown - self.mean) / self.deviation]
         for part in self.parts:

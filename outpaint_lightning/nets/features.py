@@ -1,4 +1,4 @@
-"""Features of frames and clips, between whose distributions a Fréchet distance is measured."""
+"""Features of frames and clips, from whose distributions Fréchet distances are computed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LAYERS = 3
 
 
 class SeededFeatures(nn.Module):
-    """A small net with random weights that depend on a seed alone: no download, and the same on every machine.
+    """A small net with random weights that depend only on a seed: no download, and the same on every machine.
 
-    Random features tell blur and noise from what is clean, and little more. Distances by them compare runs with each
-    other; they compare with no number of a paper.
+    Random features respond to blur and noise, and to little else. Their distances can be compared between runs, but not
+    with numbers in papers.
 
     Args:
         dim: 2 for frames, 3 for clips.
-        channels: of a frame.
-        num_features: F.
-        seed: of the weights.
+        channels: number of channels of a frame.
+        num_features: number of features F.
+        seed: seed of the weights.
 
     Raises:
         InputError: the dimension is neither 2 nor 3.
@@ -51,7 +51,7 @@ class SeededFeatures(nn.Module):
         )
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Return features `N F` of clips `N T C H W` in [0, 1]; T is 1 with `dim` 2."""
+        """Return features `N F` of clips `N T C H W` in [0, 1]; with `dim` 2, T is 1."""
         convolve: Callable[..., Tensor] = F.conv2d if self.dim == 2 else F.conv3d
         features = clips[:, 0] if self.dim == 2 else clips.transpose(1, 2)
         features, stride = features * 2 - 1, (2, 2) if self.dim == 2 else (1, 2, 2)
@@ -61,18 +61,18 @@ class SeededFeatures(nn.Module):
 
 
 class TorchvisionFeatures(nn.Module):
-    """The features before the last layer of a net of torchvision, with weights from a file on disk.
+    """The features before the last layer of a torchvision net, with weights from a local file.
 
-    `inception_v3` of frames (2048 features) gives a Fréchet distance that is like the usual FID but not equal to it:
-    that one has weights of its own. `r3d_18` of clips (512 features) takes the place of I3D, which torchvision lacks;
-    call the result by its name.
+    `inception_v3` for frames (2048 features) gives a Fréchet distance that is similar to the usual FID but not equal to
+    it, because the FID has other weights. `r3d_18` for clips (512 features) replaces I3D, which torchvision does not
+    have. Report such distances under the name of the net.
 
     Args:
         model: `inception_v3` or `r3d_18`.
-        weights: file of its `state_dict`; null leaves random weights, for a try.
+        weights: file with the model's `state_dict`; null uses random weights, for tests.
 
     Raises:
-        InputError: there is no such file, or it holds other weights.
+        InputError: the file does not exist, or holds other weights.
     """
 
     mean: Tensor
@@ -96,7 +96,7 @@ class TorchvisionFeatures(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1), persistent=False)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Return features `N F` of clips `N T 3 H W` in [0, 1]; frames are resized to what the net was trained on."""
+        """Return features `N F` of clips `N T 3 H W` in [0, 1]. Frames are resized to the training size of the net."""
         frames = F.interpolate(clips.flatten(0, 1), [self.side] * 2, mode="bilinear", antialias=True)
         scaled = ((frames - self.mean) / self.deviation).view(*clips.shape[:2], *frames.shape[1:])
         features: Tensor = self.net(scaled[:, 0] if self.dim == 2 else scaled.transpose(1, 2))
@@ -107,4 +107,4 @@ _NETS = {
     "inception_v3": (2, 2048, 299, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "r3d_18": (3, 512, 112, (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
 }
-"""Dimension, features, side of the frames in pixels, and the mean and deviation of the colours they were trained on."""
+"""Dimension, number of features, side of the frames in pixels, and mean and deviation of the training colours."""

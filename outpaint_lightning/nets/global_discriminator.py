@@ -1,4 +1,4 @@
-"""A critic that scores a whole picture by one number."""
+"""A critic that gives one score for a whole image."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from outpaint_lightning.types import InputError
 
 
 class GlobalDiscriminator(nn.Module):
-    """Convolutions of 4 with stride 2, then a linear layer over all that is left: one score for a whole picture.
+    """Strided convolutions and a linear layer over all remaining features: one score for a whole image.
 
-    Instance norm without weights from the second layer on, LeakyReLU 0.2. Unlike the mean over patches of
-    `PatchDiscriminator`, the score may depend on where something lies. Source: the discriminator of Lu, Liao, Chiu,
-    *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021), which has the defaults: 3.15 million weights.
+    The convolutions have size 4 and stride 2, LeakyReLU 0.2 and, from the second on, instance norm without weights.
+    Unlike the mean score of `PatchDiscriminator`, this score can depend on positions. Source: the discriminator of Lu,
+    Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). With its defaults, the net has 3.15
+    million weights.
 
     Args:
-        size: height and width of the pictures.
-        width: channels of the first layer; they double with each layer.
-        layers: of stride 2.
+        size: height and width of the images.
+        width: number of channels of the first layer; they double with each layer.
+        layers: number of convolutions.
 
     Raises:
-        InputError: the layers do not divide the size, or leave less than 2 pixels of it.
+        InputError: `width` or `layers` is below 1, the size is not a multiple of `2**layers`, or it is below twice
+            that.
 
     Example:
         >>> import torch
@@ -53,10 +55,10 @@ class GlobalDiscriminator(nn.Module):
         self.head = nn.Linear(inputs * (size[0] // stride) * (size[1] // stride), 1)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Score clips `B T 3 H W` in [0, 1]; returns `B`, the mean over the frames. Higher is more real.
+        """Score clips `B T 3 H W` in [0, 1]; return `B`, the mean over the frames. Higher means more real.
 
         Raises:
-            InputError: frames are of another size.
+            InputError: the frames have another size.
         """
         height, width = clips.shape[-2:]
         if (height, width) != self.size:

@@ -1,4 +1,4 @@
-"""Weights that a net starts from: what an option `weights` means, and the state dict in a file."""
+"""Initial weights of nets: the meaning of an option `weights`, and reading a state dict from a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from outpaint_lightning.types import InputError, did_you_mean
 
 IMAGENET = "imagenet"
-"""Stands for the weights of ImageNet, wherever a net finds its own."""
+"""Means ImageNet weights; each net decides where to get them."""
 
 
 def file_of(weights: str, owner: object) -> Path | None:
@@ -18,10 +18,10 @@ def file_of(weights: str, owner: object) -> Path | None:
 
     Args:
         weights: a path, or `IMAGENET`.
-        owner: whose option it is, for the message.
+        owner: the object that has this option, for the error message.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
     """
     if weights == IMAGENET:
         return None
@@ -34,7 +34,7 @@ def file_of(weights: str, owner: object) -> Path | None:
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
-    """Return the state dict in a file of torch or of safetensors, on the CPU; nothing in it is run.
+    """Return the state dict in a torch or safetensors file, on the CPU. No code in the file is executed.
 
     Raises:
         InputError: the file cannot be read.

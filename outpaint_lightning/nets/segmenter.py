@@ -1,4 +1,4 @@
-"""A small semantic segmentation net. It judges what a generator paints."""
+"""A small semantic segmentation net. It evaluates what a generator paints."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from outpaint_lightning.types import InputError
 
 
 class Segmenter(nn.Module):
-    """A small U-Net that predicts the background class of each pixel. Coordinates are inputs, as skies are above.
+    """A small U-Net that predicts the background class of each pixel.
+
+    Pixel coordinates are extra inputs, because the position of a pixel helps to predict its class: the sky is at the
+    top.
 
     Args:
-        classes: C.
-        width: channels of the largest features.
-        downs: times that height and width are halved.
+        classes: number of classes C.
+        width: number of channels of the largest features.
+        downs: how often height and width are halved.
         weights: checkpoint or run folder of a `SegmentationTask`; null starts from random weights.
 
     Raises:
-        InputError: an option is out of range, or there are no such weights.
+        InputError: an option is out of range, or the weights cannot be read.
 
     Example:
         >>> import torch
@@ -45,7 +48,7 @@ class Segmenter(nn.Module):
             load_part(self, weights, "net.", "segmenter")
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits `N C H W` of photos `N 3 H W` in [0, 1]."""
+        """Return logits `N C H W` for photos `N 3 H W` in [0, 1]."""
         padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         features, *skips = self.encoder(pad(image * 2 - 1, padding))[::-1]
         for up, skip in zip(self.up, skips, strict=True):

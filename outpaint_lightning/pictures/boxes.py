@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.pictures.marks import CONTOUR, RIM
+from outpaint_lightning.pictures.marks import CONTOUR, RIM, SAMPLE
 
 TRUTH = (60, 220, 60)
 
@@ -56,3 +56,9 @@ def _filled(shape: tuple[int, int], left: int, top: int, right: int, bottom: int
     inside = np.zeros(shape, np.bool_)
     inside[max(0, top + depth) : max(0, bottom - depth), max(0, left + depth) : max(0, right - depth)] = True
     return inside
+
+
+_GREY = np.full((SAMPLE, SAMPLE, 3), 128, np.uint8)
+_WHOLE = (0, 0, SAMPLE, SAMPLE)
+BOXES = {"found": draw_boxes(_GREY, _WHOLE), "true": draw_boxes(_GREY, None, _WHOLE)}
+"""The legend for the marks of `draw_boxes`."""

@@ -78,6 +78,11 @@ def strip(
     return np.concatenate([*above, picture, *below])
 
 
+def titled(picture: NDArray[np.uint8], title: str) -> NDArray[np.uint8]:
+    """Return a picture, uint8 `H W 3` RGB, below a band with its title."""
+    return np.concatenate([band(picture.shape[1], [(0, title)]), picture])
+
+
 def band(width: int, words: Sequence[tuple[int, str]]) -> NDArray[np.uint8]:
     """Return a white band, uint8 `BAND width 3`, with black texts, each starting at its column."""
     picture = np.full((BAND, width, 3), 255, np.uint8)

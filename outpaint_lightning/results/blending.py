@@ -1,4 +1,4 @@
-"""The results of drawing the scene between two photos."""
+"""The results of wide-range image blending."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Blending(Kind):
-    """Distances of blended pairs to real panoramas, and errors on photos whose middle is known, beside floors."""
+    """Distances of blended pairs to real panoramas, and errors on photos with a known middle, with floors."""
 
-    def lines(self, summary: Summary, rows: Rows) -> list[str]:  # noqa: ARG002 (nothing is said of single photos)
-        """Return a table of pairs by method, and one of photos."""
+    def lines(self, summary: Summary, rows: Rows) -> list[str]:  # noqa: ARG002 (single photos are not listed)
+        """Return a table of pairs by method, and a table of photos."""
         return [line for cells in (_pairs(summary), _photos(summary)) for line in aligned([*cells])]
 
 
@@ -41,7 +41,7 @@ BLENDING = Blending(
 
 
 def _pairs(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each method: how far its panoramas are from real ones, and what gives them away."""
+    """Yield one line per method: the distance of its panoramas to real ones, and their traces."""
     distances = summary["distances"]
     yield (
         f"pairs: distance by {distances['extractor']}, {distances['features']} features, "
@@ -56,7 +56,7 @@ def _pairs(summary: Summary) -> Iterator[Cells]:
 
 
 def _photos(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each method: errors where the middle of one photo is known."""
+    """Yield one line per method: its errors on photos with a known middle."""
     yield "one photo, in units of [0, 1]", "MAE middle", "RMSE middle", "PSNR", "SSIM", ""
     forms = {"mae_hole": ".4f", "rmse_hole": ".4f", "psnr": ".2f", "ssim": ".3f"}
     for name, errors in summary["methods"].items():

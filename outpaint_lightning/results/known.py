@@ -18,8 +18,9 @@ def tested(kind: Kind, summary: Summary, rows: Rows, data: str) -> dict[str, Any
 
     Returns:
         `task`, `data`, `number`, `value`, `low` and `high` of its interval, `lower_is_better`, `floors`, `count` and
-        `unit` of the rows; `pixel_fpr` and `authentic` (the number of authentic videos) if the task counts false
-        positives; `levels`, a list of `name`, `value` and `pixel_fpr`, after a test with corruptions.
+        `unit` of the rows. `authentic`, the number of authentic videos or images, and what the task counts on them:
+        `pixel_fpr`, the share of their pixels that is marked, or `false_alarms`, the share of them that is called
+        forged. `levels`, a list of `name`, `value` and `pixel_fpr`, after a test with corruptions.
     """
     number, interval = kind.columns[0], kind.interval
     authentic = part(summary, "authentic")
@@ -35,7 +36,8 @@ def tested(kind: Kind, summary: Summary, rows: Rows, data: str) -> dict[str, Any
         "count": len(rows),
         "unit": kind.unit,
         "pixel_fpr": authentic.get("pixel_fpr"),
-        "authentic": authentic.get("videos", 0),
+        "false_alarms": authentic.get("false_alarms"),
+        "authentic": authentic.get("videos", authentic.get("images", 0)),
         "levels": [
             {"name": f"{name} {curve['option']} {level:g}", "value": value, "pixel_fpr": false_positives}
             for name, curve in part(summary, "robustness").items()

@@ -7,10 +7,10 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Layouts(Kind):
-    """Layouts drawn for a foreground, beside the most common layout, and retrieval."""
+    """Scores of sampled layouts and of the most common layout, and retrieval."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
-        """Return a table of scores, one of retrieval, and whether samples differ."""
+        """Return a table of scores, the difference between samples, and a table of retrieval."""
         iou, found, best = summary["iou"], summary["retrieval"], summary["best"]
         told = count(summary["samples"], "sample")
         parts: list[list[Cells]] = [

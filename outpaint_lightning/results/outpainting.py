@@ -1,4 +1,4 @@
-"""The results of inventing the background of a foreground."""
+"""The results of painting the background of a foreground."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from outpaint_lightning.results.text import Cells, aligned, count, number
 
 
 class Outpainting(Kind):
-    """Classes of painted backgrounds by a segmenter, errors of pixels, and distances between sets of photos."""
+    """Classes of painted backgrounds by a segmenter, pixel errors, and distances between sets of photos."""
 
     def lines(self, summary: Summary, rows: Rows) -> list[str]:
         """Return tables of classes, of pixels and of distances."""
@@ -56,7 +56,7 @@ OUTPAINTING = Outpainting(
 
 
 def _classes(summary: Summary) -> Iterator[Cells]:
-    """Yield what the segmenter says of each method; nothing without one."""
+    """Yield the scores of each method by the segmenter; one line without scores if there is no segmenter."""
     found = summary["content"]
     if not found["judge"]:
         yield "content mIoU", "-", "no segmenter (model.segmenter)"
@@ -71,7 +71,7 @@ def _classes(summary: Summary) -> Iterator[Cells]:
 
 
 def _pixels(summary: Summary) -> Iterator[Cells]:
-    """Yield a line of errors for each method; with many right answers they say little."""
+    """Yield one line of errors per method. They mean little, because many solutions are plausible."""
     yield "pixels, in units of [0, 1]", "MAE hidden", "PSNR", "SSIM", ""
     for name, errors in summary["methods"].items():
         title = f"  floor {name}" if name in summary["floors"] else name
@@ -79,7 +79,7 @@ def _pixels(summary: Summary) -> Iterator[Cells]:
 
 
 def _distances(summary: Summary) -> Iterator[Cells]:
-    """Yield a line for each distance between sets of photos, and for LPIPS."""
+    """Yield one line per distance between sets of photos, and one for LPIPS."""
     for name, found in summary["frechet"].items():
         few = f"; needs more than {found['features']}" if found["distance"] is None else ""
         yield f"Fréchet distance by {name}", number(found["distance"]), f"{count(found['samples'], 'sample')}{few}"

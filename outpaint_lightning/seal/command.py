@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", metavar="DIR", help="run that trained and tested these weights (default: that of the checkpoint)"
     )
+    parser.add_argument(
+        "--benchmark", metavar="FILE", help="benchmark.json of these weights, which then counts as their test"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 
 
@@ -49,5 +52,6 @@ def run(args: argparse.Namespace) -> int:
         frames=args.frames,
         device=args.device,
         run=args.run,
+        benchmark=args.benchmark,
     )
     return 0

@@ -1,4 +1,4 @@
-"""What the folder of a run remembers of its training and its test."""
+"""What a run folder remembers of its training and its test, and what a benchmark measured."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from outpaint_lightning import __version__
+from outpaint_lightning.benchmark.judging import UNTOUCHED
 from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError
 
@@ -48,6 +49,42 @@ def test_of(run: Path, card: Mapping[str, Any]) -> dict[str, Any]:
             f"{file}: the test of this run judged other weights; run `outpaint-lightning test` with this checkpoint"
         )
     return dict(found["tested"])
+
+
+def benchmark_of(file: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a `benchmark` in the form of a test's, if it judged the weights that a card describes.
+
+    The value is that of clips without a codec. `levels` has the F1 (`value`), the floor and the false alarms of each
+    codec.
+
+    Raises:
+        InputError: the file is not from `benchmark`, or it judged other weights.
+    """
+    found = read_mapping(file, "the numbers of a benchmark")
+    try:
+        conditions = dict(found["conditions"])
+        clean = conditions.pop(UNTOUCHED)
+        tested = {
+            "data": f"benchmark version {found['version']}",
+            "number": "pixel F1",
+            "lower_is_better": False,
+            "value": clean["f1"],
+            "floors": {"everything forged": clean["floor"]},
+            "count": clean["forged"],
+            "unit": "forged video",
+            "pixel_fpr": clean["pixel_fpr"],
+            "authentic": clean["authentic"],
+            "levels": [
+                {"name": name, "value": row["f1"], "floor": row["floor"], "pixel_fpr": row["pixel_fpr"]}
+                for name, row in conditions.items()
+            ],
+        }
+        judged = found["fingerprint"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{file}: expected benchmark.json, as this version of `benchmark` writes it") from error
+    if judged != card["weights"]:
+        raise InputError(f"{file}: this benchmark judged other weights; run `outpaint-lightning benchmark` with these")
+    return tested
 
 
 def _options(part: Any) -> dict[str, Any]:

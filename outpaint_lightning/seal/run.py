@@ -15,7 +15,7 @@ from outpaint_lightning.localize.knowledge import card_lines
 from outpaint_lightning.localize.scoring import require_scored
 from outpaint_lightning.processes.device import choose_device
 from outpaint_lightning.seal.known import known_clips, measured
-from outpaint_lightning.seal.records import test_of, training_of
+from outpaint_lightning.seal.records import benchmark_of, test_of, training_of
 from outpaint_lightning.types import InputError, did_you_mean
 
 
@@ -28,6 +28,7 @@ def seal(
     frames: int = 48,
     device: str = "auto",
     run: str | Path | None = None,
+    benchmark: str | Path | None = None,
 ) -> dict[str, Any]:
     """Write a card into a checkpoint: its training and its test, as the run folder has them, and a calibration.
 
@@ -46,6 +47,7 @@ def seal(
         frames: frames of each clip that are judged, from its start.
         device: a torch device, or `auto`.
         run: folder of the run that trained and tested these weights; None takes that in which the checkpoint lies.
+        benchmark: `benchmark.json` of these weights; it counts as their test.
 
     Returns:
         The card.
@@ -65,7 +67,8 @@ def seal(
         raise InputError(f"--run {folder}: no such folder; expected that of a run")
     parts = {key: part for key, part in (checkpoint.get("card") or {}).items() if key in PARTS}
     card = new_card(checkpoint["state_dict"], **parts)
-    card |= {key: part for key, part in (("trained", training_of(folder)), ("tested", test_of(folder, card))) if part}
+    tested = test_of(folder, card) if benchmark is None else benchmark_of(Path(benchmark), card)
+    card |= {key: part for key, part in (("trained", training_of(folder)), ("tested", tested)) if part}
     if data:
         _require_unseen(data, split, card.get("trained"))
         task: Any = load_task(path)

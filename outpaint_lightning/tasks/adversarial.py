@@ -1,4 +1,4 @@
-"""What all adversarial trainings share: turns, gradients, the average of the weights, checks."""
+"""The common base of all adversarial training: order of steps, gradients, weight averaging, checks."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ Terms = Mapping[str, Tensor]
 
 
 class AdversarialTask(BaseTask):
-    """A generator against critics, each with an optimizer of its own.
+    """A generator trained against critics, each side with its own optimizer.
 
-    A subclass says what the generator makes of a batch (`generate`) and what both sides pay (`generator_terms`,
-    `critic_terms`). Losses are logged as `train/loss...` and `train/critic/loss...`.
+    A subclass defines the output of the generator for a batch (`generate`) and the losses of both sides
+    (`generator_terms`, `critic_terms`). Losses are logged as `train/loss...` and `train/critic/loss...`.
 
-    What counts as a step is a step of the generator: `trainer.max_steps`, the step of a checkpoint and of the log.
-    (Lightning counts the steps of all optimizers, issue 17958.) An adversarial loss says little about quality, so let
-    checkpoints monitor a number of the validation.
+    Only steps of the generator are counted, in `trainer.max_steps`, in checkpoints and in the log. (Lightning counts
+    the steps of all optimizers, issue 17958.) An adversarial loss says little about quality, so let checkpoints monitor
+    a validation metric.
 
     Args:
-        net: the generator. What is judged, saved as `net` and loaded elsewhere is the average of its weights.
-        critics: by name.
+        net: the generator. Its averaged weights are evaluated, saved as `net` and loaded elsewhere.
+        critics: the critics by name.
         optimizer: called with the generator's parameters.
         critic_optimizer: called with the critics' parameters.
-        lr_scheduler: called with the generator's optimizer and the number of its steps; stepped after each of them.
+        lr_scheduler: called with the generator's optimizer and its number of steps; stepped after each step.
         critic_lr_scheduler: the same for the critics.
-        turns: who takes a step when; null takes `SameBatch()`.
-        decay: of the average of the generator's weights, below 1; 0 takes the weights as they are. In the first steps
-            it is at most (1 + step) / (10 + step), so that the first weights are soon forgotten.
-        clip: largest norm of a gradient, of each side; null leaves it.
+        turns: the order of generator and critic steps; null for `SameBatch()`.
+        decay: decay of the exponential moving average of the generator's weights, in [0, 1); 0 uses the latest weights.
+            In the first steps it is at most (1 + step) / (10 + step), so that the initial weights lose influence
+            quickly.
+        clip: largest gradient norm, for each side; null does not clip.
 
     Raises:
         InputError: `decay` or `clip` is out of range, or there is no critic.
@@ -82,24 +83,24 @@ class AdversarialTask(BaseTask):
 
     @abstractmethod
     def generate(self, batch: Batch) -> Any:
-        """Return what the generator that trains makes of a batch: a tensor, or tensors that `detach()` together."""
+        """Return the output of the trained generator for a batch: a tensor, or an object with a `detach()` method."""
 
     @abstractmethod
     def generator_terms(self, batch: Batch, made: Any) -> Terms:
-        """Return what the generator pays for what it made."""
+        """Return the generator's losses for its output `made`."""
 
     @abstractmethod
     def critic_terms(self, batch: Batch, made: Any) -> Terms:
-        """Return what the critics pay; `made` has no gradient."""
+        """Return the critics' losses; `made` has no gradient."""
 
     def setup(self, stage: str) -> None:
-        """Let DDP expect steps in which only one side has gradients."""
+        """Configure DDP for steps in which only one side has gradients."""
         if stage == "fit" and isinstance(self.trainer.strategy, DDPStrategy):
-            # No public way leads to it once the trainer is built, and its default ends in an error of torch's.
+            # No public option reaches it once the trainer is built, and its default makes torch raise an error.
             self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def configure_optimizers(self) -> Any:
-        """Build both optimizers and, where given, their schedules."""
+        """Build both optimizers and, if given, their schedules."""
         sides = self.trained, self.critics
         optimizers = [make(side.parameters()) for make, side in zip(self._optimizers, sides, strict=True)]
         built = zip(self._schedules, optimizers, self._steps(), strict=True)
@@ -107,17 +108,17 @@ class AdversarialTask(BaseTask):
         return optimizers, schedules
 
     def _steps(self) -> tuple[int, int]:
-        """Return how many steps the generator and the critics will take."""
+        """Return the planned number of steps of the generator and of the critics."""
         if self._schedules == (None, None):
             return 0, 0
         steps = self.planned_steps("lr_scheduler")
         return round(steps), round(steps * self.turns.critic_steps)
 
     def planned_steps(self, option: str) -> float:
-        """Return how many steps the generator will take.
+        """Return the planned number of steps of the generator.
 
         Args:
-            option: what needs to know it, for the message.
+            option: name of the option that needs this number, for the error message.
 
         Raises:
             InputError: the training has no end.
@@ -130,14 +131,14 @@ class AdversarialTask(BaseTask):
         return batches if batches == self.trainer.max_steps else batches * self.turns.generator_steps
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Take the steps that are due on this batch.
+        """Take the steps that are due for this batch.
 
         Raises:
             Diverged: a loss is not finite; see `log_training`.
         """
         given: Any = self.optimizers()
         generator, critic = given
-        # Lightning sets these before each batch; they would count a critic's step, and so would its schedules.
+        # Lightning sets these before each batch; they would also count the critics' steps.
         critic._on_before_step = critic._on_after_step = do_nothing_closure
         turns = self.turns.at(self.trainer.fit_loop.total_batch_idx)
         with torch.set_grad_enabled(GENERATOR in turns):
@@ -157,7 +158,7 @@ class AdversarialTask(BaseTask):
         optimizer.zero_grad()
         self.manual_backward(loss)
         if self.clip is not None:
-            self.clip_gradients(optimizer, self.clip, "norm")  # type: ignore[arg-type]  # it takes either
+            self.clip_gradients(optimizer, self.clip, "norm")  # type: ignore[arg-type]  # it accepts both types
         optimizer.step()
         for schedule in self._schedules_of(side):
             schedule.step()
@@ -170,7 +171,7 @@ class AdversarialTask(BaseTask):
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averaged weights towards those that train; buffers, such as statistics of batches, are copied."""
+        """Move the averaged weights towards the trained weights; copy buffers, such as batch statistics."""
         step = self.global_step
         decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
         update: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]

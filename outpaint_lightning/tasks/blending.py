@@ -1,4 +1,4 @@
-"""The task of wide-range image blending: a new middle between two photos."""
+"""The task of wide-range image blending: paint a new middle between two photos."""
 
 from __future__ import annotations
 
@@ -49,46 +49,55 @@ OBJECTS = (
     *("net", "critic", "criterion", "texture_loss", "turns", "features"),
     *("optimizer", "critic_optimizer", "lr_scheduler", "critic_lr_scheduler"),
 )
-"""Arguments of the task that are no plain values."""
+"""Arguments of the task that are objects, not plain values."""
 
 
 class WideBlendingTask(AdversarialTask):
-    """Train and judge a net that draws the scene between two photos.
+    """Train and evaluate a net that paints the scene between two photos.
 
-    In `self_reconstruction` both photos are parts of one, whose middle is hidden and known. In `fine_tuning` each batch
-    has as many pairs of different photos as well, whose middle nobody knows: they are charged for the photos' parts,
-    for the consistency of the transfer and by the critic, which compares them with panoramas of other photos.
+    In `self_reconstruction`, both photos are parts of one photo, whose hidden middle is known. In `fine_tuning`, each
+    batch also has the same number of pairs of different photos, whose middle is unknown. Their losses are the error of
+    the photos' own parts, the consistency of the transfer and the critic's loss. The critic compares them with
+    panoramas of other photos.
 
-    Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). The terms are means, with
-    the weights that the public code's sums come down to.
+    Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). The loss terms are means;
+    the default weights correspond to the sums of the public code.
 
-    What is judged and written is the panorama with both photos pasted back, bit by bit.
+    Panoramas are evaluated and written with both photos pasted back unchanged.
 
     Args:
         net: called with two photos, returns a `Blend`.
         critic: called with panoramas `N 1 3 H W`, returns scores.
         stage: see above.
-        weights: checkpoint or run folder whose net and critic the training starts from, such as that of the first
-            stage; null starts anew.
-        criterion: what both sides pay for scores; null takes `RelativisticLeastSquares()`.
-        texture_loss: called with made and true middles `N 3 H W`, such as `IdMrf`; null does without.
-        pixel: weight of squared errors; the middle's count less the farther they are from the seams.
+        weights: checkpoint or run folder with initial weights of net and critic, such as that of the first stage; null
+            starts from random weights.
+        criterion: the adversarial loss of both sides; null for `RelativisticLeastSquares()`.
+        texture_loss: called with painted and true middles `N 3 H W`, such as `IdMrf`; null omits it.
+        pixel: weight of the squared errors of pixels. In the middle, errors have less weight with more distance to the
+            seams.
         feature: weight of the squared error of the middle's features against those of the true middle.
-        consistency: weight of the squared difference between what both directions of the transfer see.
+        consistency: weight of the squared difference between the two directions of the transfer.
         texture: weight of `texture_loss`.
-        adversarial: weight of what the net pays for its scores; the public code has 0.002 * 0.9.
+        adversarial: weight of the net's adversarial loss; the public code has 0.002 * 0.9.
         optimizer: called with the net's parameters.
         critic_optimizer: called with the critic's parameters.
-        lr_scheduler: see `AdversarialTask`, as the next four.
-        critic_lr_scheduler: of the critic.
-        turns: null takes `Alternate("DGG")`, as the public code has it.
-        decay: of the average of the net's weights.
-        clip: largest norm of a gradient.
-        features: net for the distances to real panoramas; null takes `SeededFeatures(2)`.
-        subset_size: panoramas in each subset of the kernel distance.
+        lr_scheduler: see `AdversarialTask`.
+        critic_lr_scheduler: see `AdversarialTask`.
+        turns: null for `Alternate("DGG")`, as in the public code.
+        decay: see `AdversarialTask`.
+        clip: see `AdversarialTask`.
+        features: net for the distances to real panoramas; null for `SeededFeatures(2)`.
+        subset_size: number of panoramas in each subset of the kernel distance.
 
     Raises:
-        InputError: there is no such stage, a weight is out of range, or the checkpoint is of another net.
+        InputError: the stage is unknown, an option is out of range, or the checkpoint holds another net.
+
+    Example:
+        >>> from outpaint_lightning.nets import GlobalDiscriminator
+        >>> net = BlendingGenerator(32, (8, 8, 16), (0, 0, 1), (0, 0, 1), (0, 0, 1), content=8, bct="row_shared")
+        >>> task = WideBlendingTask(net, GlobalDiscriminator((32, 96), width=4, layers=3))
+        >>> task(torch.rand(1, 1, 3, 32, 96)).shape
+        torch.Size([1, 1, 3, 32, 96])
     """
 
     kind = BLENDING
@@ -137,10 +146,10 @@ class WideBlendingTask(AdversarialTask):
         self.feather, self.split = net.feather, net.transfer.split
         self.criterion, self.texture_loss = criterion or RelativisticLeastSquares(), texture_loss
         self.floors = {"linear": LinearBandFill(), "mirror": MirrorBandFill(), "harmonic": HarmonicFrameFill()}
-        self._features, self._subset_size = (features,), subset_size  # in a tuple, no part of the checkpoint
+        self._features, self._subset_size = (features,), subset_size  # the tuple keeps it out of the checkpoint
 
     def forward(self, image: Tensor, steps: int | None = None) -> Tensor:
-        """Return panoramas `B 1 3 H W` of which the outer parts are the image's own.
+        """Return panoramas `B 1 3 H W` with the image's own outer parts.
 
         Args:
             image: `B 1 3 H 3H` in [0, 1]; the middle third is not read.
@@ -150,21 +159,21 @@ class WideBlendingTask(AdversarialTask):
         return paste_sides(self.net(left, right, steps).panorama, left, right, self.feather)[:, None]
 
     def generate(self, batch: Batch) -> Blend:
-        """Return what the net makes of the photos, and in `fine_tuning` of the pairs behind them."""
+        """Return the net's output for the photos and, in `fine_tuning`, then for the pairs."""
         left, right = _photos(self._shown(batch))
         blend: Blend = self.trained(left, right)
         return blend
 
     def _shown(self, batch: Batch) -> Tensor:
-        """Return all panoramas of a batch with their middles hidden."""
+        """Return all panoramas of a batch with hidden middles."""
         return torch.cat([batch["image"], batch["pair"]]) if self.stage == "fine_tuning" else batch["image"]
 
     def _real(self, batch: Batch) -> Tensor:
-        """Return what the critic takes for real: the panoramas themselves, or those of other photos."""
+        """Return the critic's real panoramas: those of the batch or, in `fine_tuning`, of other photos."""
         return batch["other" if self.stage == "fine_tuning" else "clean"]
 
     def generator_terms(self, batch: Batch, made: Blend) -> Terms:
-        """Return what the net pays; a middle that nobody knows is charged by the critic alone."""
+        """Return the net's losses. If the true middle is unknown, only the critic judges the middle."""
         left, right = _photos(self._shown(batch))
         known = len(batch["clean"])
         true = _middle(batch["clean"][:, 0], left.shape[3])
@@ -186,36 +195,36 @@ class WideBlendingTask(AdversarialTask):
         return {"loss": total + self.adversarial * verdict, **named, "loss/adversarial": verdict}
 
     def critic_terms(self, batch: Batch, made: Blend) -> Terms:
-        """Return what the critic pays."""
+        """Return the critic's loss."""
         critic = self.critics["panorama"]
         return {"loss": self.criterion.critic(critic(self._real(batch)), critic(made.panorama[:, None]))}
 
     def on_validation_epoch_start(self) -> None:
-        """Start the tables."""
+        """Create empty metrics."""
         self._start("val")
 
     def on_test_epoch_start(self) -> None:
-        """Start the tables."""
+        """Create empty metrics."""
         self._start("test")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch; returns the panoramas `filled` and `blended` for callbacks."""
+        """Update the metrics; return the panoramas `filled` and `blended` for callbacks."""
         return self._enter(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch, as the net and as each floor fills it."""
+        """Update the metrics of the net and of each floor."""
         self._enter(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the numbers of the validation."""
+        """Log the results of the validation."""
         self._finish("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return blended pairs whose middle has another width in each batch, from half a photo to two."""
+        """Return blended pairs. The width of the middle differs between batches, from half a photo to two photos."""
         narrowest, widest = max(1, self.split // 2), 2 * self.split
         steps = int(np.random.default_rng(batch_idx).integers(narrowest, widest, endpoint=True))
         blended: Tensor = self(batch["pair"], steps)
@@ -245,7 +254,7 @@ class WideBlendingTask(AdversarialTask):
         return {"filled": filled, "blended": blended}
 
     def _finish(self, split: str) -> None:
-        """Leave the result of a split and log its numbers."""
+        """Store the result of a split and log its numbers."""
         methods = [FILLED, *self.floors]
         errors, _ = summarize_fills(self._errors, self._videos, methods)
         traces, rows = summarize_traces(self._traces, self._videos, [*methods, REAL])
@@ -290,7 +299,10 @@ def _start_from(weights: str, parts: dict[str, nn.Module]) -> None:
 
     Args:
         weights: checkpoint or run folder.
-        parts: by what the names of their weights begin with.
+        parts: modules by the prefix of their weights' names.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or holds another kind of module.
     """
     path = find_checkpoint(weights)
     state = read_checkpoint(path)["state_dict"]

@@ -1,4 +1,4 @@
-"""The tasks of completing optical flow where it is hidden: by a net alone, and against a critic."""
+"""The tasks of completing hidden optical flow: with a net alone, and with a net against a critic."""
 
 from __future__ import annotations
 
@@ -23,32 +23,41 @@ from outpaint_lightning.types import Batch, InputError
 
 Sees = Literal["flow", "edges", "both"]
 CHANNELS: dict[str, list[int]] = {"flow": [0, 1, 2, 3], "edges": [4, 5], "both": [0, 1, 2, 3, 4, 5]}
-"""What a critic sees of two flows and two maps of edges."""
+"""Channels of two flows (0 to 3) and two edge maps (4 and 5) that a critic gets."""
 OBJECTS = (
     *("net", "critic", "criterion", "adversarial_loss", "optimizer", "critic_optimizer", "lr_scheduler"),
     *("critic_lr_scheduler", "turns", "baselines"),
 )
-"""Arguments of `AdversarialFlowTask` that are no plain values."""
+"""Arguments of `AdversarialFlowTask` that are objects, not plain values."""
 
 
 class FlowRefinementTask(FlowTask, TrainedTask):
-    """Train and judge a net that completes hidden vectors: in one pass, or by a fill and updates of it.
+    """Train and evaluate a net that completes hidden vectors, in one pass or by a fill and updates.
 
-    See `FlowTask` for what is measured.
+    See `FlowTask` for the metrics.
 
     Args:
-        net: called with `flow_forward`, `flow_backward`, `hidden` (`B T 2 H W` each) and, where it makes updates,
-            `steps`; returns a `nets.FlowCompletion`.
-        criterion: called with that, the batch and the number of training steps done, returns `{"loss": ...,
-            "loss/<term>": ...}`.
+        net: called with `flow_forward`, `flow_backward`, `hidden` (`B T 2 H W` each) and, if it has updates, `steps`;
+            returns a `nets.FlowCompletion`.
+        criterion: called with the completion, the batch and the number of finished training steps; returns `{"loss":
+            ..., "loss/<term>": ...}`.
         optimizer: called with the parameters.
-        lr_scheduler: called with the optimizer and the number of training steps; stepped after each of them.
-        test_steps: updates made where the net does not train; null takes the net's own number.
-        baselines: fills that a test judges beside the net, by name, called as `fill(flow_forward, flow_backward,
-            hidden)`; null takes those of `default_baselines`.
+        lr_scheduler: called with the optimizer and the number of training steps; stepped after each step.
+        test_steps: number of updates outside training; null uses the net's own number.
+        baselines: fills that a test evaluates beside the net, by name, called as `fill(flow_forward, flow_backward,
+            hidden)`; null for `default_baselines`.
 
     Raises:
-        InputError: `test_steps` is below 1, or the net makes no updates.
+        InputError: `test_steps` is below 1, or the net has no updates.
+
+    Example:
+        >>> from outpaint_lightning.losses import RefinementCriterion
+        >>> from outpaint_lightning.nets import FlowRefiner
+        >>> task = FlowRefinementTask(FlowRefiner(channels=4, steps=1), RefinementCriterion())
+        >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> task(flow, flow, hidden).forward[-1].shape
+        torch.Size([1, 2, 2, 16, 16])
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class FlowRefinementTask(FlowTask, TrainedTask):
         """Return the loss of one batch.
 
         Raises:
-            InputError: the loss is not finite; see `log_training`.
+            Diverged: the loss is not finite; see `log_training`.
         """
         completion = self.net(batch["flow_forward"], batch["flow_backward"], batch["hidden"])
         return self.log_training(self.criterion(completion, batch, self.global_step), batch_idx)
@@ -89,37 +98,48 @@ class FlowRefinementTask(FlowTask, TrainedTask):
 
 
 class AdversarialFlowTask(FlowTask, AdversarialTask):
-    """Train a net that completes flow against a critic that sees completed and true flow, and judge it.
+    """Train and evaluate a net that completes flow, against a critic that compares completed with true flow.
 
-    The critic sees windows around the holes, of both flows, of their edges, or of both, and what is hidden. Known
-    vectors are the same in both. The generator pays `criterion`, and `adversarial` times what the critic says.
+    The critic gets windows around the holes: both flows, their edges, or both, and the hole masks. Known vectors are
+    the same in true and completed flow. The generator's loss is `criterion` plus `adversarial` times its adversarial
+    loss.
 
     Source: Chatillon et al., *Towards video inpainting* (2020), sections 2.3 and 2.6: WGAN-GP (`gradient_penalty: 0.1`
-    on flow, `1.0` with edges, `turns: SameBatch(critic_steps=5)`), `adversarial` 0.01 to 0.1. There, one share for the
-    whole batch mixes real and made samples; here each has its own.
+    on flow, `1.0` with edges, `turns: SameBatch(critic_steps=5)`), `adversarial` 0.01 to 0.1. There, one random share
+    mixes the real and completed samples of the whole batch; here each sample has its own.
 
     Args:
-        net: as for `FlowRefinementTask`. What is judged and saved as `net` is the average of its weights.
+        net: as for `FlowRefinementTask`. Its averaged weights are evaluated and saved as `net`.
         critic: called with `B T C h w`, returns scores of any shape. C is 6 with `sees: flow`, 4 with `edges`, 8 with
             `both`.
-        criterion: as for `FlowRefinementTask`, of the answer alone, such as `losses.CompletionCriterion`.
-        sees: what the critic sees; edges need a net that says them, and those of the true flow are `jump_edges`.
-        adversarial_loss: what both sides pay for scores; null takes `Wasserstein()`.
-        adversarial: weight of what the generator pays for its scores.
+        criterion: as for `FlowRefinementTask`, for the last flow only, such as `losses.CompletionCriterion`.
+        sees: input of the critic. Edges need a net that predicts them; the edges of the true flow are `jump_edges`.
+        adversarial_loss: the adversarial loss of both sides; null for `Wasserstein()`.
+        adversarial: weight of the generator's adversarial loss.
         gradient_penalty: weight of `losses.gradient_penalty`.
-        r1: weight of `losses.r1_penalty`, for the other losses.
-        margin: pixels around the hole that the critic sees.
+        r1: weight of `losses.r1_penalty`, for losses other than `Wasserstein`.
+        margin: number of pixels around the hole in the critic's windows.
         optimizer: called with the generator's parameters.
         critic_optimizer: called with the critic's parameters.
-        lr_scheduler: see `AdversarialTask`, as the next four.
-        critic_lr_scheduler: of the critic.
-        turns: null takes `SameBatch(1)`.
-        decay: of the average of the generator's weights.
-        clip: largest norm of a gradient.
+        lr_scheduler: see `AdversarialTask`.
+        critic_lr_scheduler: see `AdversarialTask`.
+        turns: null for `SameBatch(1)`.
+        decay: see `AdversarialTask`.
+        clip: see `AdversarialTask`.
         baselines: as for `FlowRefinementTask`.
 
     Raises:
-        InputError: an option is not as described.
+        InputError: an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.losses import CompletionCriterion
+        >>> from outpaint_lightning.nets import FlowCritic, FlowRefiner
+        >>> critic = FlowCritic(frames=2, channels=6, width=4, layers=2)
+        >>> task = AdversarialFlowTask(FlowRefiner(channels=4, steps=1), critic, CompletionCriterion())
+        >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> task(flow, flow, hidden).forward[-1].shape
+        torch.Size([1, 2, 2, 16, 16])
     """
 
     def __init__(
@@ -159,14 +179,20 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
         self.baselines = default_baselines() if baselines is None else baselines
 
     def generate(self, batch: Batch) -> Tensor:
-        """Return what the net that trains says: both flows and, where it says them, logits of edges, `B T C H W`."""
+        """Return the trained net's output: both flows and, if it predicts edges, their logits, `B T C H W`.
+
+        Raises:
+            InputError: the critic gets edges, and the net predicts none.
+        """
         said: FlowCompletion = self.trained(batch["flow_forward"], batch["flow_backward"], batch["hidden"])
         if said.edges is None and self.sees != "flow":
-            raise InputError(f"{type(self).__name__}: sees is {self.sees}: the net says no edges (model.net.edges)")
+            raise InputError(
+                f"{type(self).__name__}: sees is {self.sees}: the net gives no edges; expected model.net.edges: true"
+            )
         return torch.cat([said.forward[-1], said.backward[-1], *([] if said.edges is None else [said.edges])], 2)
 
     def compared(self, batch: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the critic takes for real and what it sees of the completion, `M T C h w` each."""
+        """Return the critic's real samples and its completed samples, `M T C h w` each."""
         flows = torch.cat([batch["flow_forward"], batch["flow_backward"]], 2)
         true = jump_edges(flows.reshape(-1, 2, *flows.shape[-2:]), batch["valid"].flatten(0, 2)[:, None] > 0.5)
         edges = true.view_as(batch["valid"]).to(flows)
@@ -182,7 +208,7 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
         return first, second
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the generator pays: the criterion, and the verdict of the critic."""
+        """Return the generator's losses: those of the criterion, and the adversarial loss."""
         edges = made[:, :, 4:] if made.shape[2] > 4 else None
         terms = dict(self.criterion(FlowCompletion([made[:, :, :2]], [made[:, :, 2:4]], edges=edges), batch, 0))
         real, fake = self.compared(batch, made)
@@ -192,7 +218,7 @@ class AdversarialFlowTask(FlowTask, AdversarialTask):
         return terms
 
     def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the critic pays for its scores, and for its slopes."""
+        """Return the critic's losses: the adversarial loss, and the penalties on its gradient."""
         critic = self.critics["flow"]
         real, fake = self.compared(batch, made)
         if self.r1:

@@ -1,4 +1,4 @@
-"""What all tasks that complete optical flow share: how a net is judged."""
+"""The evaluation that all tasks of flow completion share."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from outpaint_lightning.nets.flow.completion import FlowCompletion
 
 Flows = tuple[Tensor, Tensor]
-"""Forward and backward, `B T 2 H W` each."""
+"""Forward and backward flow, `B T 2 H W` each."""
 
 
 def default_baselines() -> dict[str, nn.Module]:
-    """Return the fills that a test judges beside the net, by name."""
+    """Return the fills that a test evaluates beside the net, by name."""
     return {
         "zero": fills.ZeroFill(),
         "nearest": fills.NearestFill(),
@@ -44,28 +44,28 @@ def default_baselines() -> dict[str, nn.Module]:
 
 
 def _harmonic_true_edges(batch: Batch) -> Flows:
-    """Fill harmonically, cut at the true motion edges."""
+    """Fill harmonically, with links cut at the true motion edges."""
     true = batch["flow_forward"], batch["flow_backward"]
     return harmonic_with_edges(*true, batch["hidden"], guide=torch.cat(true, 2), jump=EDGE_JUMP)
 
 
 BOUNDS: dict[str, Callable[[Batch], Flows]] = {"harmonic_true_edges": _harmonic_true_edges}
-"""Methods that know something of the true flow. What they reach is a bound, not a floor."""
+"""Methods that use part of the true flow. Their result is an upper bound, not a baseline."""
 
 
 class FlowTask(BaseTask):
-    """Judges a net that completes flow.
+    """Evaluates a net that completes flow.
 
-    Metrics are mean end-point errors over videos, in pixels, of hidden vectors alone: `val/epe_hole`, and `val/gain`,
-    the share of its own start's error that the net removes. A test also judges other fills, and leaves its whole result
-    in `result`, which the `TestReport` callback writes.
+    Metrics are mean end-point errors over videos, in pixels, of hidden vectors only: `val/epe_hole`, and `val/gain`,
+    the share of the error of the net's own fill that the net removes. A test also evaluates other fills, and stores its
+    whole result in `result`, which the `TestReport` callback writes.
 
     Attributes:
-        net: called with `flow_forward`, `flow_backward` and `hidden` (`B T 2 H W` each), and `steps` where it makes
-            updates; returns a `nets.FlowCompletion`.
-        baselines: fills that a test judges beside the net, by name, called as `fill(flow_forward, flow_backward,
+        net: called with `flow_forward`, `flow_backward` and `hidden` (`B T 2 H W` each), and `steps` if it has updates;
+            returns a `nets.FlowCompletion`.
+        baselines: fills that a test evaluates beside the net, by name, called as `fill(flow_forward, flow_backward,
             hidden)`.
-        test_steps: updates made where the net does not train; None takes the net's own number.
+        test_steps: number of updates outside training; None uses the net's own number.
     """
 
     kind = FLOW
@@ -76,7 +76,7 @@ class FlowTask(BaseTask):
     test_steps: int | None = None
 
     def forward(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> FlowCompletion:
-        """Complete flows `B T 2 H W`, whatever they hold where `hidden` is 1."""
+        """Complete flows `B T 2 H W`, which may hold any values where `hidden` is 1."""
         steps = {"steps": self.test_steps} if accepts(self.net.forward, "steps") else {}
         completion: FlowCompletion = self.net(flow_forward, flow_backward, hidden, **steps)
         return completion
@@ -86,11 +86,11 @@ class FlowTask(BaseTask):
         return {}
 
     def on_validation_epoch_start(self) -> None:
-        """Start a table."""
+        """Create empty metrics."""
         self._start("val", [REFINED, FILL])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, FlowCompletion]:  # noqa: ARG002 (Lightning's hook)
-        """Log the loss and enter the batch; returns what the net says, `completion`, for callbacks."""
+        """Log the loss and update the metrics; return the net's output, `completion`, for callbacks."""
         completion: FlowCompletion = self(batch["flow_forward"], batch["flow_backward"], batch["hidden"])
         if terms := self.validation_terms(completion, batch):
             self.log_validation(terms, batch)
@@ -102,21 +102,21 @@ class FlowTask(BaseTask):
         self._finish("val")
 
     def on_test_epoch_start(self) -> None:
-        """Start a table."""
+        """Create empty metrics."""
         self._start("test", [REFINED, FILL, *self.baselines, *BOUNDS])
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch, as the net and as each baseline completes it."""
+        """Update the metrics of the net, of each baseline and of each bound."""
         given = batch["flow_forward"], batch["flow_backward"], batch["hidden"]
         others = [fill(*given) for fill in self.baselines.values()]
         self._enter(batch, self(*given), [*others, *(bound(batch) for bound in BOUNDS.values())])
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> FlowCompletion:  # noqa: ARG002 (Lightning's hook)
-        """Return what the net says."""
+        """Return the output of the net."""
         completion: FlowCompletion = self(batch["flow_forward"], batch["flow_backward"], batch["hidden"])
         return completion
 
@@ -135,7 +135,7 @@ class FlowTask(BaseTask):
         self._updates: int | None = None
 
     def _enter(self, batch: Batch, completion: FlowCompletion, others: Sequence[Flows]) -> None:
-        """Enter a batch: the net's last answer, its first, and what others say, forward and backward each."""
+        """Update the metrics with the net's last flow, its fill, and the flows of other methods."""
         directions = zip(completion.forward, completion.backward, strict=True)
         fill, *_, refined = directions
         flows = torch.stack([torch.stack(pair, 3) for pair in (refined, fill, *others)])  # M B T 2 direction H W
@@ -150,7 +150,7 @@ class FlowTask(BaseTask):
         self._updates = len(completion.forward) - 1
 
     def _finish(self, split: str) -> None:
-        """Leave the result of a split and log its means."""
+        """Store the result of a split and log its means."""
         data: FlowData = datamodule(self.trainer, FlowData)
         bounds = [name for name in BOUNDS if name in self._methods]
         learned = any(True for _ in getattr(self.net, "fill", nn.Identity()).parameters())

@@ -1,4 +1,4 @@
-"""Judges painted photos: classes by a segmenter, errors of pixels, distances between sets."""
+"""Evaluation of painted photos: classes by a segmenter, pixel errors, distances between sets."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from outpaint_lightning.nets import SeededFeatures
 from outpaint_lightning.types import Batch, InputError, VideoInfo
 
 REAL = "photo"
-"""The name of the true photo among the judged ones: an upper bound for what is painted."""
+"""Name of the true photo among the evaluated ones: an upper bound for painted photos."""
 
 
 class PhotoJudge:
-    """Collects the metrics of the photos of a split. It is not a module, so that the judge stays out of checkpoints.
+    """Collects the metrics of the photos of a split. It is not a module, so the segmenter stays out of checkpoints.
 
     Args:
-        videos: what is known of the photos.
-        methods: names of the fills; the first is the net, given the true layout.
-        samples: composites of drawn layouts for each photo; 0 for none.
-        classes: C.
-        segmenter: of classes; None leaves them.
-        features: net of the Fréchet distance; None takes `SeededFeatures(2)`.
-        distances: whether distances between sets and LPIPS are asked for.
-        device: of the photos.
+        videos: information on each photo.
+        methods: names of the fills; the first is the net with the true layout.
+        samples: number of composites from sampled layouts per photo; 0 for none.
+        classes: number of classes C.
+        segmenter: returns class scores `N C H W` of photos; None omits the scores of classes.
+        features: net of the Fréchet distance; None for `SeededFeatures(2)`.
+        distances: whether to compute the Fréchet distance and LPIPS.
+        device: device of the photos.
 
     Raises:
-        InputError: the segmenter has other classes.
+        InputError: the segmenter has another number of classes (raised by `update`).
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PhotoJudge:
         self._differ: list[Tensor] = []
 
     def update(self, batch: Batch, made: Tensor) -> None:
-        """Enter a batch, `made` `B M 3 H W`, one composite for each method."""
+        """Add a batch; `made` is `B M 3 H W`, one composite per method."""
         photos = [self.position[meta["clip"]] for meta in batch["meta"]]
         clean, mask = batch["clean"], batch["mask"]
         self.pixels.update(photos, [[0]] * len(photos), made.transpose(0, 1)[:, :, None], clean, mask)
@@ -81,7 +81,7 @@ class PhotoJudge:
             self.lpips.update(made[:, 0], clean[:, 0])
 
     def update_drawn(self, batch: Batch, made: Tensor, differ: Tensor) -> None:
-        """Enter composites `B K 3 H W` of drawn layouts, and what `disagreement` says of these."""
+        """Add composites `B K 3 H W` of sampled layouts, and the `disagreement` of these layouts."""
         assert self.drawn is not None
         photos = [self.position[meta["clip"]] for meta in batch["meta"]]
         self._count(self.drawn, photos, batch, made)
@@ -99,7 +99,7 @@ class PhotoJudge:
         table.update(photos, scores.argmax(1).unflatten(0, made.shape[:2]), batch["layout"][:, 0], batch["mask"][:, 0])
 
     def summarize(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Return the summary of the split and the line of each photo."""
+        """Return the summary of the split and one row per photo."""
         pixels, pixel_rows = summarize_fills(self.pixels, self.videos, self.methods)
         counts = self._counted(self.counts)
         own, floors = counts[:, 0], dict(zip(self.methods[1:], counts.unbind(1)[1:-1], strict=True))
@@ -124,13 +124,16 @@ class PhotoJudge:
         return {} if self.frechet is None else {f"{self.frechet_name} of photos": self.frechet}
 
     def _counted(self, table: ClassCounts) -> Tensor:
-        """Return the counts of a table, undefined ones where nobody judges."""
+        """Return the counts of a table; NaN without a segmenter."""
         return torch.full_like(table.table, torch.nan) if self.segmenter is None else table.compute()
 
     def _judged(self, counts: Tensor) -> dict[str, dict[str, Any]]:
-        """Return the scores of each method, of the true photo and of drawn layouts, by name."""
+        """Return the scores of each method, of the true photo and of sampled layouts, by name."""
         named = dict(zip([*self.methods, REAL], counts.unbind(1), strict=True))
-        remarks = {self.methods[0]: "painted by the true layout", REAL: "the true one: what the judge can tell"}
+        remarks = {
+            self.methods[0]: "painted by the true layout",
+            REAL: "the true photo, as the judge sees it",
+        }
         if self.drawn is not None:
             drawn = self._counted(self.drawn)
             named |= {"drawn": drawn, "drawn, best": best_of(drawn)}
@@ -150,5 +153,5 @@ class PhotoJudge:
 
 
 def _split(counts: Tensor) -> dict[str, float | None]:
-    """Return scores of a split, counts `N 3 C` or of all samples of `N K 3 C` together."""
+    """Return the scores of a split from counts `N 3 C`, or from those of all samples together, `N K 3 C`."""
     return split_scores(counts if counts.ndim == 3 else counts.flatten(0, 1))

@@ -35,34 +35,44 @@ from outpaint_lightning.types import Batch, InputError, LayoutData, datamodule
 
 Granularity = Literal["image", "object"]
 OBJECTS = ("net", "optimizer", "lr_scheduler")
-"""Arguments of the task that are no plain values."""
+"""Arguments of the task that are objects, not plain values."""
 
 
 class LayoutTask(TrainedTask):
-    """Train and judge a net that draws layouts for a foreground.
+    """Train and evaluate a net that samples layouts for a foreground.
 
-    The loss is a sum of three: the cross-entropy of layouts made from the posterior of the true ones, on the
-    background; `divergence` times how far that posterior is from the normal distribution, with a weight that rises
-    linearly at first; and `contrast` times `losses.info_nce` between foregrounds and layouts. There is no
-    critic of layouts: it would separate hard true ones from soft made ones by that alone.
+    The loss is a sum of three terms. The first is the cross-entropy, on the background, of layouts decoded from the
+    posterior of the true layouts. The second is `divergence` times the KL divergence of that posterior from the
+    standard normal distribution; its weight rises linearly at first. The third is `contrast` times `losses.info_nce`
+    between foregrounds and layouts. There is no critic of layouts: it could tell one-hot true layouts from soft
+    predicted ones by that difference alone.
 
-    Metrics are those of `metrics.layouts`: of `samples` layouts for each photo, beside the most common layout of
-    training. `val/layout_iou` is for checkpoints.
+    Metrics are those of `metrics.layouts`, for `samples` layouts per photo and for the most common training layout as a
+    floor. Checkpoints can monitor `val/layout_iou`.
 
     Args:
         net: see `LayoutGenerator`.
-        contrast: weight of the contrastive loss; 0 does without.
-        divergence: weight of the posterior's divergence.
-        warm_up: share of the training's steps in which that weight rises.
-        temperature: of the contrastive loss.
-        granularity: what is compared with a layout: the whole foreground, or each of its things.
-        alike: cosine of class histograms above which another photo's layout is no negative, as it would be right, too.
-        samples: layouts drawn for each photo in validation, test and prediction.
+        contrast: weight of the contrastive loss; 0 omits it.
+        divergence: weight of the KL divergence.
+        warm_up: share of the training steps in which that weight rises.
+        temperature: temperature of the contrastive loss.
+        granularity: what is compared with a layout: the whole foreground (`image`), or each of its objects (`object`).
+        alike: if the class histograms of two photos have a cosine above this, their layouts are not negatives of each
+            other, because both would be right.
+        samples: number of layouts sampled per photo in validation, test and prediction.
         optimizer: called with the parameters.
         lr_scheduler: called with the optimizer and the number of steps.
 
     Raises:
         InputError: an option is out of range.
+
+    Example:
+        >>> task = LayoutTask(LayoutGenerator(classes=5, width=4, downs=2, latent=8, embedding=6))
+        >>> mask = torch.ones(2, 1, 1, 16, 16)
+        >>> mask[..., 4:12, 4:12] = 0  # the foreground
+        >>> batch = {"image": torch.rand(2, 1, 3, 16, 16), "mask": mask, "layout": torch.zeros(2, 1, 16, 16).long()}
+        >>> [*task.terms(batch, noise=torch.zeros(2, 8), weight=1.0)]
+        ['loss', 'loss/layout', 'loss/divergence', 'loss/contrast']
     """
 
     kind = LAYOUTS
@@ -100,11 +110,11 @@ class LayoutTask(TrainedTask):
         self._rising = 0.0
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Check that net and data have the same classes."""
+        """Check that the net and the data have the same number of classes."""
         require_classes(self, "model.net", self.net.classes)
 
     def on_fit_start(self) -> None:
-        """Find the number of steps in which the weight of the divergence rises; 0 in a training without an end."""
+        """Compute the number of steps in which the weight of the divergence rises; 0 if the training has no end."""
         steps = self.trainer.estimated_stepping_batches
         self._rising = 0.0 if steps == float("inf") else self.warm_up * steps
 
@@ -112,9 +122,9 @@ class LayoutTask(TrainedTask):
         """Return the losses of a batch.
 
         Args:
-            batch: of photos with layouts.
-            noise: `B Z`, of the posterior.
-            weight: of the divergence.
+            batch: photos with layouts.
+            noise: `B Z`, noise for the sample of the posterior.
+            weight: weight of the KL divergence.
         """
         image, mask, layout = batch["image"][:, 0], batch["mask"][:, 0], batch["layout"][:, 0]
         places, owners, chosen = parts_of(batch, self.granularity)
@@ -134,7 +144,7 @@ class LayoutTask(TrainedTask):
         """Return the loss of a batch.
 
         Raises:
-            Diverged: it is not finite; see `log_training`.
+            Diverged: the loss is not finite; see `log_training`.
         """
         noise = torch.randn(len(batch["meta"]), self.net.latent, device=self.device)
         return self.log_training(self.terms(batch, noise, self._weight()), batch_idx)
@@ -144,19 +154,19 @@ class LayoutTask(TrainedTask):
         return self.divergence * (min(1.0, self.global_step / self._rising) if self._rising else 1.0)
 
     def on_validation_epoch_start(self) -> None:
-        """Start the tables."""
+        """Create empty metrics."""
         self._start("val")
 
     def on_test_epoch_start(self) -> None:
-        """Start the tables."""
+        """Create empty metrics."""
         self._start("test")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch; returns the layouts drawn, for callbacks."""
+        """Update the metrics; return the sampled layouts for callbacks."""
         return {"layouts": self._enter(batch)}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch."""
+        """Update the metrics."""
         self._enter(batch)
 
     def on_validation_epoch_end(self) -> None:
@@ -164,7 +174,7 @@ class LayoutTask(TrainedTask):
         self._finish("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
@@ -193,7 +203,7 @@ class LayoutTask(TrainedTask):
         return drawn
 
     def _finish(self, split: str) -> None:
-        """Leave the result of a split and log its means."""
+        """Store the result of a split and log its means."""
         counts = self._counts.compute()
         drawn, common = counts[:, :-1], counts[:, -1]
         things, layouts, histogram, differ = self._vectors.compute()
@@ -220,11 +230,12 @@ def parts_of(batch: Batch, granularity: Granularity) -> tuple[Tensor, Tensor, tu
     """Return the parts of each foreground that are compared with layouts.
 
     Args:
-        batch: of photos.
-        granularity: `image` takes the foreground as one part, `object` each thing that shows.
+        batch: photos.
+        granularity: `image` takes the foreground as one part, `object` takes each visible object as a part.
 
     Returns:
-        Masks of the parts `B M H W`, the photo of each part that is there `A`, and where it is in `B M`.
+        Masks of the parts, `B M H W`; for each of the A non-empty parts the index of its photo, `A`; and the index pair
+        (photo, part) of each, for indexing `B M`.
     """
     if granularity == "image":
         places = 1 - batch["mask"][:, 0]
@@ -237,7 +248,7 @@ def parts_of(batch: Batch, granularity: Granularity) -> tuple[Tensor, Tensor, tu
 
 
 def require_classes(task: Any, key: str, classes: int) -> None:
-    """Raise `InputError` unless a net of a task has as many classes as the data."""
+    """Raise `InputError` unless a task's net has the same number of classes as the data."""
     data: LayoutData = datamodule(task.trainer, LayoutData)
     if len(data.classes) != classes:
         raise InputError(f"{key}: has {classes} classes; the data has {len(data.classes)} ({', '.join(data.classes)})")

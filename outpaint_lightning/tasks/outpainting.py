@@ -1,4 +1,4 @@
-"""The task of inventing the background of a foreground: the second stage of contextual outpainting."""
+"""The task of painting the background of a foreground: the second stage of contextual outpainting."""
 
 from __future__ import annotations
 
@@ -31,47 +31,56 @@ OBJECTS = (
     *("net", "context_critic", "patch_critic", "context_criterion", "patch_criterion", "turns", "perceptual"),
     *("segmenter", "features", "optimizer", "critic_optimizer", "lr_scheduler", "critic_lr_scheduler"),
 )
-"""Arguments of the task that are no plain values."""
+"""Arguments of the task that are objects, not plain values."""
 WEIGHTS = ("context", "patch", "matching", "l1", "perceptual_weight")
 
 
 class ContextualOutpaintingTask(AdversarialTask):
-    """Train and judge a generator that paints the background of a foreground, given its layout.
+    """Train and evaluate a generator that paints the background of a foreground from its layout.
 
-    The composite, the foreground as it is beside the painted background, is what every critic and every metric sees.
-    A critic aware of the context scores each pixel by itself (`losses.contextual`); a second one scores patches.
+    All critics and metrics get the composite: the unchanged foreground with the painted background. A context-aware
+    critic scores each pixel (`losses.contextual`); a second critic scores patches.
 
-    Trained on true layouts and run on drawn ones, a net would meet layouts that it has never seen. So the last `drawn`
-    of the steps paint layouts that `net.layouts` draws; there is no true photo of those, so only the critics count.
+    A net that is trained only on true layouts would not know the sampled layouts that it gets in use. So in the last
+    part of the training, a share `drawn` of all steps, it paints layouts that `net.layouts` samples. These have no true
+    photo, so only the critics' losses are used.
 
     Args:
-        net: its `layouts` draw layouts and are not trained; null trains and judges on true layouts alone.
-        context_critic: with `head` `mask` and `dim` 2; null does without.
-        patch_critic: with `dim` 2; null does without. One of the two at least.
-        context_criterion: null takes `ContextAwareBce()`.
-        patch_criterion: null takes `Hinge()`.
-        context: weight of what the generator pays where its pixels are found.
-        patch: weight of what it pays for the scores of patches.
-        matching: weight of `feature_matching`, on the patch critic's layers.
+        net: its `layouts` samples layouts and is not trained. If that is null, training and evaluation use only true
+            layouts.
+        context_critic: a critic with `head` `mask` and `dim` 2; null omits it.
+        patch_critic: a critic with `dim` 2; null omits it. At least one of the two critics is required.
+        context_criterion: null for `ContextAwareBce()`.
+        patch_criterion: null for `Hinge()`.
+        context: weight of the generator's loss from the context-aware critic.
+        patch: weight of the generator's loss from the patch critic.
+        matching: weight of `feature_matching` on the patch critic's layers.
         l1: weight of the mean absolute error on the background.
         perceptual: called with photos `N 3 H W` in [0, 1], returns a list of features, whose mean absolute difference
-            counts; null does without.
-        perceptual_weight: its weight.
-        drawn: share of the steps, the last ones, that paint drawn layouts; only with `net.layouts`.
-        samples: layouts drawn for each photo in tests and prediction; 0 predicts with the layouts of the data.
-        segmenter: called with photos `N 3 H W`, returns class scores `N C H W`: the judge of classes. It is no part of
-            the checkpoint. Null leaves the classes of what was painted unjudged.
+            is a loss; null omits it.
+        perceptual_weight: weight of that loss.
+        drawn: share of the training steps, at the end, that paint sampled layouts; only with `net.layouts`.
+        samples: number of layouts sampled per photo in tests and prediction; 0 predicts with the layouts of the data.
+        segmenter: called with photos `N 3 H W`, returns class scores `N C H W`. It evaluates the classes of painted
+            photos and is not stored in checkpoints. Null omits the scores of classes.
         optimizer: called with the generator's parameters.
         critic_optimizer: called with the critics' parameters.
-        lr_scheduler: see `AdversarialTask`, as the next four.
-        critic_lr_scheduler: of the critics.
-        turns: null takes `SameBatch(1)`.
-        decay: of the average of the generator's weights.
-        clip: largest norm of a gradient.
-        features: net for the Fréchet distance between photos in a test; null takes `SeededFeatures(2)`.
+        lr_scheduler: see `AdversarialTask`.
+        critic_lr_scheduler: see `AdversarialTask`.
+        turns: null for `SameBatch(1)`.
+        decay: see `AdversarialTask`.
+        clip: see `AdversarialTask`.
+        features: net for the Fréchet distance between photos in a test; null for `SeededFeatures(2)`.
 
     Raises:
         InputError: an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.nets import ContentGenerator
+        >>> net = ContextualOutpainter(ContentGenerator(classes=5, width=4, downs=2, hidden=4))
+        >>> task = ContextualOutpaintingTask(net, patch_critic=PatchDiscriminator(2, width=4, layers=1))
+        >>> task(torch.rand(2, 3, 16, 16), torch.ones(2, 1, 16, 16), torch.zeros(2, 16, 16).long()).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     kind = OUTPAINTING
@@ -129,22 +138,22 @@ class ContextualOutpaintingTask(AdversarialTask):
         self._paints_drawn, self._first_drawn = False, float("inf")
 
     def setup(self, stage: str) -> None:
-        """Check that net, segmenter and data have the same classes."""
+        """Check that the net and the data have the same number of classes."""
         super().setup(stage)
         require_classes(self, "model.net", self.net.classes)
 
     def on_fit_start(self) -> None:
-        """Find the step from which drawn layouts are painted."""
+        """Compute the step from which on sampled layouts are painted."""
         if self.drawn:
             self._first_drawn = (1 - self.drawn) * self.planned_steps("drawn")
 
     def forward(self, image: Tensor, mask: Tensor, layout: Tensor) -> Tensor:
-        """Return photos `N 3 H W` with their background painted as a layout `N H W` says."""
+        """Return photos `N 3 H W` with their background painted according to a layout `N H W`."""
         painted: Tensor = self.net(image, mask, layout)
         return painted
 
     def generate(self, batch: Batch) -> Tensor:
-        """Return composites `B 1 3 H W`, of true layouts, or of drawn ones in the last part of a training."""
+        """Return composites `B 1 3 H W` for true layouts, or for sampled ones in the last part of the training."""
         image, mask = batch["image"][:, 0], batch["mask"][:, 0]
         self._paints_drawn = self.global_step >= self._first_drawn
         layout = self.trained.sample(image, mask, 1)[:, 0] if self._paints_drawn else batch["layout"][:, 0]
@@ -152,7 +161,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return made[:, None]
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return the generator's losses: of the critics and, where the true photo is known, of its pixels."""
+        """Return the generator's losses: from the critics and, if the true photo is known, from its pixels."""
         terms, weights = {}, self.weights
         if "context" in self.critics:
             scores = self.critics["context"](made)
@@ -193,20 +202,20 @@ class ContextualOutpaintingTask(AdversarialTask):
         return found
 
     def on_validation_epoch_start(self) -> None:
-        """Start the tables."""
+        """Create empty metrics."""
         self._start("val", samples=0)
 
     def on_test_epoch_start(self) -> None:
-        """Start the tables, with drawn layouts and with distances."""
+        """Create empty metrics, also for sampled layouts and for distances."""
         self._start("test", samples=self.samples if self.net.layouts else 0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch; returns the composites `filled` of true layouts, for callbacks."""
+        """Update the metrics; return the composites `filled` of true layouts for callbacks."""
         filled = self._enter(batch)
         return {"filled": filled[:, None], "layouts": batch["layout"]}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch, painted by true and by drawn layouts, and as each floor fills it."""
+        """Update the metrics for true layouts, for sampled layouts and for each floor."""
         self._enter(batch)
 
     def on_validation_epoch_end(self) -> None:
@@ -214,14 +223,14 @@ class ContextualOutpaintingTask(AdversarialTask):
         self._finish("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Return `layouts` `B K H W`, drawn or given, and the composites of each, `filled` `B K 3 H W`.
+        """Return `layouts` `B K H W`, sampled or given, and their composites, `filled` `B K 3 H W`.
 
         Raises:
-            InputError: layouts are to be drawn and there is no net for it, or one is to be given and is empty.
+            InputError: layouts are to be sampled and `net.layouts` is null, or a given layout has no known class.
         """
         image, mask, given = batch["image"][:, 0], batch["mask"][:, 0], batch["layout"]
         layouts = self.net.sample(image, mask, self.samples) if self.samples else given
@@ -251,7 +260,7 @@ class ContextualOutpaintingTask(AdversarialTask):
         return filled
 
     def _finish(self, split: str) -> None:
-        """Leave the result of a split and log its means."""
+        """Store the result of a split and log its means."""
         summary, rows = self._judge.summarize()
         content, pixels = summary["content"], summary["methods"][FILLED]
         values = {

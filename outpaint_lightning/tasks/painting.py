@@ -1,4 +1,4 @@
-"""The task of filling what is hidden in clips, with or without having seen a clean one."""
+"""The task of filling hidden voxels of clips, with or without clean clips for training."""
 
 from __future__ import annotations
 
@@ -26,50 +26,60 @@ OBJECTS = (
     *("net", "frame_critic", "sequence_critic", "criterion", "turns", "frame_features", "clip_features"),
     *("optimizer", "critic_optimizer", "lr_scheduler", "critic_lr_scheduler"),
 )
-"""Arguments of the task that are no plain values."""
+"""Arguments of the task that are objects, not plain values."""
 
 
 class SpatiotemporalInpaintingTask(AdversarialTask):
-    """Train and judge a generator that fills hidden voxels of clips.
+    """Train and evaluate a generator that fills hidden voxels of clips.
 
     With y an occluded clip, m its mask and G the generator, the filled clip is `x = y` where m is 0 and `G(y, m)` where
     it is 1. The critics compare::
 
-        mode            real                      made
-        unsupervised    y, another's or its own   x occluded once more, by a mask drawn anew
-        unpaired        clean frames of others    x
-        paired          the clean clip            x, and G pays `l1` times its mean absolute error where m is 1
+        mode            real                        fake
+        unsupervised    y                           x, occluded again by a new random mask
+        unpaired        clean frames of other clips x
+        paired          the clean clip              x; G has an extra loss, see `l1`
 
-    In `unsupervised` no clean frame is read: a critic that sees occluded clips alone can tell x from them only by what
-    the second mask leaves visible. So a voxel teaches G something when m hides it and the new mask does not. Source:
-    Yin, Pajot, de Bezenac, Gallinari (2019), where m is 1 for what is observed; here 1 is hidden, as everywhere.
+    In `unsupervised`, no clean frame is read. All clips that a critic sees are occluded, so it can detect x only by the
+    voxels that the new mask leaves visible. So G learns from a voxel if m hides it and the new mask does not. Source:
+    Yin, Pajot, de Bezenac, Gallinari (2019). There, m is 1 for observed voxels; here 1 is hidden, as everywhere in this
+    package.
 
-    Metrics are those of `metrics.summarize_fills`: means over clips, on voxels that m hides. `val/mae_hole` is for
-    checkpoints.
+    Metrics are those of `metrics.summarize_fills`: means over clips, on voxels that m hides. Checkpoints can monitor
+    `val/mae_hole`.
 
     Args:
         net: called with `image` (`B T C H W`) and `mask` (`B T 1 H W`), returns all voxels.
-        frame_critic: called with clips `B T C H W`, returns scores of any shape; null does without. Losses are added.
-        sequence_critic: the same, for what only several frames show; one of the two at least.
+        frame_critic: called with clips `B T C H W`, returns scores of any shape; null omits it. The losses of both
+            critics are added.
+        sequence_critic: as `frame_critic`, for errors that only several frames show. At least one of the two is
+            required.
         mode: see above.
-        criterion: what both sides pay for scores; null takes `Hinge()`.
-        adversarial: weight of what the generator pays for its scores.
-        l1: weight of the absolute error; for `paired` only.
-        held_out: weight of the absolute error on voxels that are known but that the second mask hides from G as well:
-            `|G(y once more occluded, either mask) - y|` where the second mask is 1 and m is 0. It reads no clean frame,
-            so it goes with every mode. Ours: the paper has none. It costs another pass of G; at 0 it is not computed.
+        criterion: the adversarial loss of both sides; null for `Hinge()`.
+        adversarial: weight of the generator's adversarial loss.
+        l1: weight of the mean absolute error of G where m is 1; for `paired` only.
+        held_out: weight of the absolute error on known voxels (m is 0) that the second mask hides from G. It reads no
+            clean frame, so it can be used in every mode. It is our own addition; the paper does not have it. It needs
+            another forward pass of G; at 0 it is not computed.
         optimizer: called with the generator's parameters.
         critic_optimizer: called with the critics' parameters.
-        lr_scheduler: see `AdversarialTask`, as the next four.
-        critic_lr_scheduler: of the critics.
-        turns: null takes `SameBatch(1)`; the authors have `SameBatch(2)`.
-        decay: of the average of the generator's weights.
-        clip: largest norm of a gradient.
-        frame_features: net for the Fréchet distance between frames in a test; null takes `SeededFeatures(2)`.
-        clip_features: the same between clips; null takes `SeededFeatures(3)`.
+        lr_scheduler: see `AdversarialTask`.
+        critic_lr_scheduler: see `AdversarialTask`.
+        turns: null for `SameBatch(1)`; the authors use `SameBatch(2)`.
+        decay: see `AdversarialTask`.
+        clip: see `AdversarialTask`.
+        frame_features: net for the Fréchet distance between frames in a test; null for `SeededFeatures(2)`.
+        clip_features: net for the Fréchet distance between clips; null for `SeededFeatures(3)`.
 
     Raises:
-        InputError: there is no such mode, or a weight is out of range.
+        InputError: the mode is unknown, or an option is out of range.
+
+    Example:
+        >>> from outpaint_lightning.nets import PatchDiscriminator, SpatiotemporalGenerator
+        >>> net = SpatiotemporalGenerator(width=4, widest=2, norm="group")
+        >>> task = SpatiotemporalInpaintingTask(net, frame_critic=PatchDiscriminator(2, width=4, layers=1))
+        >>> task(torch.rand(1, 3, 3, 16, 16), torch.ones(1, 3, 1, 16, 16)).shape
+        torch.Size([1, 3, 3, 16, 16])
     """
 
     kind = PAINTING
@@ -113,21 +123,21 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         self._features = frame_features, clip_features
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Fill clips `B T C H W` in [0, 1], whatever they hold where the mask (`B T 1 H W`) is 1."""
+        """Fill clips `B T C H W` in [0, 1], which may hold any values where the mask (`B T 1 H W`) is 1."""
         return torch.where(mask > 0.5, self.net(image, mask).clamp(0, 1), image)
 
     def generate(self, batch: Batch) -> Tensor:
-        """Return the filled clips; a gradient leads to hidden voxels alone."""
+        """Return the filled clips. Only hidden voxels have a gradient."""
         return torch.where(batch["mask"] > 0.5, self.trained(batch["image"], batch["mask"]), batch["image"])
 
     def compared(self, batch: Batch, filled: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the critics take for real, and what they see of the filled clips."""
+        """Return the critics' real samples, and their samples of the filled clips."""
         if self.mode == "unsupervised":
             return batch["image"], torch.where(batch["again"] > 0.5, 0, filled)
         return batch["other" if self.mode == "unpaired" else "clean"], filled
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the generator pays: the verdict of each critic, and absolute errors where they are asked for."""
+        """Return the generator's losses: from each critic, and the absolute errors that have a weight."""
         real, fake = self.compared(batch, made)
         terms = {}
         for name, critic in self.critics.items():
@@ -143,30 +153,30 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         return {"loss": total, **terms}
 
     def _held_out(self, batch: Batch) -> Tensor:
-        """Return the absolute error on known voxels that the generator does not see."""
+        """Return the absolute error on known voxels that are hidden from the generator."""
         mask, again = batch["mask"], batch["again"]
         made = self.trained(torch.where(again > 0.5, 0, batch["image"]), torch.maximum(mask, again))
         return masked_l1(made, batch["image"], again * (1 - mask))
 
     def critic_terms(self, batch: Batch, made: Tensor) -> Terms:
-        """Return what the critics pay, by name and in sum."""
+        """Return the critics' losses, by name and summed."""
         pairs = torch.cat(self.compared(batch, made))
         scores = {name: critic(pairs).chunk(2) for name, critic in self.critics.items()}
         terms = {f"loss/{name}": self.criterion.critic(*pair) for name, pair in scores.items()}
         return {"loss": torch.stack([*terms.values()]).sum(), **terms}
 
     def on_validation_epoch_start(self) -> None:
-        """Start a table."""
+        """Create empty metrics."""
         self._start("val", {})
 
     def on_test_epoch_start(self) -> None:
-        """Start a table, and the Fréchet distances."""
+        """Create empty metrics, also for the Fréchet distances."""
         channels = int(getattr(self.net, "channels", 3))
         nets = (net or SeededFeatures(dim, channels) for dim, net in zip((2, 3), self._features, strict=True))
         self._start("test", {_named(net): net for net in nets})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch; returns the clips `filled`, for callbacks."""
+        """Update the metrics; return the clips `filled` for callbacks."""
         filled: Tensor = self(batch["image"], batch["mask"])
         self._enter(batch, filled)
         return {"filled": filled}
@@ -176,7 +186,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         self._finish("val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch, as the net and as each floor fills it."""
+        """Update the metrics of the net and of each floor."""
         filled = self(batch["image"], batch["mask"])
         self._enter(batch, filled)
         for distance in self._distances.values():
@@ -184,7 +194,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
             distance.update(filled, real=False)
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 (Lightning's hook)
@@ -211,7 +221,7 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
         )
 
     def _finish(self, split: str) -> None:
-        """Leave the result of a split and log its means."""
+        """Store the result of a split and log its means."""
         summary, rows = summarize_fills(self._table, self._videos, [FILLED, *self.floors])
         about = {"mode": self.mode, "frechet": frechet_summary(self._distances)}
         values = {
@@ -228,6 +238,6 @@ class SpatiotemporalInpaintingTask(AdversarialTask):
 
 
 def _named(features: nn.Module) -> str:
-    """Return the name of a Fréchet distance: that of its net."""
+    """Return the name of a Fréchet distance: the name of its net."""
     kind = "frames" if features.dim == 2 else "clips"
     return f"{getattr(features, 'model', type(features).__name__)} of {kind}"

@@ -9,12 +9,12 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 
 class OneCycle(OneCycleLR):
-    """Torch's one-cycle schedule as RAFT trains: a short linear warm-up to the optimizer's own rate, then linear decay.
+    """Torch's one-cycle schedule as in RAFT: a short linear warm-up to the given rate, then linear decay.
 
     Args:
-        optimizer: its learning rate is the cycle's highest.
-        total_steps: optimizer steps of the whole training, given by the task.
-        pct_start: share of the steps spent warming up; 0.05 is RAFT's.
+        optimizer: its learning rate is the highest of the cycle.
+        total_steps: number of optimizer steps of the whole training; the task passes it.
+        pct_start: share of the steps used for the warm-up; RAFT uses 0.05.
 
     Example:
         >>> import torch
@@ -25,7 +25,7 @@ class OneCycle(OneCycleLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, pct_start: float = 0.05) -> None:
-        steps = max(total_steps, 3)  # torch divides by the lengths of rise and fall: a step each, at least
+        steps = max(total_steps, 3)  # torch divides by the lengths of rise and fall; each needs at least one step
         super().__init__(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -36,6 +36,6 @@ class OneCycle(OneCycleLR):
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint along the schedule of *this* run, whose length may have changed."""
+        """Continue from a checkpoint along the schedule of *this* run, which may have another length."""
         own = {key: getattr(self, key) for key in ("total_steps", "_schedule_phases")}
         super().load_state_dict({**state_dict, **own})

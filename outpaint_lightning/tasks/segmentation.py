@@ -1,4 +1,4 @@
-"""The task of semantic segmentation of backgrounds. It trains the judge of painted backgrounds."""
+"""The task of semantic segmentation of backgrounds. Its net evaluates painted backgrounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from outpaint_lightning.types import Batch, LayoutData, datamodule
 
 
 class SegmentationTask(TrainedTask):
-    """Train and judge a `Segmenter` on whole photos, of which the background counts.
+    """Train and evaluate a `Segmenter` on whole photos. Only background pixels count.
 
     Args:
         net: the segmenter.
@@ -39,35 +39,35 @@ class SegmentationTask(TrainedTask):
         self.net = net
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Check that net and data have the same classes."""
+        """Check that the net and the data have the same number of classes."""
         require_classes(self, "model.net", self.net.classes)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch.
 
         Raises:
-            Diverged: it is not finite; see `log_training`.
+            Diverged: the loss is not finite; see `log_training`.
         """
         loss = layout_cross_entropy(self.net(batch["clean"][:, 0]), batch["layout"][:, 0], batch["mask"][:, 0])
         return self.log_training({"loss": loss}, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
-        """Start a table."""
+        """Create empty metrics."""
         self._start("val")
 
     def on_test_epoch_start(self) -> None:
-        """Start a table."""
+        """Create empty metrics."""
         self._start("test")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's hook)
-        """Enter the batch."""
+        """Update the metrics."""
         photos = [self._position[meta["clip"]] for meta in batch["meta"]]
         told = self.net(batch["clean"][:, 0]).argmax(1)
         both = torch.stack([told, self._common.expand_as(told)], 1)
         self._counts.update(photos, both, batch["layout"][:, 0], batch["mask"][:, 0])
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Enter the batch."""
+        """Update the metrics."""
         self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
@@ -75,7 +75,7 @@ class SegmentationTask(TrainedTask):
         self._finish("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the test's numbers and keep the whole result for the report."""
+        """Log the test's numbers and store the whole result for the report."""
         self._finish("test")
 
     def _start(self, split: str) -> None:

@@ -17,33 +17,33 @@ class Turns(ABC):
         """Return the steps on a batch, in order, such as `GDD`.
 
         Args:
-            batch: how many batches of the whole training came before.
+            batch: number of earlier batches in the whole training.
         """
 
     @property
     @abstractmethod
     def pattern(self) -> str:
-        """The sequence of steps that repeats; each batch takes as many of them as `at(0)` has."""
+        """The sequence of steps that repeats; each batch takes `len(at(0))` of them."""
 
     @property
     def generator_steps(self) -> float:
-        """The generator's steps on a batch, on average."""
+        """The average number of generator steps per batch."""
         return self.pattern.count(GENERATOR) * len(self.at(0)) / len(self.pattern)
 
     @property
     def critic_steps(self) -> float:
-        """The critics' steps for each of the generator's, on average."""
+        """The average number of critic steps per generator step."""
         return self.pattern.count(CRITIC) / self.pattern.count(GENERATOR)
 
 
 class SameBatch(Turns):
-    """A generator step on every batch, then critic steps on what the generator made before its step.
+    """A generator step on every batch, then critic steps on the generator's output from before its step.
 
     Args:
-        critic_steps: number of critic steps a batch; Yin et al. use 2.
+        critic_steps: number of critic steps per batch; Yin et al. use 2.
 
     Raises:
-        InputError: it is below 1.
+        InputError: `critic_steps` is below 1.
 
     Example:
         >>> SameBatch(critic_steps=2).at(5)
@@ -66,13 +66,13 @@ class SameBatch(Turns):
 
 
 class Alternate(Turns):
-    """One step a batch, in the order of a pattern that repeats.
+    """One step per batch, in the order of a pattern that repeats.
 
     Args:
         order: a string of `G` and `D`, such as `DGG`.
 
     Raises:
-        InputError: it holds another letter, or lacks `G` or `D`.
+        InputError: `order` contains another letter, or lacks `G` or `D`.
 
     Example:
         >>> turns = Alternate("DGG")

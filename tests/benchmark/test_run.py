@@ -1,6 +1,7 @@
 """The benchmark as a user runs it, on tiny clips and with a short ladder."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from support import texture
 
 from outpaint_lightning.benchmark import judging, run
 from outpaint_lightning.benchmark.judging import conditions
+from outpaint_lightning.checkpoints.card import read_card
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.data.corruptions import read_curves
@@ -57,6 +59,14 @@ def test_some_codecs_alone_make_no_score(clips, run_folder, tmp_path, capsys):
     assert [*numbers["conditions"]] == ["none", "half 0.5"]
     assert numbers["score"] is None
     assert "score none" in capsys.readouterr().out
+
+    run = shutil.copytree(run_folder, tmp_path / "run", ignore=shutil.ignore_patterns("test"))
+    assert main(["seal", str(run), "--benchmark", str(tmp_path / "some" / "benchmark.json")]) == 0
+    assert "tested on 'benchmark version 1': pixel F1" in capsys.readouterr().out
+    tested, (half,) = read_card(run / "checkpoints" / "best.ckpt")["tested"], [numbers["conditions"]["half 0.5"]]
+    assert tested["value"] == numbers["conditions"]["none"]["f1"]
+    (level,) = tested["levels"]
+    assert level == {"name": "half 0.5", "value": half["f1"], "floor": half["floor"], "pixel_fpr": half["pixel_fpr"]}
 
     record = next((tmp_path / "some" / "forged" / "records").iterdir())
     forged_at = record.stat().st_mtime_ns

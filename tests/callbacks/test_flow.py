@@ -10,7 +10,7 @@ from outpaint_lightning.callbacks import FlowPictures, FlowWriter
 from outpaint_lightning.callbacks.flow import drawn
 from outpaint_lightning.io import read_flow, read_image
 from outpaint_lightning.pictures import flow_colours
-from outpaint_lightning.pictures.marks import GAP
+from outpaint_lightning.pictures.marks import BAND, GAP
 from outpaint_lightning.results import FLOW, LOCALIZATION
 from outpaint_lightning.types import InputError
 
@@ -95,14 +95,14 @@ def shown(path, task=TASK, count=1, **options):
 
 def test_loggers_that_take_images_get_them(tmp_path):
     """Two rows, of four pictures each: the true flow and three answers, the hole and three confidences."""
-    size = (2 * HEIGHT + GAP, 4 * WIDTH + 3 * GAP, 3)
+    size = (BAND + 2 * HEIGHT + GAP, 4 * WIDTH + 3 * GAP, 3)
     assert shown(tmp_path) == [("wandb", "media/val/flow", 1, 7), ("media/val/flow", size, 7, {"dataformats": "HWC"})]
     assert read_image(tmp_path / "pictures" / "epoch_0003.png").shape == size
 
 
 def test_two_windows_lie_below_one_another(tmp_path):
     assert shown(tmp_path, count=5)[0][2] == 2
-    assert read_image(tmp_path / "pictures" / "epoch_0003.png").shape[0] == 4 * HEIGHT + 3 * GAP
+    assert read_image(tmp_path / "pictures" / "epoch_0003.png").shape[0] == 2 * (BAND + 2 * HEIGHT + GAP) + GAP
 
 
 @pytest.mark.parametrize("options", [{"sanity_checking": True}, {"is_global_zero": False}, {"fast_dev_run": 1}])
@@ -114,7 +114,7 @@ def test_nothing_is_shown_out_of_season(tmp_path, options):
 def test_drawn_shows_the_frame_with_the_largest_hole():
     """In one scale of colours, that of the true flow; the hole black, confidence 0.2 as 51 of 255."""
     batch, refined = case()
-    picture = drawn(refined, batch, 1)
+    picture = drawn(refined, batch, 1)[BAND:]  # below the headings
     longest = 8**0.5
     pieces = [picture[:HEIGHT, at * (WIDTH + GAP) : at * (WIDTH + GAP) + WIDTH] for at in range(4)]
     expected = [np.full((HEIGHT, WIDTH, 2), 2.0), *(np.full((HEIGHT, WIDTH, 2), [k, 0.0]) for k in range(3))]

@@ -14,7 +14,7 @@ from outpaint_lightning.callbacks.regions import EXAMPLE_SIZE, coco, examples
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import FrameFolder, image_size, read_image, read_mask, write_image
 from outpaint_lightning.pictures.boxes import TRUTH
-from outpaint_lightning.pictures.marks import CONTOUR, GAP
+from outpaint_lightning.pictures.marks import BAND, CONTOUR, GAP
 from outpaint_lightning.results import REGIONS
 from outpaint_lightning.types import InputError
 
@@ -121,8 +121,8 @@ def test_fit_shows_boxes_of_each_validation(region_run):
     """One forged image of the one validation source, as large as the net sees it, each epoch."""
     assert sorted(path.name for path in (region_run / "pictures").iterdir()) == ["epoch_0000.png", "epoch_0001.png"]
     picture = read_image(region_run / "pictures" / "epoch_0001.png")
-    assert picture.shape == (64, 96, 3)
-    assert (picture == TRUTH).all(2).sum() > 20
+    assert picture.shape == (64 + BAND, 96, 3)
+    assert (picture[:-BAND] == TRUTH).all(2).sum() > 20
 
 
 def shown(path, batch_size=3, count=2, **state):
@@ -155,18 +155,20 @@ def test_loggers_that_take_images_get_them(tmp_path):
     """Two of three, as the first is authentic; a logger of numbers is passed over."""
     assert shown(tmp_path) == [
         ("wandb", "media/val/boxes", 2, 7),
-        ("media/val/boxes", (40, 60 + 4 + 60, 3), 7, {"dataformats": "HWC"}),
+        ("media/val/boxes", (40 + BAND, 60 + 4 + 60, 3), 7, {"dataformats": "HWC"}),
     ]
     picture = read_image(tmp_path / "pictures" / "epoch_0003.png")
     assert picture[39, 30].tolist() == [*CONTOUR]
     assert picture[24, 20].tolist() == [*TRUTH]
     assert picture[30, 30].tolist() == [0, 0, 0]
+    samples = [(picture[40:] == colour).all(2).sum() for colour in (CONTOUR, TRUTH)]
+    assert samples == [4 * 11] * 2  # the legend: the edge of a sample of 12 x 12 for each colour
 
 
 def test_rows_of_four_are_filled_up(tmp_path):
     calls = shown(tmp_path, batch_size=6, count=5)
     assert calls[0][2] == 5
-    assert read_image(tmp_path / "pictures" / "epoch_0003.png").shape == (84, 4 * 64 - 4, 3)
+    assert read_image(tmp_path / "pictures" / "epoch_0003.png").shape == (84 + BAND, 4 * 64 - 4, 3)
 
 
 @pytest.mark.parametrize("state", [{"sanity_checking": True}, {"is_global_zero": False}, {"fast_dev_run": 1}])
@@ -202,4 +204,4 @@ def test_examples_are_the_best_the_middle_and_the_worst(tmp_path):
     shown = picture[height - 8 :: height + GAP, width - 8 :: width + GAP, 0] // 16
     by_iou = sorted(range(16), key=lambda i: -rows[i]["iou"])
     assert shown.tolist() == [by_iou[:4], by_iou[6:10], by_iou[-4:]]
-    assert examples(rows[:1], clips).shape == (3 * height + 2 * GAP, width, 3)
+    assert examples(rows[:1], clips).shape == (3 * height + 2 * GAP + BAND, width, 3)

@@ -19,6 +19,7 @@ from written_runs import VIDEOS, write_run, write_sweep
 from outpaint_lightning.callbacks.examples import WIDEST, Example, TestExamples, Top
 from outpaint_lightning.cli import main
 from outpaint_lightning.compare import run as run_module
+from outpaint_lightning.compare import sections
 from outpaint_lightning.compare.comparison import Comparison
 from outpaint_lightning.compare.config import changes, flatten
 from outpaint_lightning.compare.curves import _chart, thinned
@@ -30,6 +31,7 @@ from outpaint_lightning.io import read_image
 from outpaint_lightning.metrics import bootstrap_interval
 from outpaint_lightning.pages import svg
 from outpaint_lightning.pages.svg import ticks
+from outpaint_lightning.pictures.marks import BAND
 from outpaint_lightning.results import FLOW, LOCALIZATION, REGIONS, kind_of
 from outpaint_lightning.types import InputError
 
@@ -502,7 +504,7 @@ def test_a_test_keeps_examples(run_folder, dataset, tmp_path):
     assert [record["f1"] for record in records] == sorted(record["f1"] for record in records)
     for record in records:
         picture = read_image(folder / record["file"])
-        assert picture.shape == (128, 3 * 136 + 2 * 4, 3)
+        assert picture.shape == (BAND + 128 + BAND, 3 * 136 + 2 * 4, 3)
         frame, truth = (picture[64, x].astype(int) for x in (20, 2 * 140 + 20))
         assert abs(frame - 128).max() < 10  # the frame as it is, but for JPEG: the left third is flat grey
         assert truth[0] - truth[1] > 30  # and tinted red in the truth
@@ -536,5 +538,16 @@ def test_examples_leave_out_corruptions_and_large_frames(tmp_path):
     assert not (tmp_path / "test").exists()
     callback.on_test_batch_end(trainer, task, {"probability": mask[:, 0, 0]}, batch, 0)
     callback.on_test_end(trainer, task)
-    assert read_image(tmp_path / "test/examples/x_00007.jpg").shape == (32, 3 * WIDEST + 8, 3)
+    strip = read_image(tmp_path / "test/examples/x_00007.jpg")
+    assert strip.shape == (BAND + 32 + BAND, 3 * WIDEST + 8, 3)  # headings above, the legend below
+    assert [bool((strip[:BAND, at : at + 60] < 100).any()) for at in (0, WIDEST + 4, 2 * WIDEST + 8)] == [True] * 3
     assert json.loads((tmp_path / "test/examples/examples.json").read_text())[0]["f1"] == 1
+
+
+def test_intervals_of_few_sources_are_marked(tmp_path, monkeypatch):
+    """Three videos of two sources are two draws; from the limit on nothing is said."""
+    write_run(tmp_path / "run", sources=("a", "a", "b"))
+    comparison = Comparison(group(find([tmp_path / "run"])[0]))
+    assert "Only 2 sources: the intervals are no more than a hint." in sections.numbers(comparison)
+    monkeypatch.setattr(sections, "FEW_SOURCES", 2)
+    assert "no more than a hint" not in sections.numbers(comparison)

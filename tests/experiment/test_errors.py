@@ -1,9 +1,12 @@
 import doctest
+from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from outpaint_lightning.experiment import ending, errors
-from outpaint_lightning.experiment.errors import keyed_errors, with_key
+from outpaint_lightning.experiment.errors import keyed_errors, one_line, with_key
+from outpaint_lightning.results import LOCALIZATION
 from outpaint_lightning.types import InputError
 
 NET = {"class_path": "outpaint_lightning.nets.UNet", "init_args": {"width": 12}}
@@ -46,3 +49,25 @@ def test_an_error_keeps_its_class():
 def test_other_messages_stay():
     for message in ("data.root: no such folder", "loss is nan at step 0", "UNet: strange"):
         assert with_key(message, {"model": NET}) == message
+
+
+def test_the_keys_of_nested_parsers_are_joined():
+    """Each parser on the way puts its own key in front of a message that is one already."""
+    message = "Parser key \"model\": Parser key \"net\": no option 'widht'; did you mean 'width'?"
+    assert one_line(message) == "model.net: no option 'widht'; did you mean 'width'?"
+    assert one_line("no option 'a'") == "no option 'a'"
+
+
+def test_a_fit_that_ended_before_its_first_validation_says_so():
+    """`--trainer.max_steps` may end it earlier; silence would look as if there were a best checkpoint."""
+    trainer = SimpleNamespace(default_root_dir="r", checkpoint_callbacks=[ModelCheckpoint(monitor="val/f1")])
+    lines = ending.fit_lines(trainer, SimpleNamespace(kind=LOCALIZATION), ["fit", "--config", "a.yaml"])
+    assert [line.split("  ")[0] for line in lines] == ["run folder", "best", "next"]
+    assert lines[1].endswith("none: val/f1 was not logged before the end")
+
+
+def test_validate_says_why_its_number_is_undefined():
+    task = SimpleNamespace(kind=LOCALIZATION)
+    nan, known = (SimpleNamespace(callback_metrics={"val/f1": value}) for value in (float("nan"), 0.5))
+    assert ending.validate_lines(nan, task) == ["val/f1 undefined (no judged validation frame has forged pixels)"]
+    assert ending.validate_lines(known, task) == []

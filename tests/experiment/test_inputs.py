@@ -57,6 +57,14 @@ def test_names_become_paths_and_the_rest_stays(here):
         ("fit", [*SMALL, "--data.root", "data/forged", "--data.root=gone"], "gone: no such folder"),  # the last wins
         ("fit", [*SMALL, "--data.init_args.root=gone"], "gone: no such folder"),
         ("fit", [*SMALL, "-c", "gone.yaml"], "data/gone: no such folder"),  # of the file that wins
+        ("fit", [*SMALL, "--data.root", "one.png"], "one.png: one file; expected the folder of a dataset (data.root)"),
+        ("fit", [*SMALL, "--data", "one.png"], "--data one.png: expected a DataModule's class; the folder of a"),
+        ("fit", [*SMALL, "--data=data/forgd"], "--data data/forgd: expected a DataModule's class"),
+        (
+            "fit",
+            [*SMALL, "-c", "dat.yaml"],
+            "dat.yaml: no key 'dat'; expected model, data, trainer, seed_everything;",
+        ),
         ("fit", [*SMALL, "--ckpt_path", "x.ckpt"], "x.ckpt: no such checkpoint"),
         ("fit", [*SMALL, "--ckpt_path=last"], "runs/localizer/small/checkpoints/last.ckpt: no such checkpoint"),
         ("test", [*SMALL, "--trainer.default_root_dir", "runs/new"], "runs/new: no such checkpoint"),
@@ -65,6 +73,8 @@ def test_names_become_paths_and_the_rest_stays(here):
     ],
 )
 def test_what_is_not_there_is_named(here, command, words, problem):
+    (here / "one.png").touch()
+    (here / "dat.yaml").write_text("dat: {init_args: {root: data/gone}}")
     (here / "broken.yaml").write_text("model: [")
     (here / "gone.yaml").write_text("data: {init_args: {root: data/gone}}")
     with pytest.raises(InputError) as refused:

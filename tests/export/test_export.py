@@ -22,6 +22,8 @@ from outpaint_lightning.nets import EncoderUNet, FlowRefiner, ZeroFill
 from outpaint_lightning.nets.flow.refiner import refiner_step
 from outpaint_lightning.types import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("size", [(34, 62), (2, 62)])
 def test_onnx_answers_as_the_net_at_other_sizes(checkpoint, exported, size):
@@ -184,6 +186,14 @@ def test_a_refiner_says_where_its_state_starts(tmp_path):
     assert change.shape[1] == 4
     assert confidence.min() >= 0.25
     assert set(hidden.unique().tolist()) == {0, 1}
+
+
+def test_a_refiner_is_exported_for_windows_of_any_length(tmp_path):
+    """Catches a number of frames that the code made a constant: torch.export then refuses the free length."""
+    spec = net("FlowRefiner", channels=2, steps=1, trust=0.25)
+    path = write_checkpoint(tmp_path / "r.ckpt", "FlowRefinementTask", spec, "RefinementCriterion")
+    exported = outpaint_lightning.export(path, tmp_path / "out", format="onnx")
+    assert exported.difference < 1e-3
 
 
 def test_a_task_of_another_kind_is_refused():

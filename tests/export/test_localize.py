@@ -22,6 +22,8 @@ from outpaint_lightning.nets.detectors.region import decode_boxes
 from outpaint_lightning.tasks import RegionTask
 from outpaint_lightning.types import InputError
 
+pytestmark = pytest.mark.slow
+
 onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
 
 

@@ -100,7 +100,11 @@ def test_open_clip_tells_folders_from_videos_from_the_rest(folder, tmp_path):
     assert isinstance(video, VideoFile)
     assert (video.name, video.height, video.width) == ("a", 16, 24)
     assert isinstance(open_clip(folder), FrameFolder)
-    for name, said in [("walk/notes.txt", "not a clip; "), ("nowhere.mp4", "no such file or folder; ")]:
+    for name, said in [
+        ("walk/notes.txt", "not a clip; "),
+        ("nowhere.mp4", "no such file or folder; "),
+        ("wlak", "no such file or folder; did you mean 'walk'?; "),
+    ]:
         with pytest.raises(InputError) as caught:
             open_clip(tmp_path / name)
         message = str(caught.value)

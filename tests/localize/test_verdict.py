@@ -111,6 +111,11 @@ def test_what_is_bad_is_said():
     assert "no verdict" in card_lines({})[1]
     assert "too few for a verdict" in card_lines(card(AUTHENTIC[:3]))[1]
     assert card_lines({"tested": {**TESTED, "value": 0.45}})[0].startswith("WORSE THAN A GUESS: ")
+    codecs = [{"name": name, "value": value, "floor": 0.3} for name, value in (("a", 0.4), ("b", 0.3), ("c", None))]
+    (found, _) = card_lines({"tested": {**TESTED, "levels": codecs}})
+    assert found.endswith("scores 0.450; NO BETTER THAN A GUESS under 2 of 3 codecs: b, c")
+    photos = {**TESTED, "pixel_fpr": None, "false_alarms": 0.125, "authentic": 8}
+    assert card_lines({"tested": photos})[1].startswith("false alarms: 12.5% of 8 authentic images were called forged;")
     errors = {**TESTED, "lower_is_better": True, "floors": {"zero": 0.6}}
     assert not is_worse_than_floors(errors)
     assert is_worse_than_floors({**errors, "value": 0.7})

@@ -25,6 +25,8 @@ from outpaint_lightning.pictures import MarkedPicture
 from outpaint_lightning.pictures.marks import BAND, GAP
 from outpaint_lightning.types import InputError
 
+pytestmark = pytest.mark.slow
+
 WANDB = ["--config", str(REPOSITORY / "configs" / "loggers" / "wandb.yaml")]
 TENSORBOARD = ["--config", str(REPOSITORY / "configs" / "loggers" / "tensorboard.yaml")]
 OFTEN = ["--trainer.log_every_n_steps", "1"]

@@ -61,6 +61,7 @@ def test_class_and_box_by_hand():
     assert (iou["above_50"], iou["above_75"]) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
     assert 0.25 <= iou["low"] < iou["mean"] < iou["high"] <= 1
     assert summary["f1_and_iou"] == pytest.approx((2 / 3 + 1.75 / 3) / 2)
+    assert summary["authentic"] == {"images": 2, "false_alarms": 0.5}
     assert summary["images"] == {"forged": 3, "authentic": 2, "found": 3}
     assert "floors" not in summary
     assert "mask" not in summary

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.utils import flow_to_image
 
-from outpaint_lightning.pictures import FORGED, flow_colours, overlay, strip
+from outpaint_lightning.pictures import FORGED, flow_colours, overlay, strip, titled
 from outpaint_lightning.pictures.marks import BAND, CONTOUR, GAP, RIM
 
 
@@ -78,3 +78,11 @@ def test_pictures_that_share_a_length_can_be_compared():
 def test_a_still_or_unknown_picture_divides_by_nothing():
     assert (flow_colours(np.zeros((2, 3, 2))) == 255).all()
     assert (flow_colours(np.full((2, 3, 2), np.inf)) == 0).all()
+
+
+def test_a_title_stands_above_its_picture():
+    """Catches a title drawn over the picture."""
+    picture = np.full((20, 60, 3), 30, np.uint8)
+    whole = titled(picture, "filled")
+    assert np.array_equal(whole[BAND:], picture)
+    assert (whole[:BAND, :40] < 100).any()

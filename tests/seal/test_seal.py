@@ -8,8 +8,8 @@ from support import fit_options
 from outpaint_lightning.checkpoints.card import read_card, write_card
 from outpaint_lightning.cli import main
 from outpaint_lightning.localize.calibration import Calibration, Level
+from outpaint_lightning.seal.records import benchmark_of, training_of
 from outpaint_lightning.seal.records import test_of as found_test
-from outpaint_lightning.seal.records import training_of
 from outpaint_lightning.types import InputError
 
 
@@ -94,6 +94,20 @@ def test_a_test_of_other_weights_is_no_test_of_these(tmp_path):
     with pytest.raises(InputError, match=r"card\.json: the test of this run judged other weights"):
         found_test(tmp_path, {"weights": "b"})
     assert found_test(tmp_path / "nowhere", {"weights": "b"}) == {}
+
+
+def test_a_benchmark_of_other_weights_or_of_something_else_is_refused(tmp_path):
+    numbers = dict.fromkeys(("f1", "floor", "pixel_fpr", "forged", "authentic"), 0.5)
+    found = {"version": 1, "fingerprint": "a", "conditions": {"none": numbers}}
+    file = tmp_path / "benchmark.json"
+    file.write_text(json.dumps(found))
+    assert benchmark_of(file, {"weights": "a"})["levels"] == []
+    with pytest.raises(InputError, match=r"benchmark\.json: this benchmark judged other weights"):
+        benchmark_of(file, {"weights": "b"})
+    for broken in ({"version": 1}, {**found, "conditions": {}}, {**found, "conditions": 3}):
+        file.write_text(json.dumps(broken))
+        with pytest.raises(InputError, match=r"benchmark\.json: expected benchmark\.json, as this version"):
+            benchmark_of(file, {"weights": "a"})
 
 
 def test_paths_of_the_machine_stay_at_home(tmp_path):

@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import DRIVER
 
+pytestmark = pytest.mark.slow
+
 FOUND = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
@@ -42,7 +44,7 @@ def server(tmp_path_factory):
     run(programs / "initdb", "-D", cluster, "-U", "sweeper", "-A", "trust", "-E", "UTF8", "--no-sync")
     run(programs / "pg_ctl", "-D", cluster, "-w", "-l", f"{data}/log", "-o", options, "start")
     yield f"postgresql+psycopg://sweeper:hush@127.0.0.1:{port}/postgres"
-    run(programs / "pg_ctl", "-D", cluster, "-m", "immediate", "stop")
+    run(programs / "pg_ctl", "-D", cluster, "-t", "180", "-m", "immediate", "stop")
 
 
 def test_two_hosts_on_one_study(server, folder):

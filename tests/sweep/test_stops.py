@@ -1,16 +1,21 @@
 """What is killed, stopped or started twice: no trial is lost, no process stays."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from .conftest import DRIVER
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes that die with their parent: Linux alone")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes that die with their parent: Linux alone"),
+]
 
 
 def start(folder, *options, **changes):
@@ -90,13 +95,25 @@ def test_a_killed_sweep_goes_on(folder, held):
     assert sorted(folder.states()) == ["COMPLETE", "COMPLETE", "FAIL"]
 
 
+def put_to_sleep(main, database):
+    """Stop a process, at a moment when nobody holds the lock of the database: SQLite cannot take it from a sleeper."""
+    for _ in range(100):
+        main.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(database, timeout=0.2)) as reader, suppress(sqlite3.OperationalError):
+            reader.execute("BEGIN IMMEDIATE")
+            return
+        main.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    pytest.fail("the database was always locked")
+
+
 def test_a_host_that_slept_too_long(folder, held):
     """Its trial was taken for lost and ran elsewhere; it must not break off when it finds out."""
     first = start(folder, overrides=held, trials=2)
     pids(folder, 1)
     second = start(folder, overrides=held, trials=2)
     pids(folder, 2)
-    first.send_signal(signal.SIGSTOP)
+    put_to_sleep(first, folder.out / "study.db")
     let_go(held)
     wait_for(lambda: "FAIL" in folder.states())
     first.send_signal(signal.SIGCONT)

@@ -117,7 +117,7 @@ def test_a_rated_net_leaves_its_confidence_and_others_none(tmp_path):
 def test_bad_use_is_named(tmp_path):
     """Edges that the net does not say; a critic of other channels; a net of another setup; updates it does not make."""
     batch = stacked([window()])
-    with pytest.raises(InputError, match=r"sees is edges: the net says no edges \(model.net.edges\)"):
+    with pytest.raises(InputError, match=r"sees is edges: the net gives no edges; expected model\.net\.edges: true"):
         task(4, sees="edges").generate(batch)
     with pytest.raises(InputError, match="FlowCritic: frames is 3, channels 4: the windows have 3 and 6"):
         task(4).critic_terms(batch, torch.zeros(1, FRAMES, 4, HEIGHT, WIDTH))

@@ -1,1 +1,1 @@
-"""Panoramas with a hidden middle, and pairs of photos that look alike, for blending."""
+"""Panoramas with a hidden middle, and pairs of similar photos, for blending."""

@@ -25,7 +25,7 @@ class BlendingSample(TypedDict):
     clean: Tensor
     """float32 `1 3 H W`: the panorama."""
     pair: Tensor
-    """float32 `1 3 H W`: this photo's left third, nothing, and the right third of a photo that looks like it."""
+    """float32 `1 3 H W`: this photo's left third, zeros, and the right third of a similar photo."""
     other: Tensor
     """float32 `1 3 H W`: a panorama of another photo."""
     meta: WindowMeta
@@ -35,11 +35,11 @@ class BlendingDataset(Dataset[BlendingSample]):
     """One sample for each photo.
 
     Args:
-        source: of photos.
-        partners: for each photo, those that go with it, `N k`.
+        source: source of photos.
+        partners: indices of k similar photos for each photo, `N k`.
         stream: seeds of crops and pairs.
-        training: crops lie anywhere and pairs change from epoch to epoch; otherwise crops lie in the centre and each
-            photo keeps one partner.
+        training: whether crops are at random positions and pairs change from epoch to epoch. Otherwise, crops are at
+            the centre and each photo always has the same partner.
     """
 
     def __init__(self, source: PhotoSource, partners: Tensor, stream: tuple[int, ...], training: bool) -> None:
@@ -49,13 +49,13 @@ class BlendingDataset(Dataset[BlendingSample]):
         return len(self.source)
 
     def partner(self, epoch: int, index: int) -> int:
-        """Return the photo that goes with another."""
+        """Return the index of a photo's partner."""
         known = self.partners[index]
         rng = np.random.default_rng((*self.stream, 0, epoch if self.training else 0, index))
         return int(known[rng.integers(len(known))])
 
     def panorama(self, epoch: int, index: int) -> Tensor:
-        """Return a panorama `1 3 H W` of a photo, in training at a place that the epoch decides."""
+        """Return a panorama `1 3 H W` of a photo; in training, its position depends on the epoch."""
         rng = np.random.default_rng((*self.stream, 1, epoch, index))
         y, x = rng.random(2).tolist() if self.training else CENTRE
         return self.source.crop(index, (y, x))[None]
@@ -81,6 +81,6 @@ class BlendingDataset(Dataset[BlendingSample]):
         )  # fmt: skip
 
     def _other(self, epoch: int, index: int) -> int:
-        """Return another photo than this one, unless there is only one."""
+        """Return the index of another photo, or of this one if there is only one."""
         rng = np.random.default_rng((*self.stream, 2, epoch, index))
         return int(index + 1 + rng.integers(max(1, len(self) - 1))) % len(self)

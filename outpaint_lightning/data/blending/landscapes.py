@@ -1,4 +1,4 @@
-"""Landscapes that are drawn by chance: sky, ridges and grass, whose horizon lies elsewhere in each."""
+"""Random landscapes of sky, ridges and grass, each with its own horizon."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ DAYLIGHT = (((0.25, 0.45, 0.80), (0.75, 0.85, 0.95)), ((0.35, 0.30, 0.55), (0.95
 GROUND = ((0.30, 0.45, 0.18), (0.55, 0.48, 0.25), (0.42, 0.42, 0.38))
 """Colours of the ground: grass, straw, gravel."""
 CLOUD: Colour = (0.96, 0.95, 0.94)
-ROUGHNESS = 1.6  # of a ridge: amplitudes fall with frequency as f^-1.6
-BLADES = 0.16  # brightest and darkest of the grass beside the viewer
+ROUGHNESS = 1.6  # amplitudes of a ridge fall with frequency as f^-1.6
+BLADES = 0.16  # strength of the grass texture in the foreground
 
 
 @dataclass(frozen=True)
 class Landscape:
-    """A landscape without content of its own beyond these values.
+    """The parameters of a random landscape.
 
     Attributes:
-        seed: of clouds, ridges and grass.
-        horizon: height of the horizon, from 0 (top) to 1.
+        seed: seed of clouds, ridges and grass.
+        horizon: position of the horizon, from 0 (top) to 1 (bottom).
         sky: colours at the top and at the horizon.
-        ground: colour beside the viewer.
-        cover: how much of the sky is clouded, from -1 (none) to 1.
-        ridges: heights of the ridges over the horizon, the farthest first.
+        ground: colour of the ground in the foreground.
+        cover: amount of clouds, from -1 (none) to 1.
+        ridges: heights of the ridges above the horizon, as shares of the image height, the farthest first.
 
     Example:
         >>> Landscape.sample(np.random.default_rng(0)).draw(48, 144).shape
@@ -47,7 +47,7 @@ class Landscape:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Self:
-        """Draw the values."""
+        """Draw random parameters."""
         sky = DAYLIGHT[rng.integers(len(DAYLIGHT))]
         shade = rng.uniform(0.85, 1.1)
         return cls(
@@ -60,7 +60,7 @@ class Landscape:
         )
 
     def draw(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the landscape, uint8 `height width 3`."""
+        """Return the rendered landscape, uint8 `height width 3`."""
         rng = np.random.default_rng(self.seed)
         y = (np.arange(height) + 0.5)[:, None] / height
         picture = self._sky(y, width)
@@ -76,7 +76,7 @@ class Landscape:
         return (picture.clip(0, 1) * 255).round().astype(np.uint8)
 
     def _sky(self, y: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-        """Return the sky over the whole picture."""
+        """Return the sky for the whole picture."""
         top, low = np.array(self.sky[0]), np.array(self.sky[1])
         depth = (y / self.horizon).clip(0, 1)[..., None]
         field = cloud_field(self.seed, 2 * len(y), 2 * width)[: len(y), :width]
@@ -92,9 +92,9 @@ def _shaded(colour: Colour, shade: float) -> Colour:
 
 
 def _ridge(rng: np.random.Generator, width: int) -> NDArray[np.float64]:
-    """Return the height of a ridge in each column, about -1 to 1; its ends do not meet."""
+    """Return the height of a ridge in each column, in [-1, 1]. The ridge is not periodic."""
     frequencies = np.fft.rfftfreq(2 * width)
-    frequencies[0] = np.inf  # no mean
+    frequencies[0] = np.inf  # gives the line a mean of 0
     waves = np.fft.rfft(rng.standard_normal(2 * width)) * frequencies**-ROUGHNESS
     line = np.fft.irfft(waves)[:width]
     scaled: NDArray[np.float64] = line / np.abs(line).max()
@@ -102,7 +102,7 @@ def _ridge(rng: np.random.Generator, width: int) -> NDArray[np.float64]:
 
 
 def _grass(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
-    """Return noise in which a pixel has half of what the one above it has: blades."""
+    """Return noise that is correlated with the pixel above and with the pixel on the left, like blades of grass."""
     noise = rng.standard_normal((height, width))
     blades: NDArray[np.float64] = (noise + np.roll(noise, 1, 0) + 0.5 * np.roll(noise, 1, 1)) / 1.5
     return blades

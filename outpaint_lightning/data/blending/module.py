@@ -1,4 +1,4 @@
-"""The DataModule of blending."""
+"""The DataModule of wide-range image blending."""
 
 from __future__ import annotations
 
@@ -20,28 +20,35 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.nets import SeededFeatures
 from outpaint_lightning.types import InputError, VideoInfo
 
-SMALLEST = 8  # pixels a side
+SMALLEST = 8  # smallest side of a photo, in pixels
 
 
 class BlendingDataModule(pl.LightningDataModule):
-    """Panoramas of photos with a hidden middle, and pairs of photos that look alike.
+    """Panoramas of photos with a hidden middle, and pairs of similar photos.
 
     Args:
-        root: null for landscapes drawn by chance; or a folder of photos, or a dataset in the layout of
-            docs/reference/dataset.md. Photos without a split are dealt to train, val and test. Of clips the first frame
-            is taken.
-        size: height and width of a photo as the net sees it; a panorama is three times as wide. The net's `size`.
-        batch_size: panoramas, and as many pairs, in a batch of one process.
-        photos: landscapes of training.
-        val_photos: landscapes of validation.
-        test_photos: landscapes of a test.
-        nearest: photos that may go with a photo, those with the nearest features.
-        features: net whose features tell that; null takes `SeededFeatures(2)`.
-        workers: processes that make samples; 0 makes them in the main process.
-        seed: of landscapes, crops, pairs, order and splits.
+        root: null for random landscapes; or a folder of photos, or a dataset in a layout of docs/reference/dataset.md.
+            Photos without a split are assigned to train, val and test. Of clips, the first frame is used.
+        size: height and width of a photo at the input of the net, equal to the net's `size`; a panorama is three times
+            as wide.
+        batch_size: number of panoramas, and of pairs, in a batch, per process.
+        photos: number of training landscapes.
+        val_photos: number of validation landscapes.
+        test_photos: number of test landscapes.
+        nearest: number of possible partners of a photo: those with the most similar features.
+        features: net that computes these features; null for `SeededFeatures(2)`.
+        workers: number of processes that make samples; 0 makes them in the main process.
+        seed: seed of landscapes, crops, pairs, order and splits.
 
     Raises:
-        InputError: naming the folder, photo or key that cannot be used.
+        InputError: names the folder, photo or key that cannot be used.
+
+    Example:
+        >>> data = BlendingDataModule(size=16, val_photos=3)
+        >>> data.setup("validate")
+        >>> sample = data.datasets["val"][0]
+        >>> sample["image"].shape, sample["mask"][0, 0, 0].sum().item()  # the middle third is hidden
+        (torch.Size([1, 3, 16, 48]), 16.0)
     """
 
     def __init__(
@@ -73,7 +80,7 @@ class BlendingDataModule(pl.LightningDataModule):
         self.datasets: dict[str, BlendingDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Find the photos of the splits that `stage` needs, and which go together."""
+        """Find the photos of the splits that `stage` needs, and their possible partners."""
         for split in SPLITS_OF[stage]:
             if split in self.datasets:
                 continue
@@ -97,23 +104,23 @@ class BlendingDataModule(pl.LightningDataModule):
         return FilePhotos(entries, self.size)
 
     def videos(self, split: str) -> list[VideoInfo]:
-        """Return what is known of each photo of a split, for metrics."""
+        """Return the description of each photo of a split, for metrics."""
         return self.datasets[split].source.videos
 
     def train_dataloader(self) -> DataLoader[BlendingSample]:
-        """Samples in an order that depends on (seed, epoch) only."""
+        """Return samples in an order that depends on (seed, epoch) only."""
         return self._loader("train", shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[BlendingSample]:
-        """Samples in order."""
+        """Return samples in order."""
         return self._loader("val", repeated=True)
 
     def test_dataloader(self) -> DataLoader[BlendingSample]:
-        """Samples in order."""
+        """Return samples in order."""
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[BlendingSample]:
-        """Samples of the test in order."""
+        """Return the test's samples in order."""
         return self._loader("test")
 
     def _loader(self, split: str, **options: Any) -> DataLoader[BlendingSample]:

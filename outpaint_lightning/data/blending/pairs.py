@@ -1,4 +1,4 @@
-"""Which photos go together: those whose features are alike."""
+"""Find similar photos: those with similar features."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from outpaint_lightning.data.blending.sources import PhotoSource
 
-BATCH = 64  # photos that are embedded at once
+BATCH = 64  # number of photos per forward pass
 
 
 @torch.no_grad()
 def embeddings(source: PhotoSource, features: nn.Module) -> Tensor:
-    """Return the features of all photos' central squares, `N F`.
+    """Return the features of the central square of each photo, `N F`.
 
     Args:
-        source: of photos.
+        source: source of photos.
         features: called with `N 1 3 H W` in [0, 1], returns `N F`, as `SeededFeatures(2)` does.
     """
     found = []
@@ -29,17 +29,16 @@ def embeddings(source: PhotoSource, features: nn.Module) -> Tensor:
 
 
 def nearest_photos(found: Tensor, sources: Sequence[str], count: int) -> Tensor:
-    """Return for each photo the others that are nearest to it by the cosine of their features, `N count`.
+    """Return for each photo the other photos with the largest cosine of their features, `N count`.
 
-    The mean over all photos is subtracted first: features that are all positive have hardly an angle between them. The
-    public code compares all pairs by LPIPS instead, 25 million passes of a net for its 5040 photos; this is one product
-    of matrices.
+    The mean over all photos is subtracted first, because features that are all positive have only small angles between
+    them. The public code compares all pairs by LPIPS instead, which takes 25 million forward passes for its 5040
+    photos. Here it is one matrix product.
 
     Args:
         found: features `N F`.
-        sources: of each photo, where it comes from; photos of one source do not go together.
-            Two at least.
-        count: at most; fewer where a photo has fewer others.
+        sources: source of each photo, at least two different ones. Photos of one source are never paired.
+        count: largest number of partners; all photos have the same number, which may be smaller.
     """
     angles = F.normalize(found - found.mean(0), dim=1)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(sources))}

@@ -1,4 +1,4 @@
-"""Where the photos come from: landscapes drawn by chance, or files."""
+"""Sources of photos: random landscapes, or files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from outpaint_lightning.data.blending.landscapes import Landscape
 from outpaint_lightning.io import ClipEntry, open_clip
 from outpaint_lightning.types import InputError, VideoInfo
 
-PARTS = 3  # photo, middle, photo: a panorama is that much wider than high
-MARGIN = 1.25  # how much larger than its crops a landscape is drawn
-LARGEST = 2  # a crop is at least this part of the photo's height, where the width allows
+PARTS = 3  # photo, middle, photo: width of a panorama in units of its height
+MARGIN = 1.25  # size of a landscape in units of the size of its crops
+LARGEST = 2  # a photo is scaled down to at most this many times the height of a crop, if its width allows
 
 
 class PhotoSource(ABC):
-    """Photos, each at the scale at which it is cropped. What was drawn or read once is kept in memory.
+    """Photos, each at the scale at which it is cropped. Each photo is drawn or read once and then kept in memory.
 
     Attributes:
         size: height of a crop; its width is three times that.
-        videos: what metrics need to know of each photo.
+        videos: description of each photo for metrics.
     """
 
     videos: list[VideoInfo]
@@ -38,12 +38,12 @@ class PhotoSource(ABC):
         return len(self.videos)
 
     def crop(self, index: int, at: tuple[float, float] = (0.5, 0.5), parts: int = PARTS) -> Tensor:
-        """Return a part of a photo, float32 `3 size parts*size` in [0, 1].
+        """Return a crop of a photo, float32 `3 size parts*size` in [0, 1].
 
         Args:
-            index: of the photo.
-            at: where the part lies, y and x, from 0 (top, left) to 1.
-            parts: its width, in heights.
+            index: index of the photo.
+            at: position of the crop, y and x, from 0 (top, left) to 1 (bottom, right).
+            parts: width of the crop in units of its height.
         """
         if index not in self._kept:
             self._kept[index] = self.make(index)
@@ -58,12 +58,12 @@ class PhotoSource(ABC):
 
 
 class LandscapePhotos(PhotoSource):
-    """Landscapes; see `Landscape`.
+    """Random landscapes; see `Landscape`.
 
     Args:
-        stream: seeds that no other source has.
-        name: of the photos, which are numbered.
-        count: how many.
+        stream: seeds that no other source uses.
+        name: prefix of the photos' names; a number follows.
+        count: number of landscapes.
         size: height of a crop.
     """
 
@@ -83,16 +83,16 @@ class LandscapePhotos(PhotoSource):
 
 
 class FilePhotos(PhotoSource):
-    """Photos from files; of clips the first frame.
+    """Photos from files; of clips, the first frame.
 
-    A photo is made smaller until a crop has half of its height or all of its width; never larger.
+    A photo is scaled down until a crop has half of its height or all of its width. It is never enlarged.
 
     Args:
         entries: authentic photos.
         size: height of a crop.
 
     Raises:
-        InputError: naming a photo that is smaller than a crop.
+        InputError: names a photo that is smaller than a crop.
     """
 
     def __init__(self, entries: Sequence[ClipEntry], size: int) -> None:

@@ -1,1 +1,1 @@
-"""Photos with layouts, for contextual outpainting: rendered scenes with a rule, and folders of index images."""
+"""Photos with layouts, for contextual outpainting: scenes rendered by a rule, and folders of index images."""

@@ -27,9 +27,10 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.types import Batch, InputError, VideoInfo, WindowMeta
 
 ALL = "all"
-"""What stands for a split where a folder without splits is predicted, whatever the share of the foreground."""
+"""Name used instead of a split if a folder without splits is predicted. Then the share of the foreground is not
+checked."""
 COUNTED = 1000
-"""Training layouts that `common_layout` looks at, at most."""
+"""Largest number of training layouts that `common_layout` reads."""
 
 
 class ContextSample(TypedDict):
@@ -38,7 +39,7 @@ class ContextSample(TypedDict):
     image: Tensor
     """float32 `T 3 H W` in [0, 1], 0 where the mask is 1: the foreground alone."""
     mask: Tensor
-    """float32 `T 1 H W`, 1 on the background, which is to be invented."""
+    """float32 `T 1 H W`, 1 on the background, which is to be painted."""
     clean: Tensor
     """float32 `T 3 H W`."""
     layout: Tensor
@@ -49,10 +50,10 @@ class ContextSample(TypedDict):
 
 
 class ContextDataset(Dataset[ContextSample]):
-    """Photos whose background is hidden.
+    """Photos with a hidden background.
 
     Args:
-        source: of the photos.
+        source: source of the photos.
     """
 
     def __init__(self, source: ContextSource) -> None:
@@ -76,27 +77,35 @@ class ContextDataset(Dataset[ContextSample]):
 
 
 class ContextDataModule(pl.LightningDataModule):
-    """Photos of which the foreground is given, with the layout of their background.
+    """Photos whose foreground is given, with the layout of their background.
 
     Args:
-        root: null for scenes rendered by a rule (`data.context.scenes`); or a folder with photos in `images/` and a PNG
-            of class numbers for each in `stuff/`, 255 where a class is not known, as COCO-Stuff has them. The
-            foreground is what is not 0 in the PNGs of `things/`, where n is the n-th thing; without them, where the
-            class is not known. Photos with things and without a layout serve for prediction. Folders `train`, `val` and
-            `test` below these are splits; without them photos are dealt to the three, and `predict` takes all.
-        classes: names of the background classes, or how many there are (91 in COCO-Stuff); null reads
-            `<root>/classes.txt`, a name on each line.
-        batch_size: photos in a batch of one process.
-        size: `[height, width]`. Photos of a folder are scaled to cover it and cut at the centre.
-        foreground: smallest and largest share of a photo of a folder that the foreground may have; others are left out.
-        scenes: rendered for training; they are the same in every epoch.
-        val_scenes: rendered for validation.
-        test_scenes: rendered for a test.
-        workers: processes that make samples; 0 makes them in the main process.
-        seed: of scenes, order and splits.
+        root: null for scenes rendered by a rule (`data.context.scenes`); or a folder. It has photos in `images/` and,
+            for each photo, a PNG of class numbers in `stuff/`, with 255 where the class is not known, as in COCO-Stuff.
+            The foreground is where the PNGs of `things/` are not 0; there, n is the n-th object. Without these PNGs,
+            the foreground is where the class is not known. Photos with objects but without a layout can be used for
+            prediction. Subfolders `train`, `val` and `test` are splits. Without them, photos are assigned to the three
+            splits, and `predict` uses all photos.
+        classes: names of the background classes, or their number (91 in COCO-Stuff); null reads `<root>/classes.txt`,
+            with one name per line, or uses the classes of the rendered scenes.
+        batch_size: number of photos in a batch, per process.
+        size: `[height, width]`. Photos of a folder are scaled to cover it and cropped at the centre.
+        foreground: smallest and largest share of the foreground in a photo of a folder; other photos are not used.
+        scenes: number of rendered training scenes; they are the same in every epoch.
+        val_scenes: number of rendered validation scenes.
+        test_scenes: number of rendered test scenes.
+        workers: number of processes that make samples; 0 makes them in the main process.
+        seed: seed of scenes, order and splits.
 
     Raises:
-        InputError: naming the folder, file or key that cannot be used.
+        InputError: names the folder, file or key that cannot be used.
+
+    Example:
+        >>> data = ContextDataModule(size=(32, 40), val_scenes=2)
+        >>> data.setup("validate")
+        >>> sample = data.datasets["val"][0]
+        >>> sample["image"].shape, sample["layout"].shape, data.classes[:2]
+        (torch.Size([1, 3, 32, 40]), torch.Size([1, 32, 40]), ['sky', 'water'])
     """
 
     def __init__(
@@ -160,7 +169,7 @@ class ContextDataModule(pl.LightningDataModule):
         return source
 
     def videos(self, split: str) -> list[VideoInfo]:
-        """Return what is known of each photo of a split, for metrics."""
+        """Return the description of each photo of a split, for metrics."""
         return self.datasets[split].source.videos
 
     def common_layout(self) -> Tensor:
@@ -173,19 +182,19 @@ class ContextDataModule(pl.LightningDataModule):
         return counts[:-1].argmax(0)
 
     def train_dataloader(self) -> DataLoader[ContextSample]:
-        """Photos in an order that depends on (seed, epoch) only."""
+        """Return photos in an order that depends on (seed, epoch) only."""
         return self._loader("train", shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[ContextSample]:
-        """Photos in order."""
+        """Return photos in order."""
         return self._loader("val", repeated=True)
 
     def test_dataloader(self) -> DataLoader[ContextSample]:
-        """Photos in order."""
+        """Return photos in order."""
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[ContextSample]:
-        """Photos of the test in order; those of a folder without splits, all of them."""
+        """Return the test's photos in order, or all photos of a folder without splits."""
         return self._loader(ALL if ALL in self.datasets else "test")
 
     def _loader(self, split: str, **options: Any) -> DataLoader[ContextSample]:

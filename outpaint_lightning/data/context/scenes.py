@@ -1,9 +1,11 @@
-"""SyntheticContext: small scenes in which things imply their surroundings, by a fixed rule.
+"""SyntheticContext: small scenes in which the objects imply their surroundings, by a fixed rule.
 
-Each kind of thing has its surroundings: a boat has water below a sky, a car a road before buildings. The horizon
-follows from where the first thing stands, up to a little chance; whether something lies along the horizon (a beach, a
-wood) is chance alone. So the layout of a scene can be predicted from its things, in part, and the quality of that
-prediction is measurable without a download.
+Each kind of object has fixed surroundings: a boat has water below a sky, a car has a road in front of buildings. The
+position of the first object determines the horizon, up to small random deviations. A band along the horizon (a beach, a
+forest) is random. So the layout of a scene can be predicted from its objects in part, and the quality of that
+prediction can be measured without a download.
+
+Classes of the background are called stuff and objects of the foreground are called things, as in COCO-Stuff.
 """
 
 from __future__ import annotations
@@ -19,29 +21,30 @@ from outpaint_lightning.data.synthetic.textures import Cells, Clouds, Palette, T
 from outpaint_lightning.types import UNKNOWN
 
 STUFF = ("sky", "water", "grass", "road", "sand", "snow", "forest", "building")
-"""Names of the background classes; a layout holds their positions."""
+"""Names of the background classes; a layout contains their indices."""
 
 SMALLEST = 16
-"""Pixels a side of a scene."""
+"""Smallest side of a scene, in pixels."""
 JITTER = 0.03
-"""Of the height: the deviation of the horizon from where the rule has it."""
+"""Standard deviation of the horizon from the rule, as a share of the height."""
 BAND_CHANCE = 0.5
+"""Probability of a band along the horizon."""
 SECOND_CHANCE = 0.4
-"""Of a second thing of the same kind."""
+"""Probability of a second object of the same kind."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What surrounds a kind of thing.
+    """The surroundings of a kind of object.
 
     Attributes:
         above: Stuff above the horizon.
-        below: Stuff below it.
-        band: Stuff that may lie along it, on its upper side.
-        offset: How far the horizon is below the centre of the thing, as a share of the thing's size.
-        rows: Where the centre of the first thing may be, as shares of the height.
-        outline: Corners of the thing, x and y from -1 to 1; y points down.
-        colour: Of the thing, RGB in [0, 1].
+        below: Stuff below the horizon.
+        band: Stuff that may lie along the horizon, on its upper side.
+        offset: Distance of the horizon below the centre of the object, as a multiple of the object's size.
+        rows: Range of the centre of the first object, as shares of the height.
+        outline: Corners of the object, x and y from -1 to 1; y points down.
+        colour: Colour of the object, RGB in [0, 1].
     """
 
     above: str
@@ -68,19 +71,19 @@ RULES = {
     "skier": Rule("forest", "snow", "sky", -0.6, (0.45, 0.8), _SKIER, (0.95, 0.85, 0.1)),
     "cow": Rule("forest", "grass", "water", -0.1, (0.4, 0.75), _COW, (0.08, 0.06, 0.06)),
 }
-"""By kind of thing."""
+"""The rules by kind of object."""
 THINGS = tuple(RULES)
 
 _TONES: dict[str, tuple[float, float, float]] = {
     "sky": (0.5, 0.72, 0.95), "water": (0.1, 0.35, 0.55), "grass": (0.35, 0.62, 0.2), "road": (0.42, 0.42, 0.44),
     "sand": (0.87, 0.76, 0.52), "snow": (0.93, 0.94, 0.97), "forest": (0.1, 0.27, 0.12), "building": (0.6, 0.38, 0.3),
 }  # fmt: skip
-"""The mean colour of each stuff."""
+"""The mean colour of each kind of stuff."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One thing: its centre and half its width, as shares of the scene's height and width, and its lightness."""
+    """One object: its centre (shares of height and width), half width (share of the shorter side) and lightness."""
 
     row: float
     column: float
@@ -93,11 +96,11 @@ class ContextScene:
     """The parameters of a scene.
 
     Attributes:
-        kind: Of its things, a key of `RULES`.
-        things: The first one decides where the horizon is.
-        horizon: Row at the left and at the right edge, as shares of the height.
-        band: Thickness of the band along the horizon; 0 for none.
-        seed: Of the textures.
+        kind: Kind of its objects, a key of `RULES`.
+        things: The objects; the first one determines the horizon.
+        horizon: Row of the horizon at the left and at the right edge, as shares of the height.
+        band: Thickness of the band along the horizon, as a share of the height; 0 for none.
+        seed: Seed of the textures.
     """
 
     kind: str
@@ -109,12 +112,12 @@ class ContextScene:
 
 @dataclass(frozen=True, eq=False)
 class ContextPicture:
-    """A rendered scene.
+    """A rendered scene, or a photo with its layout.
 
     Attributes:
         frame: uint8 `H W 3` RGB.
-        layout: uint8 `H W`: positions in `STUFF`, `UNKNOWN` where a thing hides the background.
-        objects: uint8 `H W`: 0 for background, n for the n-th thing.
+        layout: uint8 `H W`: class indices (in `STUFF` for a scene), `UNKNOWN` where an object hides the background.
+        objects: uint8 `H W`: 0 for background, n for the n-th object.
     """
 
     frame: NDArray[np.uint8]
@@ -123,10 +126,10 @@ class ContextPicture:
 
 
 def sample_context(seed: Any) -> ContextScene:
-    """Draw a scene.
+    """Draw the parameters of a scene.
 
     Args:
-        seed: what `numpy.random.default_rng` takes; same seed, same scene.
+        seed: a seed for `numpy.random.default_rng`; the same seed gives the same scene.
 
     Example:
         >>> sample_context(0).kind in THINGS
@@ -148,12 +151,12 @@ def sample_context(seed: Any) -> ContextScene:
 
 
 def horizon_of(kind: str, thing: Placed) -> float:
-    """Return where the rule has the horizon, as a share of the height, given the first thing."""
+    """Return the horizon that the rule gives for the first object, as a share of the height."""
     return thing.row + RULES[kind].offset * thing.size
 
 
 def render_context(scene: ContextScene, height: int, width: int) -> ContextPicture:
-    """Render a scene; edges are hard, so that no pixel of a thing shows what is behind it.
+    """Render a scene. Edges are not antialiased, so no pixel of an object contains background.
 
     Example:
         >>> picture = render_context(sample_context(0), 32, 40)
@@ -179,7 +182,7 @@ def render_context(scene: ContextScene, height: int, width: int) -> ContextPictu
 
 
 def _stuff(scene: ContextScene, height: int, width: int) -> NDArray[np.uint8]:
-    """Return the layout behind the things."""
+    """Return the layout behind the objects."""
     rule = RULES[scene.kind]
     above, below, band = (np.uint8(STUFF.index(name)) for name in (rule.above, rule.below, rule.band))
     row = (np.arange(height) + 0.5)[:, None] / height
@@ -189,7 +192,7 @@ def _stuff(scene: ContextScene, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _cover(outline: Any, thing: Placed, height: int, width: int) -> NDArray[np.bool_]:
-    """Return the pixels of a thing; its size is a share of the shorter side."""
+    """Return the pixels of an object; its size is a share of the shorter side."""
     scale = thing.size * min(height, width)
     corners = np.array(outline) * scale + [thing.column * width, thing.row * height]
     cover = np.zeros((height, width), np.uint8)
@@ -198,7 +201,7 @@ def _cover(outline: Any, thing: Placed, height: int, width: int) -> NDArray[np.b
 
 
 def _texture(name: str, rng: np.random.Generator, height: int) -> Texture:
-    """Draw what a stuff looks like; its patterns grow with the scene."""
+    """Draw the texture of a kind of stuff; its patterns scale with the scene."""
     seed, unit = seed_of(rng), height / 32
     tone = np.array(_TONES[name]) * rng.uniform(0.9, 1.1)
     soft, strong = _palette(tone, 0.06), _palette(tone, 0.22)
@@ -216,6 +219,6 @@ def _texture(name: str, rng: np.random.Generator, height: int) -> Texture:
 
 
 def _palette(tone: NDArray[np.float64], spread: float) -> Palette:
-    """Return a darker, the middle and a lighter colour."""
+    """Return a darker colour, the given one and a lighter one."""
     levels = [np.clip(tone + step * spread, 0, 1) for step in (-1, 0, 1)]
     return tuple((float(r), float(g), float(b)) for r, g, b in levels)

@@ -1,4 +1,4 @@
-"""Where photos with layouts come from: rendered scenes, or folders of photos and index images."""
+"""Sources of photos with layouts: rendered scenes, or folders of photos and index images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.types import UNKNOWN, InputError, VideoInfo, did_you_mean
 
 PHOTOS, LAYOUTS, THINGS = "images", "stuff", "things"
-"""Folders below the root."""
+"""Subfolders of the root."""
 NAMES = "classes.txt"
 MOST_CLASSES = UNKNOWN
 
@@ -28,7 +28,7 @@ class ContextSource(ABC):
     """Photos with layouts, all of one size.
 
     Attributes:
-        videos: what metrics need to know of each photo, a video of one frame.
+        videos: description of each photo for metrics, as a video of one frame.
     """
 
     videos: list[VideoInfo]
@@ -43,12 +43,12 @@ class ContextSource(ABC):
 
 
 class SceneContexts(ContextSource):
-    """Rendered scenes; what was rendered once is kept in memory.
+    """Rendered scenes. Each scene is rendered once and then kept in memory.
 
     Args:
-        stream: seeds that no other source has.
-        name: of the photos, which are numbered.
-        count: of scenes.
+        stream: seeds that no other source uses.
+        name: prefix of the photos' names; a number follows.
+        count: number of scenes.
         size: height and width.
     """
 
@@ -67,7 +67,7 @@ class SceneContexts(ContextSource):
 
 @dataclass(frozen=True)
 class PhotoFiles:
-    """The files of one photo; None where it has none."""
+    """The files of one photo; None for a file that it does not have."""
 
     photo: Path
     layout: Path | None
@@ -75,16 +75,16 @@ class PhotoFiles:
 
 
 class FolderContexts(ContextSource):
-    """Photos of a folder, scaled to cover a size and cut at the centre.
+    """Photos of a folder, scaled to cover a size and cropped at the centre.
 
     Args:
-        files: by name.
+        files: files of each photo by its name.
         classes: number of background classes.
         size: height and width.
-        foreground: smallest and largest share of the photo that the foreground may have; others are left out.
+        foreground: smallest and largest share of the foreground in a photo; other photos are not used.
 
     Raises:
-        InputError: naming the file: a photo smaller than the size, a layout of another size or with an unknown class.
+        InputError: names a photo that is smaller than the size, or a layout with another size or an unknown class.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class FolderContexts(ContextSource):
         return ContextPicture(frame, np.where(objects > 0, np.uint8(UNKNOWN), layout), objects)
 
     def _indices(self, files: PhotoFiles) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return layout and objects at the size of the photo."""
+        """Return the layout and the objects at the size of the photo."""
         size = image_size(files.photo)
         layout, objects = (
             np.full(size, UNKNOWN, np.uint8) if path is None else _sized(path, read_index(path), files.photo, size)
@@ -134,14 +134,14 @@ def _sized(path: Path, numbers: NDArray[np.uint8], photo: Path, size: tuple[int,
 
 
 def require_covering(photo: Path, size: tuple[int, int]) -> None:
-    """Raise `InputError` for a photo that is smaller than a crop of some height and width."""
+    """Raise `InputError` if a photo is smaller than a crop of the given height and width."""
     height, width = image_size(photo)
     if height < size[0] or width < size[1]:
         raise InputError(f"{photo}: {width}x{height} pixels; data.size needs at least {size[1]}x{size[0]}")
 
 
 def _covering(picture: NDArray[np.uint8], size: tuple[int, int], how: int) -> NDArray[np.uint8]:
-    """Scale a picture `H W ...` until it covers a size, and cut it at the centre."""
+    """Scale a picture `H W ...` to cover a size, and crop it at the centre."""
     scale = max(side / own for side, own in zip(size, picture.shape[:2], strict=True))
     height, width = (max(side, round(own * scale)) for side, own in zip(size, picture.shape[:2], strict=True))
     scaled = np.asarray(cv2.resize(picture, (width, height), interpolation=how))
@@ -154,10 +154,10 @@ def _info(name: str, scene: str) -> VideoInfo:
 
 
 def class_names(root: Path | None, given: Sequence[str] | int | None) -> list[str]:
-    """Return the names of the classes: as given, of `<root>/classes.txt`, or those of the rendered scenes.
+    """Return the names of the classes: the given ones, those in `<root>/classes.txt`, or those of the rendered scenes.
 
     Raises:
-        InputError: there is none, more than `MOST_CLASSES`, a name stands twice, or no list is there.
+        InputError: there are fewer than 2 or more than `MOST_CLASSES` names, a name occurs twice, or there is no list.
     """
     if isinstance(given, int):
         names = [str(number) for number in range(given)]
@@ -176,13 +176,13 @@ def class_names(root: Path | None, given: Sequence[str] | int | None) -> list[st
 
 
 def photo_files(root: Path) -> dict[str, dict[str, PhotoFiles]]:
-    """Return the files below a root, by split and by name; the split is empty where the folder has none.
+    """Return the files below a root, by split and by name. Without split folders, the only split is an empty string.
 
-    Photos lie in `images/`, layouts in `stuff/`, things in `things/`, by the photo's name; or all of them in folders
-    `train`, `val` and `test` below these.
+    Photos are in `images/`, layouts in `stuff/` and objects in `things/`, under the photo's name. Each of these folders
+    may have subfolders `train`, `val` and `test` instead.
 
     Raises:
-        InputError: there are no photos, a photo has neither layout nor things, or an index image has no photo.
+        InputError: there are no photos, a photo has neither a layout nor objects, or an index image has no photo.
     """
     photos = root / PHOTOS
     if not photos.is_dir():
@@ -200,7 +200,7 @@ def photo_files(root: Path) -> dict[str, dict[str, PhotoFiles]]:
 
 
 def _indices(folder: Path, photos: dict[str, Path]) -> dict[str, Path]:
-    """Return the index images of a folder by their photo's name; none where there is no such folder."""
+    """Return the index images of a folder by their photo's name; empty if there is no folder."""
     files = {path.stem: path for path in frame_files(folder)} if folder.is_dir() else {}
     for name, path in files.items():
         if name not in photos:
@@ -209,7 +209,7 @@ def _indices(folder: Path, photos: dict[str, Path]) -> dict[str, Path]:
 
 
 def dealt(files: dict[str, PhotoFiles], seed: int) -> dict[str, dict[str, PhotoFiles]]:
-    """Deal photos without a split 70 / 15 / 15."""
+    """Assign photos without a split to the splits: 70 % train, 15 % val, 15 % test."""
     entries = [ClipEntry(name, "", "", "", name, "", each.photo, None) for name, each in files.items()]
     found: dict[str, dict[str, PhotoFiles]] = {split: {} for split in SPLITS}
     for entry in deal_splits(entries, seed, None):

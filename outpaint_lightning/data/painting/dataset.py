@@ -1,4 +1,4 @@
-"""Clean windows with what hides parts of them."""
+"""Clean windows, and occlusions that hide parts of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from outpaint_lightning.forge.masks import MaskSampler
 from outpaint_lightning.forge.parts import Footage
 from outpaint_lightning.types import Batch, InputError, WindowMeta
 
-DRAWS = 64  # masks after which a voxel that all of them hid counts as always hidden
+DRAWS = 64  # number of masks; a voxel that all of them hide counts as always hidden
 
 
 class PaintingWindow(TypedDict):
@@ -29,27 +29,27 @@ class PaintingWindow(TypedDict):
     clean: Tensor
     """float32 `T C H W`."""
     again: NotRequired[Tensor]
-    """float32 `T 1 H W`; in training only, as the next."""
+    """float32 `T 1 H W`; only in training."""
     other: NotRequired[Tensor]
-    """float32 `T C H W`."""
+    """float32 `T C H W`; only in training."""
     meta: WindowMeta
 
 
 class PaintingDataset(Dataset[PaintingWindow]):
-    """Windows with an occlusion each; the kinds of occlusion take turns, clip by clip.
+    """Windows with one occlusion each. The kinds of occlusion alternate from clip to clip.
 
-    The mask of a window is the same in every epoch: masks drawn anew would show the whole clip in time, and nothing
-    would be hidden from a net that trains. What hides it a second time (`again`), for critics that know occluded clips
-    alone, is drawn from the same process anew in every epoch.
+    The mask of a window is the same in every epoch. With new masks in every epoch, the net would see the whole clip
+    over time. The second mask (`again`), for critics that see only occluded clips, is drawn from the same process again
+    in every epoch.
 
     Args:
-        source: of clean windows.
-        occlusions: the kinds.
+        source: source of clean windows.
+        occlusions: the kinds of occlusion.
         stream: seeds of the masks.
-        training: whether `again` and `other`, the clean frames of another window, are served.
+        training: whether to return `again`, and `other`, the clean frames of another window.
 
     Raises:
-        InputError: a kind that needs more than a shape.
+        InputError: a kind of occlusion needs more than the shape of the window.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class PaintingDataset(Dataset[PaintingWindow]):
         return len(self.source)
 
     def kind(self, clip: int) -> MaskSampler:
-        """Return what hides parts of a clip."""
+        """Return the occlusion of a clip."""
         return self.occlusions[clip % len(self.occlusions)]
 
     def mask(self, index: int) -> Tensor:
-        """Return the mask of a window, float32 `T 1 H W`: the same each time."""
+        """Return the mask of a window, float32 `T 1 H W`; it is the same every time."""
         return self._drawn(index, (0, index))
 
     def again(self, epoch: int, index: int) -> Tensor:
-        """Return another mask of the same process, anew in every epoch."""
+        """Return another mask of the same process, which differs from epoch to epoch."""
         return self._drawn(index, (1, epoch, index))
 
     def _drawn(self, index: int, lot: tuple[int, ...]) -> Tensor:
@@ -94,12 +94,12 @@ class PaintingDataset(Dataset[PaintingWindow]):
         return window
 
     def _partner(self, epoch: int, index: int) -> int:
-        """Return another window than this one, unless there is only one."""
+        """Return the index of another window, or of this one if there is only one."""
         rng = np.random.default_rng((*self.stream, 2, epoch, index))
         return int(index + 1 + rng.integers(max(1, len(self) - 1))) % len(self)
 
     def require_sight(self) -> None:
-        """Raise InputError where a kind of occlusion hides the same voxels always: nothing can be learned of them."""
+        """Raise InputError if a kind of occlusion always hides the same voxels, because no net can learn them."""
         for number, sampler in enumerate(self.occlusions[: len(self)]):
             shape = self.source.window(0).shape
             hidden = np.ones((shape[0], *shape[2:]), np.bool_)
@@ -114,12 +114,12 @@ class PaintingDataset(Dataset[PaintingWindow]):
 
 
 def _draw(sampler: MaskSampler, lot: tuple[int, ...], shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Draw a mask `T H W` for a clip of the shape `T C H W`."""
+    """Draw a mask `T H W` for a clip of shape `T C H W`."""
     footage = Footage.blank(shape[0], shape[2], shape[3])
     return sampler.render(sampler.sample(np.random.default_rng(lot), footage), footage)
 
 
 def collate(windows: Sequence[PaintingWindow]) -> Batch:
-    """Stack windows; a source gives one size."""
+    """Stack windows into a batch. All windows of a source have one size."""
     columns: dict[str, Any] = {key: [window.get(key) for window in windows] for key in windows[0]}
     return cast("Batch", {key: values if key == "meta" else torch.stack(values) for key, values in columns.items()})

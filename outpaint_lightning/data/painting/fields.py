@@ -1,4 +1,4 @@
-"""Fields that drift and change, one channel each: a stand-in for sea surface temperature, without a download."""
+"""Fields of one channel that drift and change: a substitute for sea surface temperature, without a download."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from numpy.typing import NDArray
 from outpaint_lightning.forge.masks.occlusions import cloud_field
 from outpaint_lightning.io import atomic
 
-WIND = 0.5, 2.0  # slowest and fastest, pixels a frame
-MEMORY = 0.95  # of what a frame keeps of the one before; the rest is drawn anew
+WIND = 0.5, 2.0  # slowest and fastest wind, in pixels per frame
+MEMORY = 0.95  # weight of the previous frame; the rest is new
 
 
 def advected_fields(seed: int, clips: int, frames: int, height: int, width: int) -> NDArray[np.float32]:
-    """Draw clips of a Gaussian random field that a constant wind carries and chance renews.
+    """Draw clips of a Gaussian random field that a constant wind moves and that changes at random.
 
-    The field has the spectrum k^-3 and is periodic in the frame. From a frame to the next each wave's phase moves with
-    the wind, exactly, also by parts of a pixel; the field keeps 0.95 of itself, and sqrt(1 - 0.95^2) of a new field
-    joins it, so that its variance stays.
+    The field has the spectrum k^-3 and is periodic in the frame. In each frame, the wind moves the phase of every wave.
+    This is exact, also for fractions of a pixel. Then the field is multiplied by 0.95 and a new field is added with
+    weight sqrt(1 - 0.95^2), so that the variance stays the same.
 
     Args:
-        seed: same seed, same fields.
-        clips: N.
-        frames: T.
+        seed: the same seed gives the same fields.
+        clips: number of clips N.
+        frames: number of frames T.
         height: in pixels.
         width: in pixels.
 
     Returns:
-        `N T H W` in [0, 1]: 0.5 is the mean, and a sixth a deviation; what is farther off than three is cut.
+        `N T H W` in [0, 1]. The mean is 0.5 and the standard deviation is 1/6; values beyond three deviations are
+        clipped.
 
     Example:
         >>> advected_fields(0, clips=2, frames=3, height=16, width=16).shape
@@ -43,7 +44,7 @@ def advected_fields(seed: int, clips: int, frames: int, height: int, width: int)
 
 
 def _clip(rng: np.random.Generator, frames: int, height: int, width: int) -> NDArray[np.float64]:
-    """Draw one clip `T H W` of mean 0 and deviation 1."""
+    """Draw one clip `T H W` with mean 0 and standard deviation 1."""
     direction, speed = rng.uniform(0, 2 * np.pi), rng.uniform(*WIND)
     y, x = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     step = np.exp(-2j * np.pi * speed * (np.cos(direction) * x + np.sin(direction) * y))
@@ -63,14 +64,14 @@ def _standard(rng: np.random.Generator, height: int, width: int) -> NDArray[np.f
 
 
 def write_fields(root: str | Path, clips: Mapping[str, int], frames: int, size: tuple[int, int], seed: int = 0) -> None:
-    """Write `<root>/<split>.npy` for each split, as `PaintingDataModule` reads them.
+    """Write `<root>/<split>.npy` for each split, in the format that `PaintingDataModule` reads.
 
     Args:
-        root: folder to write into.
-        clips: of each split, `train`, `val` and `test`.
-        frames: T.
+        root: folder to write to.
+        clips: number of clips of each split (`train`, `val`, `test`).
+        frames: number of frames T.
         size: height and width.
-        seed: of the fields; each split has its own.
+        seed: seed of the fields; each split has its own.
     """
     for number, (split, count) in enumerate(clips.items()):
         with atomic(Path(root) / f"{split}.npy") as path, Path(path).open("wb") as file:

@@ -1,4 +1,4 @@
-"""The DataModule of generators."""
+"""The DataModule of generators that fill clips."""
 
 from __future__ import annotations
 
@@ -19,28 +19,36 @@ from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.types import InputError, VideoInfo
 
 OCCLUSIONS = ("rain", "bar", "clouds", "remove-pixels")
-SMALLEST = 32  # pixels a side, of scenes and clips
+SMALLEST = 32  # smallest side of scenes and clips, in pixels
 
 
 class PaintingDataModule(pl.LightningDataModule):
     """Windows of clips, parts of which are hidden by a process such as rain.
 
     Args:
-        root: null for synthetic scenes; a folder with `train.npy`, `val.npy` and `test.npy`, each `N T H W` or
-            `N T C H W` in [0, 1]; or a dataset of clips in a layout of docs/reference/dataset.md, of which the
-            authentic ones are taken. Clips without a split are dealt to the three by their source.
-        batch_size: windows in a batch of one process.
-        frames: T, frames in a window. Windows of a clip do not overlap.
-        size: `[height, width]` of scenes and clips; arrays keep their own.
-        clips: synthetic scenes of training; they and their masks are the same in every epoch.
-        val_clips: synthetic scenes of validation.
-        test_clips: synthetic scenes of a test.
-        occlusions: masks of `forge` that take turns, by name or as `class_path` and `init_args`.
-        workers: processes that make windows; 0 makes them in the main process.
-        seed: of scenes, masks, order and splits.
+        root: null for synthetic scenes; a folder with `train.npy`, `val.npy` and `test.npy`, each `N T H W` or `N T C H
+            W` in [0, 1]; or a dataset of clips in a layout of docs/reference/dataset.md, of which only authentic clips
+            are used. Clips without a split are assigned to the three splits by their source.
+        batch_size: number of windows in a batch, per process.
+        frames: number of frames T in a window. Windows of a clip do not overlap.
+        size: `[height, width]` of scenes and clips; arrays keep their own size.
+        clips: number of synthetic training scenes; they and their masks are the same in every epoch.
+        val_clips: number of synthetic validation scenes.
+        test_clips: number of synthetic test scenes.
+        occlusions: masks of `forge` that alternate, by name or as `class_path` and `init_args`; null for `rain`, `bar`,
+            `clouds` and `remove-pixels`.
+        workers: number of processes that make windows; 0 makes them in the main process.
+        seed: seed of scenes, masks, order and splits.
 
     Raises:
-        InputError: naming the folder, clip, file or key that cannot be used.
+        InputError: names the folder, clip, file or key that cannot be used.
+
+    Example:
+        >>> data = PaintingDataModule(frames=2, size=(32, 32), val_clips=2, occlusions=["rain"])
+        >>> data.setup("validate")
+        >>> window = data.datasets["val"][0]
+        >>> window["image"].shape, window["mask"].shape
+        (torch.Size([2, 3, 32, 32]), torch.Size([2, 1, 32, 32]))
     """
 
     def __init__(
@@ -98,23 +106,23 @@ class PaintingDataModule(pl.LightningDataModule):
         return ClipPaintings(chosen, self.frames, self.size)
 
     def videos(self, split: str) -> list[VideoInfo]:
-        """Return what is known of each clip of a split, for metrics; its `forger` is the occlusion."""
+        """Return the description of each clip of a split, for metrics; its `forger` is the occlusion."""
         return self.datasets[split].source.videos
 
     def train_dataloader(self) -> DataLoader[PaintingWindow]:
-        """Windows in an order that depends on (seed, epoch) only."""
+        """Return windows in an order that depends on (seed, epoch) only."""
         return self._loader("train", shuffled=self.seed, repeated=True)
 
     def val_dataloader(self) -> DataLoader[PaintingWindow]:
-        """Windows in order."""
+        """Return windows in order."""
         return self._loader("val", repeated=True)
 
     def test_dataloader(self) -> DataLoader[PaintingWindow]:
-        """Windows in order."""
+        """Return windows in order."""
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[PaintingWindow]:
-        """Windows of the test in order."""
+        """Return the test's windows in order."""
         return self._loader("test")
 
     def _loader(self, split: str, **options: Any) -> DataLoader[PaintingWindow]:

@@ -1,4 +1,4 @@
-"""Where the clips of a generator come from: synthetic scenes, videos, or arrays in `.npy` files."""
+"""Sources of clips for a generator: synthetic scenes, videos, or arrays in `.npy` files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from outpaint_lightning.types import InputError, VideoInfo, WindowMeta
 
 
 class PaintingSource(ABC):
-    """Clean windows of T frames, the same ones in every epoch. What was made or read once is kept in memory.
+    """Clean windows of T frames, the same in every epoch. Each window is made or read once and then kept in memory.
 
     Attributes:
-        videos: what metrics need to know of each clip; `forger` is still empty.
-        windows: of each window its clip and its first frame.
-        channels: of a frame.
+        videos: description of each clip for metrics; `forger` is still empty.
+        windows: clip index and first frame of each window.
+        channels: number of channels of a frame.
     """
 
     videos: list[VideoInfo]
@@ -47,7 +47,7 @@ class PaintingSource(ABC):
         return frames.float() / 255 if frames.dtype == torch.uint8 else frames
 
     def meta(self, index: int, occlusion: str) -> WindowMeta:
-        """Return where a window comes from, and what hides parts of it as its `forger`."""
+        """Return the origin of a window; its `forger` is the occlusion."""
         clip, start = self.windows[index]
         entry = self.videos[clip]
         return WindowMeta(
@@ -66,13 +66,13 @@ def _numbered(name: str, count: int, frames: int, scene: str) -> list[VideoInfo]
 
 
 class ScenePaintings(PaintingSource):
-    """Synthetic scenes, one a window: textured layers that move under a moving camera; their truth is exact.
+    """Synthetic scenes, one per window: textured layers that move under a moving camera, with exact ground truth.
 
     Args:
-        stream: seeds that no other source has.
-        name: of the clips, which are numbered.
-        scenes: how many.
-        frames: T.
+        stream: seeds that no other source uses.
+        name: prefix of the clips' names; a number follows.
+        scenes: number of scenes.
+        frames: number of frames T.
         size: height and width.
     """
 
@@ -88,15 +88,15 @@ class ScenePaintings(PaintingSource):
 
 
 class ClipPaintings(PaintingSource):
-    """Windows of videos that follow each other without a gap; what remains at a clip's end is left out.
+    """Windows that are cut from videos one after another; frames left over at a clip's end are not used.
 
     Args:
         entries: authentic clips.
-        frames: T.
-        size: height and width. Frames are scaled to cover it and cut at the centre.
+        frames: number of frames T.
+        size: height and width. Frames are scaled to cover it and cropped at the centre.
 
     Raises:
-        InputError: naming a clip that is shorter than a window.
+        InputError: names a clip that is shorter than a window.
     """
 
     def __init__(self, entries: Sequence[ClipEntry], frames: int, size: tuple[int, int]) -> None:
@@ -119,7 +119,7 @@ class ClipPaintings(PaintingSource):
 
 
 def _covering(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale uint8 frames `T C H W` until they cover a size, and cut them at the centre."""
+    """Scale uint8 frames `T C H W` to cover a size, and crop them at the centre."""
     scale = max(side / own for side, own in zip(size, frames.shape[-2:], strict=True))
     height, width = (max(side, round(own * scale)) for side, own in zip(size, frames.shape[-2:], strict=True))
     scaled = F.interpolate(frames, (height, width), mode="bilinear", antialias=True)
@@ -128,14 +128,14 @@ def _covering(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class ArrayPaintings(PaintingSource):
-    """Clips of an array on disk, one a window, such as fields of one channel.
+    """Clips of an array on disk, one per window, such as fields of one channel.
 
     Args:
         path: a `.npy` file of `N T H W` (one channel) or `N T C H W`, uint8 or floats in [0, 1].
-        frames: T of a window; a longer clip gives its first frames.
+        frames: number of frames T of a window; of longer clips, the first frames are used.
 
     Raises:
-        InputError: naming the file and what it holds instead.
+        InputError: names the file and its unexpected content.
     """
 
     def __init__(self, path: Path, frames: int) -> None:

@@ -1,1 +1,1 @@
-"""Nets that say whether an image is forged, and in which box."""
+"""Nets that predict whether an image is forged, and the box of the forged region."""

@@ -15,16 +15,16 @@ from torchvision.models import get_model, get_model_weights
 from outpaint_lightning.nets.pretrained import file_of, read_state
 from outpaint_lightning.types import InputError, did_you_mean
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, red first
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # statistics of ImageNet's colours, red first
 
 
 class Parts(NamedTuple):
-    """A classifier taken apart, without its last layer."""
+    """The parts of a classifier without its last layer."""
 
     stages: list[nn.Sequential]
     """Each ends in a feature map; the first begins with a convolution."""
     trunk: nn.Sequential
-    """What is between the coarsest map and the last layer: `N C h w` to `N features`."""
+    """The layers between the coarsest map and the last layer: `N C h w` to `N features`."""
 
 
 def _pooled(model: Any) -> Parts:
@@ -47,7 +47,7 @@ BACKBONES: dict[str, Callable[[nn.Module], Parts]] = {
     "resnet18": _residual,
     "resnet50": _residual,
 }
-"""torchvision's name of a classifier, and how it is taken apart."""
+"""torchvision's name of a classifier, and the function that splits it into parts."""
 
 
 class Backbone(nn.Module):
@@ -55,19 +55,20 @@ class Backbone(nn.Module):
 
     Args:
         name: one of `BACKBONES`.
-        weights: None starts from scratch. `"imagenet"` takes torchvision's `IMAGENET1K_V1`, from torch's cache or
-            downloaded; where neither can be, starts from scratch with a warning. Otherwise a file with a torchvision
-            state dict of the whole classifier; its last layer may have any number of classes.
-        residual: maps images `N 3 H W` in [0, 1] to `N C H W`, which the first layer sees beside the colours; such as
-            `SrmFilters`. Its weights of the colours stay what `weights` says. None shows the colours alone.
+        weights: None starts from random weights. `"imagenet"` uses torchvision's `IMAGENET1K_V1` from torch's cache, or
+            downloads it; if that fails, training starts from random weights with a warning. Any other value is a file
+            with a torchvision state dict of the whole classifier; its last layer may have any number of classes.
+        residual: maps images `N 3 H W` in [0, 1] to `N C H W`, which the first layer gets together with the colours,
+            such as `SrmFilters`. The first layer's weights for the colours are still those of `weights`. None uses only
+            the colours.
 
     Attributes:
-        channels: of each map, fine to coarse.
-        features: length of what `trunk` returns.
-        trunk: what torchvision runs between the coarsest map and the last layer, `N C h w` to `N features`.
+        channels: number of channels of each map, fine to coarse.
+        features: length of the output of `trunk`.
+        trunk: torchvision's layers between the coarsest map and the last layer, `N C h w` to `N features`.
 
     Raises:
-        InputError: no such backbone; or the weights cannot be read or are of another net.
+        InputError: the backbone is unknown, or the weights cannot be read or belong to another net.
     """
 
     mean: Tensor
@@ -94,19 +95,19 @@ class Backbone(nn.Module):
         self.features: int = layer.in_features
         for colours, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(colours, torch.tensor(values).view(3, 1, 1), persistent=False)
-        # In the state dict, so that a checkpoint tells it on a machine that has no such weights.
+        # In the state dict, so that a checkpoint keeps the fact on a machine without these weights.
         self.register_buffer("started_pretrained", torch.tensor(file is not None))
         self.to(memory_format=torch.channels_last)  # ResNets train a tenth faster than in torch's own order
 
     @property
     def pretrained(self) -> bool:
-        """Whether training started from weights that were given or downloaded."""
+        """Whether training started from given or downloaded weights."""
         return bool(self.started_pretrained)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the feature maps of `image`, `N 3 H W` RGB in [0, 1], from fine to coarse.
 
-        The first layer runs in float32 also under autocast: bf16 would round the traces of a forgery away.
+        The first layer runs in float32 also under autocast, because bf16 would round away forgery traces.
         """
         with torch.autocast(image.device.type, enabled=False):
             seen = (image.float() - self.mean) / self.std
@@ -121,7 +122,7 @@ class Backbone(nn.Module):
 
 
 def _widened(first: Any, residual: nn.Module) -> nn.Conv2d:
-    """Return a first layer that also sees what `residual` makes of an image, with the old weights of the colours."""
+    """Return a first layer with extra inputs for the channels of `residual`; the weights for the colours are kept."""
     with torch.no_grad():
         extra = residual(torch.zeros(1, 3, 16, 16)).shape[1]
         options = {name: getattr(first, name) for name in ("stride", "padding")}
@@ -133,7 +134,7 @@ def _widened(first: Any, residual: nn.Module) -> nn.Conv2d:
 
 
 def _downloaded(name: str) -> Path | None:
-    """Return torchvision's ImageNet weights, downloaded if need be; None, with a warning, where they cannot be."""
+    """Return torchvision's ImageNet weights, downloaded if needed; None, with a warning, if that fails."""
     url = get_model_weights(name).IMAGENET1K_V1.url
     file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
     if not file.is_file():
@@ -152,7 +153,7 @@ def _downloaded(name: str) -> Path | None:
 
 
 def _load(model: nn.Module, name: str, file: Path, replaced: str) -> None:
-    """Load all of the classifier but the parameters that begin with `replaced`; the file may lack those."""
+    """Load the classifier's weights except those whose names start with `replaced`; the file may lack those."""
     state = read_state(file)
     try:
         kept = {key: value for key, value in state.items() if not key.startswith(replaced)}

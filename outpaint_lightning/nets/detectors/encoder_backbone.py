@@ -1,4 +1,4 @@
-"""Any image encoder of `timm` as a backbone, beside a pyramid that sees the traces of codecs and generators."""
+"""Any image encoder of `timm` as a backbone, with an optional pyramid for the traces of codecs and generators."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from outpaint_lightning.types import InputError
 class EncoderBackbone(nn.Module):
     """An encoder of `timm` and, with `residual`, a pyramid of traces: feature maps from fine to coarse.
 
-    The encoder sees the image and can start from ImageNet weights. The pyramid sees the colours and the residuals at
-    full resolution, which hold the traces of a forgery, and shrinks them with strided convolutions; their
-    `log_energies` are added at each stride. The map of a stride holds the channels of the encoder, then those of the
-    pyramid.
+    The encoder gets the image and can start from ImageNet weights. The pyramid gets the colours and the residuals at
+    full resolution, which contain the traces of a forgery. It reduces them with strided convolutions and adds their
+    `log_energies` at each stride. The map of a stride has the channels of the encoder, then those of the pyramid.
 
     Args:
         encoder: name of a feature extractor of `timm`.
-        weights: of the encoder: None starts from scratch, `"imagenet"` takes the weights of an installed package or has
-            `timm` download them, otherwise a file; see `Encoder`. From scratch, batch normalisation is trained; with
-            weights it keeps their statistics.
+        weights: weights of the encoder: None starts from random weights; `"imagenet"` uses the weights of an installed
+            package or lets `timm` download them; any other value is a file; see `Encoder`. With None, batch
+            normalisation is trained; with weights, it keeps their statistics.
         residual: maps images `N 3 H W` in [0, 1] to `N C H W`, such as `SrmFilters`. Without it there is no pyramid.
-        stem: channels of the pyramid at full resolution.
-        strides: the finest and the coarsest map, powers of two. Coarser layers are not built.
+        stem: number of channels of the pyramid at full resolution.
+        strides: strides of the finest and the coarsest map, powers of two. Coarser layers are not built.
 
     Attributes:
-        channels: of each map, fine to coarse.
+        channels: number of channels of each map, fine to coarse.
         features: length of the output of `trunk`.
-        trunk: mean and maximum of the coarsest map, `N C h w` to `N features`; the maximum shows small regions.
+        trunk: mean and maximum of the coarsest map, `N C h w` to `N features`. The maximum also responds to small
+            regions.
 
     Raises:
-        InputError: `Encoder` refuses the name or the weights, or the encoder has no maps at these strides.
+        InputError: `Encoder` rejects the name or the weights, or the encoder has no maps at these strides.
 
     Example:
         >>> backbone = EncoderBackbone("tf_efficientnet_lite0", strides=(4, 16)).eval()
@@ -76,11 +76,11 @@ class EncoderBackbone(nn.Module):
 
     @property
     def pretrained(self) -> bool:
-        """Whether training started from weights that were given or downloaded."""
+        """Whether training started from given or downloaded weights."""
         return bool(self.started_pretrained)
 
     def train(self, mode: bool = True) -> EncoderBackbone:
-        """Set the mode. From scratch the encoder's batch normalisation is trained: it has no statistics to keep."""
+        """Set the mode. Without pretrained weights, the encoder's batch normalisation is trained too."""
         super().train(mode)
         if not self.pretrained:
             self.encoder.body.train(mode)
@@ -90,7 +90,7 @@ class EncoderBackbone(nn.Module):
         """Return the feature maps of `image`, `N 3 H W` RGB in [0, 1], from fine to coarse.
 
         Raises:
-            InputError: a side is no multiple of the coarsest stride.
+            InputError: a side is not a multiple of the coarsest stride.
         """
         height, width = image.shape[-2:]
         if height % self.strides[-1] or width % self.strides[-1]:
@@ -107,20 +107,20 @@ class EncoderBackbone(nn.Module):
 
 
 def _follow_state(backbone: EncoderBackbone, _incompatible: object) -> None:
-    """Set the mode again: a checkpoint may be of a net that started from other weights than this one."""
+    """Set the mode again, because the checkpoint's net may have started from other weights."""
     backbone.train(backbone.training)
 
 
 class TracePyramid(nn.Module):
-    """Strided convolutions over colours, residuals and their energies: the traces of a forgery at each stride.
+    """Strided convolutions of colours, residuals and their energies: the traces of a forgery at each stride.
 
     Args:
         residual: see `EncoderBackbone`.
-        stem: channels at full resolution.
+        stem: number of channels at full resolution.
         coarsest: stride of the coarsest map, a power of two.
 
     Attributes:
-        channels: of the map at each stride.
+        channels: number of channels of the map at each stride.
     """
 
     def __init__(self, residual: nn.Module, stem: int, coarsest: int) -> None:
@@ -128,16 +128,16 @@ class TracePyramid(nn.Module):
         self.residual = residual
         levels = coarsest.bit_length() - 1
         widths = [stem, *(min(32 * 2**level, 96) for level in range(levels))]
-        energies = 2 * (residual_channels(residual) + 2)  # of the residuals and of the gradients along x and y
+        energies = 2 * (residual_channels(residual) + 2)  # for the residuals and the gradients along x and y
         given = [stem, *(width + energies for width in widths[1:])]
         self.first = conv_layer(3 + residual_channels(residual), stem)
         self.layers = nn.ModuleList(conv_layer(a, b, stride=2) for a, b in zip(given, widths[1:], strict=False))
         self.channels = {2 ** (level + 1): channels for level, channels in enumerate(given[1:])}
 
     def forward(self, image: Tensor) -> dict[int, Tensor]:
-        """Return the map `N C h w` at each stride of images `N 3 H W`, whose sides are multiples of the coarsest one.
+        """Return the map `N C h w` at each stride for images `N 3 H W` with sides that the coarsest stride divides.
 
-        Residuals and the first layer are computed in float32 also under autocast: bf16 would round traces away.
+        Residuals and the first layer are computed in float32 also under autocast, because bf16 would round traces away.
         """
         with torch.autocast(image.device.type, enabled=False):
             seen = stacked(image.float(), len(image), self.residual)

@@ -1,4 +1,4 @@
-"""A region detector around a localizer: class and box of an image from a mask that was learned on videos."""
+"""A region detector built on a localizer: class and box of an image from a mask that was learned on videos."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from outpaint_lightning.types import InputError
 
 
 class MaskRegions(nn.Module):
-    """The mask of a localizer, and the class and the box that follow from it.
+    """The mask of a localizer, and the class and box computed from it.
 
-    The localizer sees the image as a video that stands still: every frame of its window is the image. Its logits are
-    scaled and shifted by two learned numbers, since what is common in a window of a video may be rare in a photo. The
-    class is a linear function of `mask_evidence`, and the box is that of `soft_boxes`. So with `frozen` fewer than
-    twenty numbers are learned, and a few hundred images are enough.
+    The localizer gets the image as a static video: every frame of its window is the image. Its logits are scaled and
+    shifted by two learned numbers, because traces that are common in video may be rare in photos. The class is a linear
+    function of `mask_evidence`, and the box is `soft_boxes` of the mask. So with `frozen`, fewer than twenty numbers
+    are learned, and a few hundred images are enough.
 
     Args:
-        localizer: called with `B T 3 H W`, returns a list of logits `B 2 H W`, of which the last counts; such as
+        localizer: called with `B T 3 H W`, returns a list of logits `B 2 H W`, of which the last one is used, such as
             `EncoderUNet`. Its attribute `frames` is T.
-        weights: of the localizer: a checkpoint or run folder of a `LocalizationTask`, or the name of weights that
-            ship, such as `"localizer"`. None keeps those that it has.
+        weights: weights of the localizer: a checkpoint or run folder of a `LocalizationTask`, or the name of shipped
+            weights, such as `"localizer"`. None keeps the localizer's own.
         frozen: do not train the localizer.
-        quality: add a unit for the IoU of the box; see `RegionDetector`.
+        quality: add an output for the IoU of the box; see `RegionDetector`.
 
     Raises:
-        InputError: the weights cannot be read or are of another net.
+        InputError: the weights cannot be read or belong to another net.
 
     Example:
         >>> from outpaint_lightning.nets import UNet
@@ -63,24 +63,24 @@ class MaskRegions(nn.Module):
 
     @property
     def pretrained(self) -> bool:
-        """Whether training started from weights that were given."""
+        """Whether training started from given weights."""
         return bool(self.started_pretrained)
 
     def train(self, mode: bool = True) -> MaskRegions:
-        """Set the mode of all layers but those of a frozen localizer, which stay in evaluation mode."""
+        """Set the mode of all layers except those of a frozen localizer, which stay in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.localizer.eval()
         return self
 
     def forward(self, image: Tensor) -> RegionOutput:
-        """Judge images.
+        """Score images.
 
         Args:
             image: `B T 3 H W` RGB in [0, 1], of any size; the first frame is used.
 
         Returns:
-            The logit, the box and the mask's logits at the size of the image, in float32 also under autocast.
+            The logit, the box, and the mask's logits at the size of the image, in float32 also under autocast.
         """
         scores = self.localizer(image[:, :1].expand(-1, self.localizer.frames, -1, -1, -1))[-1].float()
         mask = self.scale * (scores[:, 1:] - scores[:, :1]) + self.shift

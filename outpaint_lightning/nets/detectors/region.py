@@ -1,4 +1,4 @@
-"""A detector of the forged region of an image: whether there is one, its box and, if asked, its mask."""
+"""A detector of the forged region of an image: whether there is one, its box and, optionally, its mask."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ EVIDENCE = (1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # shares of a mask; see `mask_ev
 
 
 class RegionOutput(NamedTuple):
-    """What a region detector says of a batch."""
+    """The output of a region detector for a batch."""
 
     logit: Tensor
-    """`B`: the logit of the image holding a forged region."""
+    """`B`: logit that the image contains a forged region."""
     box: Tensor
-    """`B 4`: `xmin ymin xmax ymax` in pixels, half-open; whether it means anything, `logit` says."""
+    """`B 4`: `xmin ymin xmax ymax` in pixels, half-open; meaningful only if the image is forged, see `logit`."""
     mask: Tensor | None
-    """`B 1 H W`: logits of the pixels being forged; None without a decoder."""
+    """`B 1 H W`: logits that pixels are forged; None without a decoder."""
     quality: Tensor | None = None
     """`B`: the logit of the IoU of the box with the true one; None if the net does not predict it."""
 
 
 class RegionDetector(nn.Module):
-    """An ImageNet classifier whose last layer is replaced by one class unit and four of the box.
+    """An ImageNet classifier whose last layer is replaced by one unit for the class and four for the box.
 
-    Source: *Classification & Localization of Inpainted Regions* (Sideras 2023). It prints "one sigmoid and 5 linear
-    units", while a box has four numbers. What is between the backbone and the last layer stays as torchvision has it:
-    two layers of 4096 units in AlexNet and VGG, global average pooling in ResNets.
+    Source: *Classification & Localization of Inpainted Regions* (Sideras 2023), "the paper" below. It prints "one
+    sigmoid and 5 linear units", but a box has four numbers. The layers between the backbone and the last layer are
+    torchvision's: two layers of 4096 units in AlexNet and VGG, global average pooling in ResNets.
 
     Args:
-        backbone: `"alexnet"`, `"vgg11"`, `"resnet18"` or `"resnet50"` of torchvision, as the source; or any encoder of
-            `timm`, such as `"tf_efficientnet_lite0"`.
-        weights: of the backbone: None for none, `"imagenet"`, or a file; see `Backbone` and `EncoderBackbone`.
+        backbone: `"alexnet"`, `"vgg11"`, `"resnet18"` or `"resnet50"` of torchvision, as in the paper; or any encoder
+            of `timm`, such as `"tf_efficientnet_lite0"`.
+        weights: weights of the backbone: None, `"imagenet"`, or a file; see `Backbone` and `EncoderBackbone`.
         segmentation: add a `MaskDecoder` on the backbone's feature maps.
-        residual: high-pass filters that the backbone sees beside the colours, such as `SrmFilters`; None for none, as
-            in the source. With an encoder of `timm` they get a pyramid of their own.
-        box_from_mask: the box is that of the mask, `soft_boxes`, in place of the four units.
-        class_from_mask: the class unit also sees the strongest answers of the mask, `mask_evidence`.
-        quality: add a unit for the IoU of the box, as Wu et al., *IoU-aware Single-stage Object Detector* (2020,
-            arXiv:1912.05992), section 3.2: a sure class does not mean an exact box.
+        residual: high-pass filters whose residuals the backbone gets together with the colours, such as `SrmFilters`;
+            None for none, as in the paper. With an encoder of `timm`, the residuals get their own pyramid.
+        box_from_mask: compute the box from the mask by `soft_boxes`, instead of from the four units.
+        class_from_mask: the class unit also gets the `mask_evidence`, the strongest values of the mask.
+        quality: add an output for the IoU of the box, as in Wu et al., *IoU-aware Single-stage Object Detector* (2020,
+            arXiv:1912.05992), section 3.2. A confident class does not imply an exact box.
 
     Raises:
-        InputError: see `Backbone` and `EncoderBackbone`; or the box or the class needs a mask and there is none.
+        InputError: see `Backbone` and `EncoderBackbone`; or an option needs a mask and `segmentation` is false.
 
     Example:
         >>> import torch
@@ -83,10 +83,10 @@ class RegionDetector(nn.Module):
         self.decoder = MaskDecoder(self.backbone.channels) if segmentation else None
 
     def forward(self, image: Tensor) -> RegionOutput:
-        """Judge images.
+        """Score images.
 
         Args:
-            image: `B T 3 H W` RGB in [0, 1], sides of 64 pixels or more; the first frame is used.
+            image: `B T 3 H W` RGB in [0, 1], with sides of at least 64 pixels; the first frame is used.
 
         Returns:
             The logit and the box, in float32 also under autocast, and the mask's logits at the size of the image.
@@ -102,7 +102,7 @@ class RegionDetector(nn.Module):
         maps = self.backbone(image[:, 0])
         features = self.backbone.trunk(maps[-1]).float()
         mask = None if self.decoder is None else self.decoder(maps, (height, width))
-        with torch.autocast(image.device.type, enabled=False):  # half a number's digits are a pixel of a large image
+        with torch.autocast(image.device.type, enabled=False):  # bf16 is too coarse for pixel positions
             if mask is not None and self.class_from_mask:
                 features = torch.cat([features, mask_evidence(mask)], 1)
             logit, numbers, quality = self.last(features).split(tuple(self.units.values()), 1)
@@ -113,12 +113,12 @@ class RegionDetector(nn.Module):
 class MaskDecoder(nn.Module):
     """One logit per pixel from a backbone's feature maps.
 
-    Source: the top-down path of Lin et al., *Feature Pyramid Networks* (CVPR 2017, arXiv:1612.03144), section 3: each
-    map is brought to the same number of channels and added to what comes from the coarser ones. Only the finest sum is
-    smoothed and read. That masks be trained beside boxes is the idea Sideras leaves open.
+    Source: the top-down path of Lin et al., *Feature Pyramid Networks* (CVPR 2017, arXiv:1612.03144), section 3. Each
+    map is projected to the same number of channels and added to the enlarged sum of the coarser maps. Only the finest
+    sum is smoothed and used. Sideras suggests training masks together with boxes as future work.
 
     Args:
-        channels: of the maps, from fine to coarse.
+        channels: number of channels of the maps, from fine to coarse.
     """
 
     def __init__(self, channels: list[int]) -> None:
@@ -137,14 +137,14 @@ class MaskDecoder(nn.Module):
 
 
 def mask_evidence(mask: Tensor) -> Tensor:
-    """Return how strong the strongest cells of 4 x 4 pixels of a mask are: one number for each share of `EVIDENCE`.
+    """Return the mean of the strongest cells of 4 x 4 pixels of a mask, for each share in `EVIDENCE`.
 
     Args:
         mask: logits `B 1 H W`.
 
     Returns:
-        float32 `B 5`: the mean of the strongest 1/256 of the cells, 1/64, 1/16, 1/4, and of all. The first is high
-        where there is a region, however small; the last ones are high where it is large.
+        float32 `B 5`: the mean of the strongest 1/256 of the cells, 1/64, 1/16, 1/4, and of all. The first value is
+        high if there is a region, however small; the last ones are high if it is large.
     """
     cells = F.avg_pool2d(mask.float(), 4, ceil_mode=True).flatten(1)
     strongest = cells.sort(1, descending=True).values
@@ -153,7 +153,7 @@ def mask_evidence(mask: Tensor) -> Tensor:
 
 
 def decode_boxes(numbers: Tensor, height: int, width: int) -> Tensor:
-    """Return the boxes that four numbers each mean: whatever they are, at least a pixel wide and inside the image.
+    """Return boxes for any four numbers each: at least one pixel wide and high, and inside the image.
 
     With s the sigmoid, and the same for y and the height::
 
@@ -161,13 +161,12 @@ def decode_boxes(numbers: Tensor, height: int, width: int) -> Tensor:
         xmin = s(place) (width - side)
         xmax = xmin + side
 
-    A region has a pixel at least, and 0 <= xmin < xmax <= width holds in float32 too: rounding is monotonic, and
-    integers are exact.
+    0 <= xmin < xmax <= width holds in float32 too: rounding is monotonic, and integers are exact.
 
     Args:
-        numbers: `B 4`: place x and y, size x and y.
-        height: of the image, in pixels.
-        width: of the image, in pixels.
+        numbers: `B 4`: position x and y, size x and y.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
 
     Returns:
         `B 4`: `xmin ymin xmax ymax` in pixels.

@@ -8,7 +8,7 @@ from torch import Tensor
 from outpaint_lightning.geometry import float32_or_better
 
 SHARPNESS = 4.0
-LARGEST = 15.0  # of a sharpened logit: beyond it a sigmoid in float32 has hardly a slope, and none at 17
+LARGEST = 15.0  # largest sharpened logit; a float32 sigmoid has almost no gradient beyond it, and none at 17
 
 
 def soft_boxes(logits: Tensor, sharpness: float = SHARPNESS) -> Tensor:
@@ -48,7 +48,7 @@ def soft_boxes(logits: Tensor, sharpness: float = SHARPNESS) -> Tensor:
 
 
 def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the expected first place, and the one behind the last, of `B N` lines."""
+    """Return the expected first index, and the index after the expected last one, of lines with logits `B N`."""
     present, absent = logits.sigmoid(), (-logits).sigmoid()
     places = torch.arange(logits.shape[1], device=logits.device, dtype=logits.dtype)
     first = present * _before(absent)
@@ -58,5 +58,5 @@ def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _before(absent: Tensor) -> Tensor:
-    """Return the product of all values before each place, 1 at the first: `B N`."""
+    """Return for each index the product of all values before it, 1 for the first: `B N`."""
     return torch.cat([torch.ones_like(absent[:, :1]), absent[:, :-1].log().cumsum(1).exp()], 1)

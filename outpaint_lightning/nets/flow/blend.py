@@ -1,4 +1,4 @@
-"""A fill that learns where to trust which of the others."""
+"""A fill that learns how to combine other fills."""
 
 from __future__ import annotations
 
@@ -12,28 +12,36 @@ from outpaint_lightning.nets.flow.fills import BiharmonicFill, Fill, HarmonicFil
 from outpaint_lightning.nets.localizers.unet import UShape
 from outpaint_lightning.types import InputError
 
-SLOWEST = 0.1  # pixels of flow; slower motion is not blown up to the same size
+SLOWEST = 0.1  # smallest divisor in pixels of flow, so that slower motion is not scaled up to the same size
 
 
 class BlendFill(Fill):
-    """Other fills, weighed pixel by pixel by a small net, and corrected by what it adds.
+    """Blends several fills pixel by pixel with weights from a small net, and adds a correction from the same net.
 
-    Smooth fills are right inside an object and wrong across its edge, nearest ones the other way round, and inertia
-    where a neighbouring frame saw the same point; each is the best of them somewhere. The net sees, of each frame and
-    direction: the first of the fills, in this frame, the previous and the next one; what is hidden in the three; and
-    how the other fills differ from the first. The backward flow is that of the film run backwards, so both directions
-    share the net, which sees motion against the mean motion of the window, in units of its spread.
+    Each fill is the best one somewhere: smooth fills are right inside an object and wrong across its edge,
+    `NearestFill` is the opposite, and `InertiaFill` is right where a neighbouring frame shows the same point. For each
+    frame and direction, the input of the net is the first fill in this frame, the previous and the next one, the hole
+    masks of these three frames, and the differences between the other fills and the first. The backward flow is treated
+    as the forward flow of the reversed clip, so both directions share the net. The net gets motion minus the window's
+    mean motion, divided by its root mean square.
 
-    Before training all weigh the same and nothing is added.
+    Before training, all fills have the same weight and the correction is zero.
 
     Args:
-        fills: that are weighed, two or more, each without parameters of its own; None for `BiharmonicFill()`,
-            `NearestFill()`, `HarmonicFill()` and `InertiaFill(NearestFill())`.
-        width: channels of the net at full resolution, a multiple of 8.
-        depth: levels below full resolution.
+        fills: two or more fills without parameters of their own; None for `BiharmonicFill()`, `NearestFill()`,
+            `HarmonicFill()` and `InertiaFill(NearestFill())`.
+        width: number of channels of the net at full resolution, a multiple of 8.
+        depth: number of levels below full resolution.
 
     Raises:
-        InputError: fewer than two fills, or an option that `UShape` refuses.
+        InputError: there are fewer than two fills, or `UShape` rejects an option.
+
+    Example:
+        >>> flow, hidden = torch.ones(1, 3, 2, 16, 16), torch.zeros(1, 3, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> forward, backward = BlendFill([NearestFill(), HarmonicFill()], width=8, depth=1)(flow, flow, hidden)
+        >>> bool(torch.allclose(forward, flow, atol=1e-3))  # constant flow is continued
+        True
     """
 
     def __init__(self, fills: Sequence[Fill] | None = None, width: int = 16, depth: int = 3) -> None:
@@ -43,7 +51,7 @@ class BlendFill(Fill):
         if len(fills) < 2:
             raise InputError(f"BlendFill: fills has {len(fills)}: expected two or more fills to weigh")
         self.fills: Sequence[Fill] = nn.ModuleList(fills)  # type: ignore[assignment] # a list of modules is not generic
-        # 3 frames of a fill's 2 components and of what is hidden, and the differences of the other fills.
+        # Inputs: 2 components and the hole in 3 frames, and 2 components of the difference for each other fill.
         self.net = UShape(3 * (2 + 1) + 2 * (len(fills) - 1), len(fills) + 2, width, depth)
         for parameter in self.net.scores.parameters():
             nn.init.zeros_(parameter)
@@ -51,7 +59,7 @@ class BlendFill(Fill):
     def fill_window(
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return both flows as the net blends the fills."""
+        """Return both flows, blended and corrected by the net."""
         with torch.no_grad():
             answers = [fill.fill_window(forward, backward, forward_hole, backward_hole) for fill in self.fills]
             filled = torch.stack([_along_time(*answer) for answer in answers], 3)  # B 2 T fills 2 H W
@@ -67,12 +75,12 @@ class BlendFill(Fill):
 
 
 def _along_time(forward: Tensor, backward: Tensor) -> Tensor:
-    """Return `B 2 T C H W`: what is said of the forward flow, and of the backward flow with time reversed."""
+    """Stack the data of the forward flow and, with time reversed, of the backward flow: `B 2 T C H W`."""
     return torch.stack([forward, backward.flip(1)], 1)
 
 
 def _see(filled: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what the net sees, `B 2 T C H W`, and the spread of each direction's motion, `B 2 1 1 1 1`, in pixels.
+    """Return the input of the net, `B 2 T C H W`, and the spread of each direction's motion, `B 2 1 1 1 1`, in pixels.
 
     Args:
         filled: `B 2 T fills 2 H W` in pixels.

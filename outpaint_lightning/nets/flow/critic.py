@@ -1,4 +1,4 @@
-"""A critic that compares completed with true flow."""
+"""A critic that scores whether optical flow is true or completed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from torch import Tensor, nn
 from outpaint_lightning.types import InputError
 
 MOST = 4
-"""Times `width` that no layer has more channels than."""
+"""No layer has more than this times `width` channels."""
 
 
 class FlowCritic(nn.Module):
-    """A PatchGAN at full resolution, for WGAN-GP: it normalises nothing, since a slope is asked of every sample alone.
+    """A PatchGAN critic at full resolution for WGAN-GP, without normalisation.
 
-    4x4 convolutions of stride 1, whose channels double up to four times `width`, with LeakyReLU 0.2, and one to a
-    single channel. All frames of a window are stacked on the channels.
+    It has no normalisation because the gradient penalty is computed for each sample alone. `layers` 4x4 convolutions of
+    stride 1 with LeakyReLU 0.2 come first; their channels double up to four times `width`. A last 4x4 convolution gives
+    one channel. All frames of a window are stacked along the channel axis.
 
     Source: the code of Chatillon et al. (2020), with 64, 128, 256 and 256 channels.
 
     Args:
-        frames: T, of a window.
-        channels: of a frame: 6 are two flows and what is hidden of them; edges are 2 more.
-        width: channels of the first layer.
-        layers: before the last one.
+        frames: number of frames T of a window.
+        channels: number of channels of a frame: 6 are two flows and their hole masks; edges are 2 more.
+        width: number of channels of the first layer.
+        layers: number of layers before the last one.
 
     Raises:
         InputError: an option is below 1.
@@ -54,10 +55,10 @@ class FlowCritic(nn.Module):
             clips: `B T C H W`.
 
         Returns:
-            `B 1 h w`, a score of each place; higher is more real.
+            `B 1 h w`, a score for each patch; higher means more real.
 
         Raises:
-            InputError: the windows have other frames or channels.
+            InputError: the windows have another number of frames or channels.
         """
         if (given := tuple(clips.shape[1:3])) != (self.frames, self.channels):
             raise InputError(

@@ -15,35 +15,38 @@ from outpaint_lightning.nets.flow.fills import Fill, HarmonicFill
 from outpaint_lightning.nets.flow.trunks import UNetTrunk
 from outpaint_lightning.types import InputError, did_you_mean
 
-SLOWEST = 0.1  # pixels of flow; slower motion is not blown up to the same size
+SLOWEST = 0.1  # smallest divisor in pixels of flow, so that slower motion is not scaled up to the same size
 
 
 class DirectFlow(nn.Module):
     """Completes the hidden flow of a window in one pass over all its frames.
 
-    The hidden vectors are filled. A trunk sees, on its channels, both flows of every frame, which of their vectors are
-    hidden and, where asked for, edges and coordinates; it says the flows of the frames that have the hole. Flow is seen
-    against its mean, in units of its spread, both of the window's known vectors: with normalised layers no trunk could
-    tell how fast things move. With `residual` it says a change of the fill, nothing before training.
+    First, `fill` fills the hidden vectors. Then a trunk (a convolutional net) takes both flows of every frame, the
+    masks of their hidden vectors and, optionally, edges and coordinates as its channels. It predicts the flows of the
+    frames that have the hole. Flow is normalised by the mean and the spread of the window's known vectors; with
+    normalised layers, a trunk could not see absolute speed. With `residual`, the trunk predicts a change of the fill,
+    which is zero before training.
 
     Source: Chatillon et al., *Towards video inpainting: joint inpainting of motion and dynamic shapes with deep
-    learning techniques* (2020), section 2. There one mask a frame is seen (here two: a strict hole hides other vectors
-    of each direction), flow is seen in pixels (`scale: 1`) and said as it is (`residual: false`).
+    learning techniques* (2020), section 2. The paper has one mask per frame; here there are two, because a strict hole
+    hides different vectors of each direction. The paper takes flow in pixels (`scale: 1`) and predicts it directly
+    (`residual: false`).
 
     Args:
-        trunk: makes the trunk from the number of its input and output channels: a class of `nets.flow.trunks`.
-        frames: T, of a window.
-        setup: frames whose vectors the trunk says: the two in the middle (`mid2`), `all`, or all but the first and last
-            (`sandwich`). Hidden vectors of other frames, as strict holes have them, stay as they are filled.
-        fill: of the hidden vectors at the start: the paper's zero start is `ZeroFill`, its smooth start `HarmonicFill`,
-            which None takes.
-        residual: the trunk says changes of the fill.
-        scale: pixels of flow that the trunk sees as 1, without a mean; None takes the window's own.
-        coordinates: the trunk also sees x and y, in [-1, 1]: CoordConv (Liu et al., arXiv:1807.03247).
-        edges: the trunk also sees the edges of the known flow and says those of all flow; see `nets.flow.edges`.
+        trunk: makes the trunk from its number of input and output channels: a class of `nets.flow.trunks`.
+        frames: number of frames T of a window.
+        setup: frames whose vectors the trunk predicts: the two in the middle (`mid2`), `all`, or all but the first and
+            last (`sandwich`). In other frames, hidden vectors (which strict holes have) keep the value of the fill.
+        fill: gives the hidden vectors at the start. The paper's zero start is `ZeroFill`, its smooth start is
+            `HarmonicFill`. None for `HarmonicFill()`.
+        residual: whether the trunk predicts a change of the fill instead of the flow.
+        scale: divides the flow, in pixels, without subtracting a mean; None uses the window's own mean and spread.
+        coordinates: whether the trunk also takes x and y, in [-1, 1]: CoordConv (Liu et al., arXiv:1807.03247).
+        edges: whether the trunk also takes the edges of the known flow and predicts those of the complete flow; see
+            `nets.flow.edges`.
 
     Raises:
-        InputError: an option is not as described.
+        InputError: an option is out of range.
 
     Example:
         >>> import torch
@@ -51,7 +54,7 @@ class DirectFlow(nn.Module):
         >>> flow, hidden = torch.ones(1, 6, 2, 16, 16), torch.zeros(1, 6, 2, 16, 16)
         >>> hidden[..., 4:12, 4:12] = 1
         >>> completion = DirectFlow(partial(UNetTrunk, width=8, depth=1))(flow, flow, hidden)
-        >>> len(completion.forward), completion.forward[-1].shape  # the fill and the answer
+        >>> len(completion.forward), completion.forward[-1].shape  # the fill and the result
         (2, torch.Size([1, 6, 2, 16, 16]))
     """
 
@@ -79,8 +82,8 @@ class DirectFlow(nn.Module):
         self.frames, self.setup, self.residual, self.scale = frames, setup, residual, scale
         self.coordinates, self.edges = coordinates, edges
         self.fill = HarmonicFill() if fill is None else fill
-        self.said = 6 if edges else 4  # of a frame: two flows, and an edge of each
-        self.trunk: Any = trunk(frames * (8 if edges else 6) + 2 * coordinates, len(self.completed) * self.said)
+        self.channels_out = 6 if edges else 4  # output channels per frame: two flows, and an edge map of each
+        self.trunk: Any = trunk(frames * (8 if edges else 6) + 2 * coordinates, len(self.completed) * self.channels_out)
         if residual:
             last: Any = self.trunk.last
             for parameter in last.parameters():
@@ -90,12 +93,12 @@ class DirectFlow(nn.Module):
         """Complete both flows.
 
         Args:
-            flow_forward: `B T 2 H W` in pixels, frame t to t+1; anything where hidden.
-            flow_backward: `B T 2 H W`, frame t to t-1.
-            hidden: `B T 2 H W`, 1 = to be completed; channel 0 is the forward flow's, channel 1 the backward flow's.
+            flow_forward: `B T 2 H W` in pixels, frame t to t+1; any values where hidden.
+            flow_backward: `B T 2 H W`, frame t to t-1; any values where hidden.
+            hidden: `B T 2 H W`, 1 = to be completed; channel 0 for the forward flow, channel 1 for the backward flow.
 
         Returns:
-            The fill and the answer, in float32, and logits of `edges` where they are said.
+            The fill and the result, in float32, and the logits of `edges` if the net predicts edges.
 
         Raises:
             InputError: the window has another number of frames, or no known vector.
@@ -110,7 +113,7 @@ class DirectFlow(nn.Module):
         start = torch.cat(self.fill(flow_forward, flow_backward, hidden), 2)
         mean, spread = self._units(start, holes)
         said = self.trunk(self._see((start - mean) / spread, start, holes)).float()
-        said = said.unflatten(1, (len(self.completed), self.said))
+        said = said.unflatten(1, (len(self.completed), self.channels_out))
         rows = slice(self.completed.start, self.completed.stop)
         flow = start.clone()
         flow[:, rows] = said[:, :, :4] * spread + (start[:, rows] if self.residual else mean)
@@ -131,7 +134,7 @@ class DirectFlow(nn.Module):
         return mean, (squares / known.sum((1, 2, 3, 4), keepdim=True)).sqrt().clamp(min=SLOWEST)
 
     def _see(self, flow: Tensor, start: Tensor, holes: Tensor) -> Tensor:
-        """Return what the trunk sees, `B C H W`: of each frame its flow, in units, what is hidden, and edges."""
+        """Return the trunk's input `B C H W`: for each frame normalised flow, hole masks and, if asked for, edges."""
         seen = [flow, holes.to(flow)]
         if self.edges:
             seen.append(known_edges(start, holes).to(flow))
@@ -144,7 +147,7 @@ class DirectFlow(nn.Module):
 
 
 def known_edges(flow: Tensor, holes: Tensor) -> Tensor:
-    """Return the edges between known vectors: bool `B T 2 H W`, of the forward and of the backward flow.
+    """Return the edges between known vectors, bool `B T 2 H W`, for the forward and the backward flow.
 
     Args:
         flow: `B T 4 H W`, forward and backward.

@@ -1,4 +1,4 @@
-"""Fills that are smooth on both sides of motion edges."""
+"""Fills that are smooth on each side of motion edges and discontinuous across them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from outpaint_lightning.types import InputError
 
 
 class EdgeCutFill(Fill):
-    """Harmonic on both sides of edges that a guide draws: its smoothness without its blur.
+    """A harmonic fill that does not smooth across the edges of a guide.
 
-    The guide completes the flow, too. Where its answer jumps between two neighbours, or where it says edges, their link
-    is cut (see `nets.flow.edges`), and what is left of Laplace's equation is solved. With the true edges this is the
-    bound `harmonic_with_edges`; with those of `NearestFill` it needs no training.
+    The guide is another fill or net that completes the same flow. Where its result jumps between two neighbouring
+    pixels, or where it predicts edges, the link between them is cut (see `nets.flow.edges`). Then Laplace's equation is
+    solved over the remaining links. With the true edges, this is the upper bound `harmonic_with_edges`; with the edges
+    of `NearestFill` it needs no training.
 
     Source: the edge guided completion of Gao et al., *Flow-edge Guided Video Completion* (ECCV 2020), section 3.2.
 
     Args:
         guide: a fill, or a net that returns a `FlowCompletion`; None for `NearestFill()`.
-        jump: length of the difference in pixels from which on the guide's flow has an edge.
-        threshold: probability from which on the edges that a net says are edges.
+        jump: the guide's flow has an edge where neighbours differ by more than this, in pixels (Euclidean norm).
+        threshold: if a net predicts edges, a pixel is an edge if its probability is above this value.
 
     Raises:
         InputError: `jump` or `threshold` is out of range.
@@ -50,7 +51,7 @@ class EdgeCutFill(Fill):
     def fill_window(
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Ask the guide for edges, and fill between them."""
+        """Get edges from the guide, and fill between them."""
         guided = self.guide(forward, backward, torch.cat([forward_hole, backward_hole], 2).to(forward.dtype))
         if isinstance(guided, FlowCompletion) and guided.edges is not None:
             edges = guided.edges.sigmoid() > self.threshold
@@ -64,21 +65,21 @@ class EdgeCutFill(Fill):
 def harmonic_with_edges(
     flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor, guide: Tensor, jump: float = 0.5
 ) -> tuple[Tensor, Tensor]:
-    """Fill harmonically on both sides of given edges: with the true ones, the bound for completion by edges.
+    """Fill harmonically on both sides of given edges. With the true edges, this bounds completion by edges.
 
     Args:
         flow_forward: `B T 2 H W` in pixels.
-        flow_backward: `B T 2 H W`.
+        flow_backward: `B T 2 H W` in pixels.
         hidden: `B T 2 H W`, 1 = to be filled.
-        guide: `B T C H W`: an edge runs between two neighbours where it differs by more than `jump` (Euclidean norm):
-            labels of objects, or the true flows (`torch.cat([flow_forward, flow_backward], 2)`, in pixels).
+        guide: `B T C H W`. An edge runs between two neighbours where the guide differs by more than `jump` (Euclidean
+            norm). Use labels of objects, or the true flows in pixels (`torch.cat([flow_forward, flow_backward], 2)`).
         jump: see `guide`.
 
     Returns:
         The forward and the backward flow, `B T 2 H W`.
 
     Raises:
-        InputError: the guide is of another size than the flow.
+        InputError: the guide and the flow differ in frame size or number of frames.
     """
     _require_size("guide", guide, flow_forward)
     return _between(flow_forward, flow_backward, hidden, [links_of(guide.flatten(0, 1), jump)] * 2)
@@ -87,19 +88,19 @@ def harmonic_with_edges(
 def harmonic_between(
     flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor, edges: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Fill harmonically on both sides of edges that are pixels; see `nets.flow.edges`.
+    """Fill harmonically on both sides of edges that are given as pixels; see `nets.flow.edges`.
 
     Args:
         flow_forward: `B T 2 H W` in pixels.
-        flow_backward: `B T 2 H W`.
+        flow_backward: `B T 2 H W` in pixels.
         hidden: `B T 2 H W`, 1 = to be filled.
-        edges: bool `B T 2 H W`, of the forward and of the backward flow.
+        edges: bool `B T 2 H W`, for the forward and the backward flow.
 
     Returns:
         The forward and the backward flow, `B T 2 H W`.
 
     Raises:
-        InputError: the edges are of another size than the flow.
+        InputError: the edges and the flow differ in frame size or number of frames.
     """
     _require_size("edges", edges, flow_forward)
     links = [cut_links(edges[:, :, channel].flatten(0, 1)[:, None]) for channel in range(2)]
@@ -118,7 +119,7 @@ def _between(forward: Tensor, backward: Tensor, hidden: Tensor, links: list[Link
 
 
 class _LinkedFill(Fill):
-    """Harmonic along given links, of the forward and of the backward flow."""
+    """A harmonic fill along given links of the forward and of the backward flow."""
 
     def __init__(self, links: list[Links]) -> None:
         super().__init__()
@@ -134,7 +135,7 @@ class _LinkedFill(Fill):
 def _fill_between(
     forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor, links: list[Links]
 ) -> tuple[Tensor, Tensor]:
-    """Fill what known vectors reach along links, then the rest, which edges cut off, as `HarmonicFill` does."""
+    """Fill the pixels that known vectors reach along links; fill the rest, which edges cut off, like `HarmonicFill`."""
     flows, left = [], []
     for flow, hole, tied in zip((forward, backward), (forward_hole, backward_hole), links, strict=True):
         cut_off = unreached(hole.flatten(0, 1), tied)

@@ -1,7 +1,8 @@
-"""Edges of optical flow: where neighbouring pixels do not move as one.
+"""Edges of optical flow: places where neighbouring pixels do not move together.
 
-An edge is a pixel that moves otherwise than the pixel on its right or the one below. So an edge cuts the links to these
-two, and a pixel stays linked to those on its left and above it, unless they are edges, too.
+A pixel is an edge if its motion differs from that of the pixel on its right or of the pixel below. So an edge pixel
+cuts the links to these two neighbours. It stays linked to the pixels on its left and above it, unless they are edges
+themselves.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from torch import Tensor
 from outpaint_lightning.geometry import float32_or_better
 from outpaint_lightning.pictures.flow import flow_colours
 
-JUMP = 0.5  # pixels: by more, two neighbours do not move as one
-LOW, HIGH = 0.2, 0.5  # pixels of flow a pixel: thresholds of `canny_edges`
+JUMP = 0.5  # pixels; two neighbours whose flow differs by more do not move together
+LOW, HIGH = 0.2, 0.5  # thresholds of `canny_edges`, in pixels of flow per pixel
 
 EdgeMode = Literal["jacobian", "magnitude", "colour", "grey"]
 
 
 def steps(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the differences to the pixel on the right and to the one below, `N 2 H W` each, in pixels; 0 at the end.
+    """Return the differences to the pixel on the right and to the pixel below, `N 2 H W` each, in pixels.
+
+    The last column (row) has no such neighbour; its difference is 0.
 
     Args:
         flow: `N 2 H W`.
@@ -35,11 +38,12 @@ def steps(flow: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def jump_edges(flow: Tensor, valid: Tensor | None = None, jump: float = JUMP) -> Tensor:
-    """Return the pixels that move otherwise than the one on their right or the one below, by more than `jump` pixels.
+    """Return the pixels whose flow differs from the right or the lower neighbour's by more than `jump` pixels.
 
     Args:
-        flow: `N 2 H W`.
-        valid: bool `N 1 H W`: no edge lies beside a vector that is not known; None where all are.
+        flow: `N 2 H W` in pixels.
+        valid: bool `N 1 H W`, true where the vector is known; pairs with an unknown vector give no edge. None if all
+            are known.
         jump: length of the difference, in pixels.
 
     Returns:
@@ -54,23 +58,23 @@ def jump_edges(flow: Tensor, valid: Tensor | None = None, jump: float = JUMP) ->
 
 
 def canny_edges(flow: Tensor, mode: EdgeMode = "jacobian", low: float = LOW, high: float = HIGH) -> Tensor:
-    """Return the edges of a flow by Canny's method: thin, and weak ones only where they go on from strong ones.
+    """Return the edges of a flow by Canny's method: thin edges, and weak edges only if they continue strong ones.
 
-    `jacobian`, ours: the strength is the Frobenius norm of the flow's Jacobian, `sqrt(|d_x f|^2 + |d_y f|^2)`, from
-    differences to the next pixel, in pixels; it is thinned along the direction in which the flow changes most (Di
-    Zenzo, 1986). So thresholds mean the same on every flow, and edges where only the direction changes are seen.
-    (Canny of the norm as an image would find the two flanks of every edge.)
+    `jacobian` is our own: the strength is the Frobenius norm of the flow's Jacobian, `sqrt(|d_x f|^2 + |d_y f|^2)`,
+    from differences to the next pixel, in pixels. It is thinned along the direction in which the flow changes most (Di
+    Zenzo, 1986). So a threshold means the same for every flow, and edges where only the direction changes are found.
+    (Canny's method on an image of the norm would find both flanks of every edge.)
 
-    The others, for comparison, are Canny of a picture of the flow, with thresholds of their own: `magnitude`: its
-    length by the longest in the frame, sigma 2, thresholds 0.1 and 0.2 (FGVC); blind to changes of direction.
-    `colour`: the mean of its colours, sigma 0.5 (the code of Chatillon et al.). `grey`: the grey of its colours, sigma
-    1 (FGT).
+    The other modes are for comparison. They run Canny's method on a picture of the flow, with fixed thresholds of 0.1
+    and 0.2. `magnitude`: the length of the vectors divided by the longest one in the frame, sigma 2 (FGVC); it misses
+    changes of direction. `colour`: the mean of the flow's colours, sigma 0.5 (the code of Chatillon et al.). `grey`:
+    the grey value of the flow's colours, sigma 1 (FGT).
 
     Args:
         flow: `N 2 H W`, finite, in pixels.
         mode: see above.
-        low: an edge that goes on from a stronger one has this strength at least, in pixels; for `jacobian` only.
-        high: every edge has a pixel of this strength, in pixels; for `jacobian` only.
+        low: smallest strength of an edge pixel that continues a stronger one, in pixels; for `jacobian` only.
+        high: every edge contains a pixel of at least this strength, in pixels; for `jacobian` only.
 
     Returns:
         Bool `N 1 H W`.
@@ -90,7 +94,7 @@ def _steepest(right: Tensor, down: Tensor) -> Tensor:
 
 
 def _peaks(strength: Tensor, angle: Tensor) -> Tensor:
-    """Return where no neighbour along the angle is stronger; of equals the first stays."""
+    """Return where no neighbour along the angle is stronger; of equal neighbours, the first one stays."""
     around = F.pad(strength, (1, 1, 1, 1))
     height, width = strength.shape[-2:]
     sector = (angle / (torch.pi / 4)).round().long() % 4
@@ -104,7 +108,7 @@ def _peaks(strength: Tensor, angle: Tensor) -> Tensor:
 
 
 def _followed(weak: Tensor, strong: Tensor) -> Tensor:
-    """Return the weak edges that are tied to strong ones, through any of eight neighbours."""
+    """Return the weak edges that are connected to strong ones through any of the eight neighbours."""
     found = strong
     while True:
         grown = (F.max_pool2d(found.float(), 3, stride=1, padding=1) > 0) & weak
@@ -129,8 +133,8 @@ def _of_grey(flow: Tensor) -> Tensor:
 
 
 def _canny(picture: Tensor, sigma: float) -> Tensor:
-    """Return Canny's edges of a picture `N 1 H W` in [0, 1], with the thresholds that scikit-image takes."""
-    from kornia.filters import canny  # takes a second, and only comparisons need it
+    """Return Canny's edges of a picture `N 1 H W` in [0, 1], with the default thresholds of scikit-image."""
+    from kornia.filters import canny  # the import takes a second, and only comparisons need it
 
     size = 2 * math.ceil(4 * sigma) + 1
     edges: Tensor = canny(picture, 0.1, 0.2, kernel_size=(size, size), sigma=(sigma, sigma))[1]

@@ -1,6 +1,6 @@
-"""Fills of hidden flow without learning: where the refiner starts, and the floors that it has to beat.
+"""Fills of hidden flow that need no training: start values for the refiner, and floors that it has to beat.
 
-All are called alike: see `Fill`. What they solve is in `nets.solvers`.
+All have the interface of `Fill`. The equations that they solve are in `nets.flow.solvers`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from outpaint_lightning.geometry import float32_or_better, splat
 from outpaint_lightning.nets.flow.solvers import affine_fit, biharmonic, harmonic, nearest
 from outpaint_lightning.types import InputError
 
-LANDED = 0.5  # of a pixel that has to be covered by the vectors that land on it
+LANDED = 0.5  # share of a pixel that the vectors that land on it have to cover
 
 
 class Fill(nn.Module, ABC):
-    """Replaces hidden flow vectors. Known ones are left bit by bit, hidden ones are never read."""
+    """Replaces hidden flow vectors. Known vectors stay bit-identical; hidden vectors are never read."""
 
     def forward(self, flow_forward: Tensor, flow_backward: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Fill both flows of a window.
 
         Args:
-            flow_forward: `B T 2 H W` in pixels, frame t to t+1; anything where hidden.
-            flow_backward: `B T 2 H W`, frame t to t-1.
-            hidden: `B T 2 H W`, 1 = to be filled; channel 0 is the forward flow's, channel 1 the backward flow's.
+            flow_forward: `B T 2 H W` in pixels, frame t to t+1; any values where hidden.
+            flow_backward: `B T 2 H W`, frame t to t-1; any values where hidden.
+            hidden: `B T 2 H W`, 1 = to be filled; channel 0 for the forward flow, channel 1 for the backward flow.
 
         Returns:
-            The forward and the backward flow, `B T 2 H W`, in float32 or better. A gradient reaches nothing but the
-            parameters of a fill that has some.
+            The forward and the backward flow, `B T 2 H W`, in float32 or float64. Gradients reach only the parameters
+            of the fill, if it has any.
 
         Raises:
             InputError: a known vector is not finite.
@@ -52,11 +52,11 @@ class Fill(nn.Module, ABC):
     def fill_window(
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return both flows filled: flows `B T 2 H W`, 0 in the holes, which are bool `B T 1 H W`."""
+        """Return both flows filled. Given flows are `B T 2 H W`, 0 in the holes; the holes are bool `B T 1 H W`."""
 
 
 def _require_finite(forward: Tensor, backward: Tensor, hidden: Tensor) -> None:
-    if torch.compiler.is_compiling():  # what is exported does not look at values
+    if torch.compiler.is_compiling():  # an exported graph cannot branch on values
         return
     for name, flow, hole in (("forward", forward, hidden[:, :, :1]), ("backward", backward, hidden[:, :, 1:])):
         wrong = ~flow.isfinite().all(2, keepdim=True) & (hole <= 0.5)
@@ -69,7 +69,7 @@ def _require_finite(forward: Tensor, backward: Tensor, hidden: Tensor) -> None:
 
 
 class ZeroFill(Fill):
-    """No motion.
+    """Fills with zero motion.
 
     Example:
         >>> import torch
@@ -87,21 +87,21 @@ class ZeroFill(Fill):
         forward_hole: Tensor,  # noqa: ARG002 (the flows are 0 there)
         backward_hole: Tensor,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
-        """Return the flows as they come, 0 in the holes."""
+        """Return the flows unchanged: they are 0 in the holes."""
         return forward, backward
 
 
 class FramewiseFill(Fill):
-    """Each frame from its own known vectors.
+    """Fills each frame from its own known vectors.
 
-    A frame where none is known takes the flow of the nearest frame in time where some are, the earlier of two, and 0
-    where there is none: no equation inside the frame has a single solution then.
+    A frame without a known vector has no unique solution. It takes the flow of the nearest frame in time that has known
+    vectors, the earlier one of two, or 0 if no frame has any.
     """
 
     def fill_window(
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fill the frames of both directions at once, then the frames without any known vector."""
+        """Fill the frames of both directions in one batch, then the frames without a known vector."""
         flow, hole = torch.stack([forward, backward]), torch.stack([forward_hole, backward_hole])
         fields, holes = flow.flatten(0, 2), hole.flatten(0, 2)
         whole = holes.flatten(1).all(1)
@@ -115,20 +115,20 @@ class FramewiseFill(Fill):
 
     @abstractmethod
     def fill(self, field: Tensor, hole: Tensor) -> Tensor:
-        """Return fields `N 2 H W` filled in `hole`, bool `N 1 H W`; each field has known and hidden pixels."""
+        """Return fields `N 2 H W` filled in `hole`, bool `N 1 H W`. Each field has known and hidden pixels."""
 
 
 def _nearest_in_time(flow: Tensor, lost: Tensor) -> Tensor:
-    """Return the flow `S T 2 H W`, each frame in `lost` (`S T`) replaced by the nearest one that is not, or by 0."""
+    """Return the flow `S T 2 H W`, each frame in `lost` (`S T`) replaced by the nearest other frame, or by 0."""
     time = torch.arange(flow.shape[1], device=flow.device)
-    distance = (time[:, None] - time).abs() + lost[:, None] * len(time)  # sequence, frame, where it may take it from
+    distance = (time[:, None] - time).abs() + lost[:, None] * len(time)  # sequence, frame, candidate frame
     nearest = distance.argmin(2)
     found = torch.arange(len(flow), device=flow.device)[:, None]
     return flow[found, nearest].masked_fill(lost.all(1)[:, None, None, None, None], 0)
 
 
 class NearestFill(FramewiseFill):
-    """The vector of the nearest known pixel.
+    """Copies the vector of the nearest known pixel of the frame.
 
     Example:
         >>> import torch
@@ -145,16 +145,16 @@ class NearestFill(FramewiseFill):
 
 
 class HarmonicFill(FramewiseFill):
-    """The smoothest transition between the known vectors around a hole; see `harmonic`.
+    """The smoothest transition between the known vectors around a hole; see `nets.flow.solvers.harmonic`.
 
     Args:
-        border: what holds where a hole touches the frame's border. `"neumann"`: no slope across it, as the sources
-            have it. `"linear"`: the slope of the affine flow that fits the frame's known vectors best, so that an
-            affine flow (pan, zoom, rotation, shear) is continued exactly.
+        border: condition where a hole touches the frame's border. `"neumann"`: the derivative across the border is 0,
+            as in the papers. `"linear"`: the derivative of the affine flow that best fits the frame's known vectors, so
+            that an affine flow (pan, zoom, rotation, shear) is continued exactly.
         tolerance: largest error against the exact solution, in pixels of flow.
 
     Raises:
-        InputError: the tolerance is not positive, or the border has another name.
+        InputError: the tolerance is not positive, or the border is unknown.
 
     Example:
         >>> import torch
@@ -175,7 +175,7 @@ class HarmonicFill(FramewiseFill):
         self.border, self.tolerance = border, tolerance
 
     def fill(self, field: Tensor, hole: Tensor) -> Tensor:
-        """Return `harmonic(field, hole)` under the border's condition."""
+        """Return `harmonic(field, hole)` with the chosen border condition."""
         if self.border == "neumann":
             return harmonic(field, hole, self.tolerance)
         affine = affine_fit(field, hole)
@@ -183,7 +183,17 @@ class HarmonicFill(FramewiseFill):
 
 
 class BiharmonicFill(FramewiseFill):
-    """The least bent surface through the known vectors; see `biharmonic`."""
+    """The surface of least bending through the known vectors; see `nets.flow.solvers.biharmonic`.
+
+    Example:
+        >>> import torch
+        >>> flow = torch.arange(5.0).expand(1, 1, 2, 5, 5)  # a ramp
+        >>> hidden = torch.zeros(1, 1, 2, 5, 5)
+        >>> hidden[..., 2, 3:] = 1  # the hole touches the border
+        >>> forward, backward = BiharmonicFill()(flow, flow, hidden)
+        >>> forward[0, 0, 0, 2].round(decimals=2).tolist()
+        [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
 
     def fill(self, field: Tensor, hole: Tensor) -> Tensor:
         """Return `biharmonic(field, hole)`."""
@@ -191,19 +201,27 @@ class BiharmonicFill(FramewiseFill):
 
 
 class InertiaFill(Fill):
-    """What the neighbouring frames say of the same moving points, and `fill` where they say nothing.
+    """Fills from the motion of the same points in the neighbouring frames, and with `fill` where they show nothing.
 
-    The forward flow of a point that is at x in frame t, in this order:
+    The forward flow of a point at x in frame t comes, in this order, from:
 
-    1. minus the backward flow of frame t+1 that ends at x: the same motion seen from its other end, exact;
-    2. the mean of what inertia says: the point came from frame t-1 with the velocity that it keeps, or leaves frame
-       t+1 with the velocity that it had.
+    1. minus the backward flow of frame t+1 that ends at x: the same motion, seen from its other end, which is exact;
+    2. the mean of the predictions of constant velocity: the point keeps the velocity that it had in frame t-1, or
+       already has the velocity that it has in frame t+1.
 
-    Vectors are carried by `splat`. The backward flow is the same with time reversed. Where holes hide only what starts
-    in them (protocol `source`), the first item gives away most of the answer without any learning.
+    Vectors are moved by `splat`. The backward flow is filled in the same way with time reversed. If a hole hides only
+    the vectors that start in it (protocol `source`), the first item reveals most of the answer without any learning.
 
     Args:
-        fill: of the rest; None for `HarmonicFill()`.
+        fill: fills the remaining vectors; None for `HarmonicFill()`.
+
+    Example:
+        >>> import torch
+        >>> flow, hidden = torch.full((1, 2, 2, 5, 5), 2.0), torch.zeros(1, 2, 2, 5, 5)
+        >>> flow[:, :, 1], hidden[:, 0, 0, 2, 2] = 0, 1  # 2 pixels to the right; one vector of frame 0 is hidden
+        >>> forward, backward = InertiaFill(ZeroFill())(flow, -flow, hidden)
+        >>> forward[0, 0, 0, 2].tolist()
+        [2.0, 2.0, 2.0, 2.0, 2.0]
     """
 
     def __init__(self, fill: Fill | None = None) -> None:
@@ -213,7 +231,7 @@ class InertiaFill(Fill):
     def fill_window(
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fill both directions from the neighbouring frames, then the rest."""
+        """Fill both directions from the neighbouring frames, then fill the rest."""
         ahead, ahead_hole = _carry(forward, backward, forward_hole, backward_hole)
         reverse = [part.flip(1) for part in (backward, forward, backward_hole, forward_hole)]
         behind, behind_hole = (part.flip(1) for part in _carry(*reverse))
@@ -222,7 +240,7 @@ class InertiaFill(Fill):
 
 
 def _carry(forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the forward flow `B T 2 H W` completed from the neighbouring frames, and the holes that are left."""
+    """Return the forward flow `B T 2 H W` completed from the neighbouring frames, and the remaining holes."""
     exact, exact_weight = _land(-backward, backward, ~backward_hole, 1)
     kept = [
         _land(forward, forward, ~forward_hole, -1),
@@ -239,10 +257,10 @@ def _land(values: Tensor, motion: Tensor, known: Tensor, neighbour: int) -> tupl
     """Return the sum of values (`B T 2 H W`) and weights (`B T 1 H W`) that land on each frame from a neighbour.
 
     Args:
-        values: `B T 2 H W`, to be carried.
-        motion: `B T 2 H W`, where to.
-        known: bool `B T 1 H W`: what is carried.
-        neighbour: 1 carries from frame t+1 to frame t, -1 from frame t-1.
+        values: `B T 2 H W`, the values to move.
+        motion: `B T 2 H W`, the displacement in pixels.
+        known: bool `B T 1 H W`, true where a value is moved.
+        neighbour: 1 moves from frame t+1 to frame t, -1 from frame t-1 to frame t.
     """
     seen = torch.cat([values, torch.ones_like(values[:, :, :1])], 2) * known
     landed = splat(seen.flatten(0, 1), motion.flatten(0, 1)).view_as(seen).roll(-neighbour, 1)

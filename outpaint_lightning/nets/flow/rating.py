@@ -1,4 +1,4 @@
-"""A net that says how far another one's completed flow is from the truth."""
+"""A net that predicts the error of another net's completed flow."""
 
 from __future__ import annotations
 
@@ -16,33 +16,39 @@ from outpaint_lightning.nets.flow.net_fill import load_weights
 from outpaint_lightning.nets.localizers.unet import UShape
 from outpaint_lightning.types import InputError
 
-SIGNS = 10  # channels that the rating net sees of each frame and direction
-STEEPEST = (
-    4.0  # e to this power times the spread of motion is the largest error that it can say, and one by it the least
-)
-SLOWEST = 0.1  # pixels of flow; slower motion is not blown up to the same size
+SIGNS = 10  # input channels of the rating net per frame and direction
+STEEPEST = 4.0  # bound of the predicted log error: errors lie between e^-4 and e^4 times the spread of motion
+SLOWEST = 0.1  # smallest divisor in pixels of flow, so that slower motion is not scaled up to the same size
 
 
 class RatedFlow(nn.Module):
-    """Completes flow as another net does, and says the error to expect of every vector, in pixels.
+    """Completes flow with another net and predicts the expected error of every vector, in pixels.
 
-    The other net is not trained any further. A small U-Net sees of each frame and direction what tells where flow is
-    guessed: how the answer differs from a smooth and from a nearest fill, and these from each other; how it changes
-    from pixel to pixel; how far the cycle to the neighbouring frame and back ends from its start; what is hidden of
-    either direction. All lengths are seen in units of the spread of the known motion. Train it with
+    The other net is not trained any further. For each frame and direction, a small U-Net takes signs of uncertain flow:
+    the lengths of the differences between the result, a smooth fill and a nearest fill; the change of the flow from
+    pixel to pixel; the distance between start and end of a path to the neighbouring frame and back; the hole masks of
+    both directions; and the flow itself. All lengths are divided by the spread of the known motion. Train it with
     `CompletionCriterion(l1=0, rating=1)`.
 
-    The confidence is `1 / (1 + error)`, 1 where vectors are known. What a refiner's partial convolutions call
-    confidence only tells how far known vectors have spread.
+    The confidence is `1 / (1 + error)`, which is 1 where vectors are known. In contrast, the confidence of a refiner's
+    partial convolutions only tells how far known vectors have spread.
 
     Args:
         net: returns a `FlowCompletion`.
-        weights: checkpoint of its task; None takes it as it is.
-        width: channels of the U-Net at full resolution, a multiple of 8.
-        depth: levels below full resolution.
+        weights: checkpoint of the net's task; None uses the net as it is.
+        width: number of channels of the U-Net at full resolution, a multiple of 8.
+        depth: number of levels below full resolution.
 
     Raises:
-        InputError: the checkpoint cannot be read or holds another net, or an option that `UShape` refuses.
+        InputError: the checkpoint cannot be read or holds another net, or `UShape` rejects an option.
+
+    Example:
+        >>> from outpaint_lightning.nets.flow.refiner import FlowRefiner
+        >>> flow, hidden = torch.ones(1, 2, 2, 16, 16), torch.zeros(1, 2, 2, 16, 16)
+        >>> hidden[..., 4:12, 4:12] = 1
+        >>> completion = RatedFlow(FlowRefiner(channels=4, steps=1), width=8, depth=1)(flow, flow, hidden)
+        >>> completion.scale.shape, completion.scale[0, 0, 0, 0, 0].item()  # no error where flow is known
+        (torch.Size([1, 2, 2, 16, 16]), 0.0)
     """
 
     def __init__(self, net: nn.Module, weights: str | None = None, width: int = 16, depth: int = 3) -> None:
@@ -53,19 +59,19 @@ class RatedFlow(nn.Module):
 
     @property
     def fill(self) -> nn.Module:
-        """Where the other net starts."""
+        """The fill that the other net starts from."""
         fill: nn.Module = self.net.fill
         return fill
 
     @property
     def setup(self) -> str:
-        """The setup that the other net is made for."""
+        """The setup that the other net is made for: the frames that have the hole."""
         setup: str = getattr(self.net, "setup", "all")
         return setup
 
     @property
     def frames(self) -> int | None:
-        """The number of frames that the other net is made for; None for any."""
+        """The number of frames that the other net is made for; None for any number."""
         frames: int | None = getattr(self.net, "frames", None)
         return frames
 
@@ -75,13 +81,16 @@ class RatedFlow(nn.Module):
         """Complete both flows.
 
         Args:
-            flow_forward: `B T 2 H W` in pixels, frame t to t+1; anything where hidden.
-            flow_backward: `B T 2 H W`, frame t to t-1.
-            hidden: `B T 2 H W`, 1 = to be completed.
-            steps: number of updates, for a net that makes some; None for its own.
+            flow_forward: `B T 2 H W` in pixels, frame t to t+1; any values where hidden.
+            flow_backward: `B T 2 H W`, frame t to t-1; any values where hidden.
+            hidden: `B T 2 H W`, 1 = to be completed; channel 0 for the forward flow, channel 1 for the backward flow.
+            steps: number of updates, for a net that has updates; None for the net's own number.
+
+        Returns:
+            The completion of the other net with `scale`, the expected error in pixels, and one `confidence`.
 
         Raises:
-            InputError: `steps` is given, and the other net makes none.
+            InputError: `steps` is given and the other net has no updates.
         """
         if steps is not None and "steps" not in inspect.signature(self.net.forward).parameters:
             raise InputError(f"RatedFlow: steps is {steps}: {type(self.net).__name__} makes no updates; expected none")
@@ -99,7 +108,7 @@ class RatedFlow(nn.Module):
 
 
 def _signs(completion: FlowCompletion, fills: list[tuple[Tensor, Tensor]], holes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what the rating net sees, `B T direction SIGNS H W`, and the spread of motion, `B 1 1 1 1`, in pixels."""
+    """Return the rating net's input, `B T direction SIGNS H W`, and the spread of motion, `B 1 1 1 1`, in pixels."""
     answer, smooth, near = (
         torch.stack(pair, 2).float() for pair in ((completion.forward[-1], completion.backward[-1]), *fills)
     )
@@ -117,9 +126,9 @@ def _signs(completion: FlowCompletion, fills: list[tuple[Tensor, Tensor]], holes
 
 
 def _cycles(flow: Tensor) -> Tensor:
-    """Return how far from its start each pixel ends that goes to the neighbouring frame and back, `B T 2 2 H W`.
+    """Return the vector from each pixel to the end of its path to the neighbouring frame and back, `B T 2 2 H W`.
 
-    0 where there is no such frame.
+    It is 0 if there is no such frame.
 
     Args:
         flow: `B T direction 2 H W`.

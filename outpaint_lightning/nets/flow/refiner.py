@@ -1,4 +1,4 @@
-"""A recurrent net that completes hidden flow: fill, then update step by step from what is sure towards what is not."""
+"""A recurrent net that completes hidden flow: it fills, then updates from confident towards uncertain pixels."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from outpaint_lightning.nets.flow.windows import Windows
 from outpaint_lightning.nets.layers.partial_conv import MaskRule, PartialConv2d, PowerRule
 from outpaint_lightning.types import InputError
 
-REACH = 2  # pixels that an update looks around itself: two 3x3 convolutions
+REACH = 2  # radius in pixels of an update's receptive field: two 3x3 convolutions
 NEIGHBOURS = 3  # the previous frame, the frame itself and the next
-CARRIED = 0.5  # confidence in what a coarser level says, of its own
-TOUCHED = 1e-4  # share of a coarse pixel that is hidden, above rounding
-NORM_FLOOR = 1e-6  # of a mean square
+CARRIED = 0.5  # factor on the confidence of a coarser level's result
+TOUCHED = 1e-4  # hidden share from which on a coarse pixel is hidden; above rounding errors
+NORM_FLOOR = 1e-6  # added to a mean square before its root is taken
 
 Architecture = Literal["1", "2", "replace", "add"]
 
 
 class FlowToFeature(nn.Module):
-    """Features of each pixel's two flows: a 1x1 convolution and two residual 3x3 ones.
+    """Encodes each pixel's two flows as features: a 1x1 convolution and two residual 3x3 convolutions.
 
-    Without normalisation, so that neither the rest of the frame nor that of the batch makes a difference.
+    It has no normalisation, so that a pixel's features do not depend on the rest of the frame or of the batch.
 
     Args:
         channels: number of features.
-        scale: pixels of flow that count as 1.
+        scale: flow in pixels that counts as 1.
     """
 
     def __init__(self, channels: int, scale: float) -> None:
@@ -44,7 +44,7 @@ class FlowToFeature(nn.Module):
         self.residual = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
 
     def forward(self, flow: Tensor) -> Tensor:
-        """Return features `N channels H W` of flows `N 4 H W` in pixels, forward and backward."""
+        """Return features `N channels H W` of flows `N 4 H W` in pixels, forward then backward."""
         features: Tensor = self.first(flow / self.scale)
         for convolution in self.residual:
             features = features + F.leaky_relu(convolution(features))
@@ -52,11 +52,13 @@ class FlowToFeature(nn.Module):
 
 
 class FeatureToFlow(nn.Module):
-    """The two flows of each pixel's features: one 1x1 convolution, without bias, so that no features are no flow.
+    """Decodes each pixel's features to its two flows: a 1x1 convolution.
+
+    It has no bias, so that zero features give zero flow.
 
     Args:
         channels: number of features.
-        scale: pixels of flow that count as 1.
+        scale: flow in pixels that counts as 1.
     """
 
     def __init__(self, channels: int, scale: float) -> None:
@@ -65,20 +67,20 @@ class FeatureToFlow(nn.Module):
         self.last = nn.Conv2d(channels, 4, 1, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return flows `N 4 H W` in pixels, forward and backward, of features `N channels H W`."""
+        """Return flows `N 4 H W` in pixels, forward then backward, of features `N channels H W`."""
         flow: Tensor = self.last(features) * self.scale
         return flow
 
 
 class Update(nn.Module):
-    """New features and confidences from those of a frame and of its neighbours, brought to it along the flow.
+    """Computes new features and confidences from those of a frame and its neighbours, which are warped to it.
 
-    Source: the report, figure 16. It normalises by batches; here each pixel's features of each frame are divided by
-    their root mean square, which no hole and no other sample can change.
+    Source: the paper (see `FlowRefiner`), figure 16. The paper uses batch norm. Here, the features of each pixel and
+    frame are divided by their root mean square, which does not depend on the hole or on other samples.
 
     Args:
         channels: number of features of a frame.
-        rule: makes the rule for the confidences of each layer from its number of groups.
+        rule: makes the confidence rule of each layer from its number of groups.
     """
 
     def __init__(self, channels: int, rule: Callable[[int], MaskRule]) -> None:
@@ -92,39 +94,42 @@ class Update(nn.Module):
         """Return features `N channels H W` and confidences `N 1 H W`.
 
         Args:
-            features: `N 3*channels H W`: of the previous frame, the frame itself and the next.
+            features: `N 3*channels H W`, of the previous frame, the frame itself and the next one.
             confidence: `N 3 H W`.
-            exists: `N 3 H W`: 0 where the window of frames has no such neighbour.
+            exists: `N 3 H W`, 0 where the window has no such neighbour.
         """
         features, known = self.first(self._activate(features, 0, NEIGHBOURS), confidence, exists)
         updated: tuple[Tensor, Tensor] = self.second(self._activate(features, 1, 1), known, torch.ones_like(known))
         return updated
 
     def _activate(self, features: Tensor, layer: int, groups: int) -> Tensor:
-        parts = features.view(len(features), groups, -1, *features.shape[2:])
+        parts = features.unflatten(1, (groups, -1))
         size = (parts.square().mean(2, keepdim=True) + NORM_FLOOR).rsqrt()
         return F.leaky_relu((parts * size).flatten(1, 2) * self.gains[layer])
 
 
 def _average(old: Tensor, new: Tensor, sure: Tensor, known: Tensor) -> Tensor:
-    """Architecture 1: the old features have weight 1 and keep it for ever; the new ones weigh what they are sure of."""
+    """Architecture 1: average; the old features always have weight 1, the new ones their gated confidence."""
     gate = sure * (1 - known)
     return (old + new * gate) / (1 + gate)
 
 
 def _overwrite(old: Tensor, new: Tensor, sure: Tensor, known: Tensor) -> Tensor:  # noqa: ARG001 (one table, one call)
-    """Architecture 2: the new features, as far as the old ones were not sure, even where the new ones are not."""
+    """Architecture 2: the new features replace the old ones where those are not confident, even if both are not."""
     return old * known + new * (1 - known)
 
 
 def _replace(old: Tensor, new: Tensor, sure: Tensor, known: Tensor) -> Tensor:
-    """Of both, what the new features are sure of and the old ones were not: the fill's are forgotten as that grows."""
+    """The new features replace the old ones by a gate: confident new features over uncertain old ones.
+
+    As the gate grows, the features of the fill are forgotten.
+    """
     gate = sure * (1 - known)
     return old * (1 - gate) + new * gate
 
 
 def _add(old: Tensor, new: Tensor, sure: Tensor, known: Tensor) -> Tensor:
-    """The new features are a change of the old ones, as far as it is sure and they were not."""
+    """The new features are added to the old ones, weighted by the same gate as in `_replace`."""
     return old + new * sure * (1 - known)
 
 
@@ -134,50 +139,53 @@ ARCHITECTURES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
     "replace": _replace,
     "add": _add,
 }
-"""How an update's features meet those before it: called with the old and the new ones and both confidences."""
+"""How new features are combined with old ones. Arguments: old features, new features, confidence of the new ones,
+confidence of the old ones."""
 
 
 class FlowRefiner(nn.Module):
     """Completes the hidden flow of a window of frames.
 
-    The hidden vectors are filled, and both flows of each pixel become features, F, with a confidence m: 1 where both
-    vectors are known, 0 elsewhere. Each step brings the features and confidences of the next frame along the forward
-    flow and those of the previous frame along the backward flow, all from the state before the step; an `Update` looks
-    at the three; and its answer enters F and m where m was not 1 at the start. With v the flow, E the encoder and D the
-    decoder, the flow after step t is::
+    First, `fill` fills the hidden vectors. Both flows of each pixel are encoded as features F with a confidence m,
+    which is 1 where both vectors are known and `trust` elsewhere. Each step warps the features and confidences of the
+    next frame along the forward flow and those of the previous frame along the backward flow, all from the state before
+    the step. An `Update` combines these two with the frame's own. Its output changes F and m where m was not 1 at the
+    start. With v the flow and D the decoder, the flow after step t is::
 
         v_t = fill + D(F_t - F_0)
 
-    so that no step at all gives the fill. Known vectors stay bit by bit. A step reaches 2 pixels further into a hole
-    (and further where a neighbouring frame knows more), so a large hole needs many steps, or levels.
+    so that zero steps give the fill. Known vectors stay bit-identical. Each step reaches 2 pixels further into a hole,
+    and further where a neighbouring frame knows more. So a large hole needs many steps, or several levels.
 
     Source: Chatillon et al., *Towards video inpainting: joint inpainting of motion and dynamic shapes with deep
-    learning techniques* (2020), section 3. There v_t = D(F_t), neighbours are sampled half a pixel off, and a
-    confidence of 0 grows by itself.
+    learning techniques* (2020), section 3, "the paper" below. There, v_t = D(F_t), neighbours are sampled half a pixel
+    off, and a confidence of 0 grows by itself.
 
     Args:
-        fill: of the hidden vectors at the start; None for `HarmonicFill()`.
-        rule: makes the rule for confidences from a number of groups: a `MaskRule` class, or a partial one.
-        architecture: how new features meet old ones. `"1"`: an average where the old ones keep their weight, the
-            source's; `"2"`: the new ones, everywhere; `"replace"`: the new ones, by their confidence; `"add"`: the
-            old ones, changed by the new ones, which are zeros before training, so that learning starts from the fill.
+        fill: gives the hidden vectors at the start; None for `HarmonicFill()`.
+        rule: makes the confidence rule from a number of groups: a `MaskRule` class, or a partial one.
+        architecture: how new features are combined with old ones. `"1"`, the paper's: an average in which the old ones
+            keep their weight. `"2"`: the new ones replace the old ones wherever those are not confident. `"replace"`:
+            the new ones replace the old ones by their confidence. `"add"`: the new ones are added to the old ones. They
+            are zero before training, so that learning starts from the fill.
         channels: number of features of a pixel.
-        steps: number of updates, on each level.
-        scale: pixels of flow that the net sees as 1.
-        trust: confidence in the fill where it completes, at the start, in [0, 1): at 0 no update sees the fill inside a
-            hole, however good it is there.
-        residual: False decodes `v_t = D(F_t)` instead, as the source does; before any step it is the fill still.
-        monotone: no confidence ever falls.
-        detach_flow: no gradient reaches the flow through where features are brought from.
-        detach_confidence: no gradient reaches the flow through where confidences are brought from. Otherwise flows
-            learn to point to confident pixels, however far (the source's figure 19).
-        crop: compute updates in windows around the holes only, which changes nothing but the cost.
-        levels: number of scales, each half as fine as the one before, from coarse to fine with the same weights. What a
-            coarser level changes is brought to the start of the finer one, with half its confidence.
-        checkpoint_steps: keep no activations inside a step for the gradient; compute them again.
+        steps: number of updates on each level.
+        scale: flow in pixels that counts as 1.
+        trust: confidence of the filled vectors at the start, in [0, 1). At 0, no update reads the fill inside a hole,
+            however good it is there.
+        residual: False decodes `v_t = D(F_t)` instead, as the paper does. The start is the fill in both cases.
+        monotone: whether confidences never decrease.
+        detach_flow: whether to stop the gradient from warped features to the flow that warps them.
+        detach_confidence: whether to stop the gradient from warped confidences to the flow that warps them. Otherwise,
+            flows learn to point to confident pixels, even far away (the paper's figure 19).
+        crop: compute updates only in windows around the holes. This changes the cost, not the result.
+        levels: number of scales, each with half the resolution of the next finer one, from coarse to fine with the same
+            weights. The change that a coarser level computes is added to the start of the finer one, with half its
+            confidence.
+        checkpoint_steps: recompute the activations of each step in the backward pass instead of storing them.
 
     Raises:
-        InputError: an option is not as described.
+        InputError: an option is out of range.
 
     Example:
         >>> import torch
@@ -221,7 +229,7 @@ class FlowRefiner(nn.Module):
         self.encoder = FlowToFeature(channels, scale)
         self.update = Update(channels, rule)
         self.decoder = FeatureToFlow(channels, scale)
-        # Zeros in one layer leave the fill as it is before training; in two, neither would ever learn of the other.
+        # Zeros in one layer make the output the fill before training; zeros in two layers would block all gradients.
         silent = self.update.second.convolution if architecture == "add" else self.decoder.last
         for parameter in silent.parameters():
             nn.init.zeros_(parameter)
@@ -237,21 +245,21 @@ class FlowRefiner(nn.Module):
         """Complete both flows.
 
         Args:
-            flow_forward: `B T 2 H W` in pixels, frame t to t+1; anything where hidden.
-            flow_backward: `B T 2 H W`, frame t to t-1.
-            hidden: `B T 2 H W`, 1 = to be completed; channel 0 is the forward flow's, channel 1 the backward flow's.
-            steps: number of updates on each level; None for the net's own.
+            flow_forward: `B T 2 H W` in pixels, frame t to t+1; any values where hidden.
+            flow_backward: `B T 2 H W`, frame t to t-1; any values where hidden.
+            hidden: `B T 2 H W`, 1 = to be completed; channel 0 for the forward flow, channel 1 for the backward flow.
+            steps: number of updates on each level; None for the net's own number.
 
         Returns:
-            The fill, the updates of all levels from coarse to fine at full size, and the fill's features decoded again.
-            In float32, also under autocast.
+            The fill, the updates of all levels from coarse to fine at full size, and the decoded features of the start.
+            All are in float32, also under autocast.
         """
         with torch.autocast(flow_forward.device.type, enabled=False):  # in bf16 a flow of 20 pixels has steps of 1/8
             flow = torch.cat(self.fill(flow_forward, flow_backward, hidden), 2)
             return self._refine(flow, hidden > 0.5, self.steps if steps is None else steps)
 
     def _refine(self, fill: Tensor, hidden: Tensor, steps: int) -> FlowCompletion:
-        """Refine the flows `B T 4 H W` where `hidden` (bool `B T 2 H W`), from the coarsest level to the finest."""
+        """Refine the flows `B T 4 H W` where `hidden` (bool `B T 2 H W`) is true, level by level, coarse to fine."""
         batch, frames, _, height, width = fill.shape
         stack, holes = fill.flatten(0, 1), hidden.flatten(0, 1)
         flows, confidences = [stack], [(~holes.any(1, keepdim=True)).to(stack.dtype)]
@@ -263,7 +271,7 @@ class FlowRefiner(nn.Module):
             unknown = _resize(holes.to(stack.dtype), size) > TOUCHED
             updates, decoded = self._refine_level(coarse, _resize(sure, size), unknown, frames, steps)
             for flow, confidence in updates:
-                # The change alone comes from the coarser level: its edges are blunt, and the start's may not be.
+                # Only the change comes from the coarser level: its edges are blurred; those of the start may be sharp.
                 finer = flow if flow.shape == stack.shape else start + _resize_flows(flow - coarse, (height, width))
                 flows.append(torch.where(_for_each(holes), finer, stack))
                 confidences.append(torch.where(unsure > 0, _resize(confidence, (height, width)), 1))
@@ -282,17 +290,17 @@ class FlowRefiner(nn.Module):
         """Update the state of one level.
 
         Args:
-            start: `N 4 H W`, complete flows, N being windows times frames.
-            sure: `N 1 H W`, the confidence of what is hidden at the start.
+            start: `N 4 H W`, complete flows; N is the number of windows times the number of frames.
+            sure: `N 1 H W`, the confidence of hidden vectors at the start.
             hidden: bool `N 2 H W`.
-            frames: of a window.
+            frames: number of frames of a window.
             steps: number of updates.
 
         Returns:
-            Flows `N 4 H W` and confidences `N 1 H W` after each step, and the start's features decoded, `N 4 H W`.
+            Flows `N 4 H W` and confidences `N 1 H W` after each step, and the decoded features of the start, `N 4 H W`.
         """
         hole = hidden.any(1, keepdim=True)
-        features = self.encoder(start.detach())  # what is seen of a fill that learns, not what it is to become
+        features = self.encoder(start.detach())  # a learned fill gets its gradient from the flow, not from the features
         decoded = self.decoder(features)
         confidence = torch.where(hole, sure, 1)
         windows = Windows.around(hole, REACH) if self.crop else Windows.whole(start)
@@ -317,12 +325,12 @@ class FlowRefiner(nn.Module):
         """Return the windows' next features, confidences and flows.
 
         Args:
-            features: `N C H W`, of all frames.
-            confidence: `N 1 H W`.
+            features: `N C H W`, features of all frames.
+            confidence: `N 1 H W`, confidences of all frames.
             own: `M C h w`, the windows' own features.
-            own_sure: `M 1 h w`.
-            flow: `M 4 h w`.
-            fixed: what no step changes.
+            own_sure: `M 1 h w`, the windows' own confidences.
+            flow: `M 4 h w`, the windows' own flows.
+            fixed: data that no step changes.
         """
         to_features = flow.detach() if self.detach_flow else flow
         to_confidence = flow.detach() if self.detach_confidence else flow
@@ -342,15 +350,16 @@ class FlowRefiner(nn.Module):
 def refiner_step(
     net: FlowRefiner, fill: Tensor, hidden: Tensor, flow: Tensor, change: Tensor, confidence: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Update one window of T frames once, as `FlowRefiner` does at one level, with all state in tensors: for `export`.
+    """Update one window of T frames once, as `FlowRefiner` does at one level; all state is in tensors, for `export`.
 
     Args:
-        net: whose update it is.
-        fill: `T 4 H W`, complete flows, forward and backward, in pixels.
+        net: the refiner whose update is run.
+        fill: `T 4 H W`, complete flows, forward then backward, in pixels.
         hidden: `T 2 H W`, 1 = to be completed.
-        flow: `T 4 H W`, as the step before left it; at first the fill.
-        change: `T C H W`, of the fill's features, as the step before left it; at first 0.
-        confidence: `T 1 H W`; at first 1 where both vectors are known, and the net's `trust` elsewhere.
+        flow: `T 4 H W`, output of the previous step; the fill at first.
+        change: `T C H W`, change of the fill's features, output of the previous step; 0 at first.
+        confidence: `T 1 H W`, output of the previous step; at first 1 where both vectors are known, and the net's
+            `trust` elsewhere.
 
     Returns:
         The next `flow`, `change` and `confidence`.
@@ -364,19 +373,19 @@ def refiner_step(
 
 @dataclass(frozen=True)
 class _Fixed:
-    """What stays as it is while windows of M frames are updated."""
+    """Data that stay constant while the windows of M frames are updated."""
 
     windows: Windows
     features: Tensor
-    """`M C h w`, at the start."""
+    """`M C h w`, features at the start."""
     flow: Tensor
-    """`M 4 h w`, at the start."""
+    """`M 4 h w`, flows at the start."""
     known: Tensor
-    """bool `M 1 h w`: both vectors are."""
+    """bool `M 1 h w`, true where both vectors are known."""
     hidden: Tensor
-    """bool `M 4 h w`: the component of the flow is."""
+    """bool `M 4 h w`, true where the component of the flow is hidden."""
     frames: int
-    """Of the windows of time that the stack is made of."""
+    """Number of frames of each clip window in the stack."""
 
     @property
     def exists(self) -> Tensor:
@@ -386,35 +395,35 @@ class _Fixed:
         return there[:, :, None, None].expand(-1, -1, *self.windows.size)
 
     def bring(self, stack: Tensor, neighbour: int, flow: Tensor) -> Tensor:
-        """Return the neighbours' values where the flow points to, bilinear, 0 outside the frame.
+        """Return the neighbours' values at the positions that the flow points to: bilinear, 0 outside the frame.
 
-        As `geometry.warp`, but for windows; what a neighbour that does not exist is said to hold has no meaning.
+        It does the same as `geometry.warp`, but for windows. Values of a neighbour that does not exist have no meaning.
 
         Args:
             stack: `N C H W`.
             neighbour: 1 for the next frame, -1 for the previous one.
-            flow: `M 2 h w`, to that frame.
+            flow: `M 2 h w`, flow to that frame, in pixels.
         """
         x, y = self.windows.coordinates()
         grid = sampling_grid(x + flow[:, 0], y + flow[:, 1], stack.shape[-2:])
-        source = stack[(self.windows.frames + neighbour).clamp(0, stack.shape[0] - 1)]  # len would fix it in an export
+        source = stack[(self.windows.frames + neighbour).clamp(0, stack.shape[0] - 1)]  # len would export a constant
         return F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _for_each(hidden: Tensor) -> Tensor:
-    """Return for each component `N 4 H W` what is said of each vector, `N 2 H W`."""
+    """Repeat a per-vector mask `N 2 H W` for both components of each vector: `N 4 H W`."""
     return hidden.repeat_interleave(2, 1)
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return `N C H W` at another size; the same tensor at its own."""
+    """Return `N C H W` resized; the same tensor if the size is the same."""
     if image.shape[-2:] == size:
         return image
     return F.interpolate(image, size, mode="bilinear", antialias=size[0] < image.shape[2])
 
 
 def _resize_flows(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the flows `N 4 H W`, forward and backward, in frames of another size; the same tensor at their own."""
+    """Return the flows `N 4 H W` resized and rescaled; the same tensor if the size is the same."""
     if flow.shape[-2:] == size:
         return flow
     return resize_flow(flow.view(-1, 2, *flow.shape[2:]), size).view(-1, 4, *size)

@@ -1,7 +1,7 @@
-"""What fills solve: values of a field where it is not known, from those where it is.
+"""Solvers behind the fills: compute the unknown values of a field from its known values.
 
-`field` is `N C H W` and `hole` is bool `N 1 H W`, true where the field is not known; what the field holds there is
-never read, so it may be NaN.
+`field` is `N C H W`. `hole` is bool `N 1 H W`, true where the field is unknown. Unknown values are never read, so they
+may be NaN.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from torch import Tensor
 from outpaint_lightning.geometry import float32_or_better
 from outpaint_lightning.nets.flow.windows import Windows
 
-SPLINE = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4  # a coarse pixel's share of the fine ones, by linear interpolation
-COARSER = 2.0  # weight of the coarser grids' corrections, which 1 underestimates; measured on rectangles and blobs
-SAFETY = 4.0  # by how much the error may exceed the largest correction, by which it is judged; 2.2 was measured
-MOST_STEPS = 2000  # of conjugate gradients; 10 to 30 are usual
-EMPTY = 1e-30  # where a field already stands still, steps are 0/0
-SLOPES = 1e-8  # weight of first differences in the biharmonic energy: it decides only what curvature leaves open
+SPLINE = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4  # weights of a coarse pixel in the fine ones, by linear interpolation
+COARSER = 2.0  # weight of the coarser grids' corrections; 1 is too small; measured on rectangles and blobs
+SAFETY = 4.0  # bound of error / largest correction, which estimates the error; the largest measured ratio is 2.2
+MOST_STEPS = 2000  # limit of conjugate gradient steps; 10 to 30 are usual
+EMPTY = 1e-30  # smallest divisor: the step of a converged field would be 0/0
+SLOPES = 1e-8  # weight of first differences in the biharmonic energy; it only makes the minimum unique
 
 
 class Links(NamedTuple):
-    """Which neighbours are tied to each other: 1, or 0 where an edge runs between them."""
+    """Links between neighbouring pixels: 1 if they are linked, 0 if an edge runs between them."""
 
     right: Tensor
-    """`N 1 H W`: of a pixel and the one on its right; 0 in the last column."""
+    """`N 1 H W`: link between a pixel and the pixel on its right; 0 in the last column."""
     down: Tensor
-    """`N 1 H W`: of a pixel and the one below; 0 in the last row."""
+    """`N 1 H W`: link between a pixel and the pixel below; 0 in the last row."""
 
 
 def links_of(guide: Tensor, jump: float) -> Links:
-    """Return links between neighbours whose `guide` (`N C H W`) differs by `jump` or less."""
+    """Return links between the neighbours whose `guide` (`N C H W`) differs by at most `jump` (Euclidean norm)."""
     guide = float32_or_better(guide)
     right, down = ((guide.diff(dim=side).norm(dim=1, keepdim=True) <= jump).float() for side in (3, 2))
     return Links(F.pad(right, (0, 1)), F.pad(down, (0, 0, 0, 1)))
 
 
 def cut_links(edges: Tensor) -> Links:
-    """Return links that are cut between an edge (bool `N 1 H W`) and the pixels on its right and below."""
+    """Return links in which each edge (bool `N 1 H W`) is cut off from the pixels on its right and below."""
     tied = (~edges).float()
     right, down = tied.clone(), tied
     right[..., -1], down[..., -1, :] = 0, 0
@@ -53,7 +53,7 @@ def cut_links(edges: Tensor) -> Links:
 
 
 def unreached(hole: Tensor, links: Links) -> Tensor:
-    """Return the pixels of `hole` (bool `N 1 H W`) that no path of links ties to a pixel outside it."""
+    """Return the pixels of `hole` (bool `N 1 H W`) that no path of links connects to a pixel outside it."""
     right, down = links.right[..., :-1] > 0, links.down[..., :-1, :] > 0
     left = hole
     while True:
@@ -83,7 +83,7 @@ def nearest(field: Tensor, hole: Tensor) -> Tensor:
 
 
 def affine_fit(field: Tensor, hole: Tensor) -> Tensor:
-    """Return the affine field `N C H W` that fits what is known best, by least squares.
+    """Return the affine field `N C H W` that best fits the known values in the least-squares sense.
 
     Args:
         field: `N C H W`.
@@ -96,7 +96,7 @@ def affine_fit(field: Tensor, hole: Tensor) -> Tensor:
     known = (~hole).flatten(2).double()
     normal = (basis * known) @ basis.T
     right = (basis * known) @ torch.where(hole, 0, field).flatten(2).double().mT
-    ridge = 1e-9 * height * width  # a slope that nothing known says anything of is 0
+    ridge = 1e-9 * height * width  # a slope that the known values do not determine becomes 0
     ridges = ridge * torch.eye(3, dtype=torch.float64, device=field.device)
     weights: Tensor = torch.linalg.solve(normal + ridges, right)
     return (weights.mT @ basis).view_as(field).to(field.dtype)
@@ -105,29 +105,30 @@ def affine_fit(field: Tensor, hole: Tensor) -> Tensor:
 def harmonic(field: Tensor, hole: Tensor, tolerance: float = 1e-3, links: Links | None = None) -> Tensor:
     """Fill so that each hidden pixel is the mean of its neighbours: the discrete Laplace equation.
 
-    For a hidden pixel p with neighbours q (of the four in the frame, those it is linked to)::
+    For a hidden pixel p with neighbours q (those of the four in the frame that it is linked to)::
 
         sum_q (u(p) - u(q)) = 0
 
-    which is the smallest sum of squared differences. Known pixels are boundary values; at the frame's border nothing
-    is asked across it (Neumann).
+    The solution has the smallest sum of squared differences. Known pixels are boundary values. At the frame's border,
+    the derivative across it is 0 (Neumann).
 
-    Solved by conjugate gradients on windows around the holes. What remains at each step is corrected on grids of all
-    sizes at once (the preconditioner of Bramble, Pasciak and Xu, Mathematics of Computation 55, 1990), so that the
-    number of steps does not grow with the hole; the largest correction tells how far the solution still is. Coarse
-    grids know no links, so with `links` the equations are factorized instead, on the CPU, which is exact.
+    The equations are solved by conjugate gradients on windows around the holes. At each step, the residual is corrected
+    on grids of all sizes at once (the preconditioner of Bramble, Pasciak and Xu, Mathematics of Computation 55, 1990).
+    So the number of steps does not grow with the hole. The largest correction estimates the remaining error. Coarse
+    grids have no links, so with `links` the equations are solved by a sparse factorization on the CPU instead, which is
+    exact.
 
     Source: the frame-wise smooth filling of Xu et al., *Deep Flow-Guided Video Inpainting* (CVPR 2019,
-    arXiv:1905.02884), there at half resolution.
+    arXiv:1905.02884), which works at half resolution.
 
     Args:
         field: `N C H W`.
-        hole: bool `N 1 H W`. Each part of a hole has to touch something known by `links`.
+        hole: bool `N 1 H W`. `links` must connect each part of a hole to a known pixel.
         tolerance: largest error against the exact solution, in the field's unit.
-        links: None ties all neighbours.
+        links: None links all neighbours.
 
     Returns:
-        `N C H W`; outside the hole the field's own values.
+        `N C H W`; outside the hole, the field's own values.
     """
     windows = Windows.around(hole, margin=1)
     if not len(windows.frames):
@@ -141,7 +142,7 @@ def harmonic(field: Tensor, hole: Tensor, tolerance: float = 1e-3, links: Links 
 
 
 def _least(fields: Tensor, holes: Tensor, differences: Iterable[sparse.csr_array]) -> Tensor:
-    """Return fields `N C h w` whose unknown values make the sum of squared differences smallest.
+    """Return fields `N C h w` whose unknown values minimise the sum of squared differences.
 
     Args:
         fields: `N C h w`.
@@ -161,7 +162,7 @@ def _least(fields: Tensor, holes: Tensor, differences: Iterable[sparse.csr_array
 
 
 def _tied(right: Tensor, down: Tensor) -> sparse.csr_array:
-    """Return the differences of linked neighbours in a window, one a row; the links are `h w`, see `Links`."""
+    """Return the differences of linked neighbours in a window, one per row; the links are `h w`, see `Links`."""
     place = np.arange(right.numel()).reshape(right.shape)
     first = np.concatenate([place[:, :-1][right[:, :-1] > 0], place[:-1][down[:-1] > 0]])
     second = np.concatenate([place[:, 1:][right[:, :-1] > 0], place[1:][down[:-1] > 0]])
@@ -174,7 +175,8 @@ def _tied(right: Tensor, down: Tensor) -> sparse.csr_array:
 def _conjugate_gradients(field: Tensor, hole: Tensor, tolerance: float) -> Tensor:
     """Solve Laplace's equation until no correction exceeds the tolerance.
 
-    Each field has steps of its own and stands still once it is good enough: the others of a batch make no difference.
+    Each field has its own step size and stops when it has converged, so its result does not depend on the rest of the
+    batch.
 
     Args:
         field: `N C H W`, 0 in the hole.
@@ -207,7 +209,7 @@ def _product(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _pull(field: Tensor) -> Tensor:
-    """Return the sum of the differences to the neighbours: minus the graph's Laplacian of the field."""
+    """Return the sum of the differences to the neighbours: minus the graph Laplacian of the field."""
     total = torch.zeros_like(field)
     across = field.diff(dim=3)
     total[..., :-1] += across
@@ -219,9 +221,9 @@ def _pull(field: Tensor) -> Tensor:
 
 
 class _Corrections:
-    """Residuals to corrections: on each grid the residual over the diagonal, and the sum of all grids.
+    """Maps residuals to corrections: on each grid the residual divided by the diagonal, summed over all grids.
 
-    A coarse pixel takes part if the hole covers all of it. In two dimensions the diagonal is the same on all grids.
+    A coarse pixel is used only if the hole covers all of it. In two dimensions, the diagonal is the same on all grids.
     """
 
     def __init__(self, hole: Tensor, dtype: torch.dtype) -> None:
@@ -230,7 +232,7 @@ class _Corrections:
         degree[..., 1:] += 1
         degree[..., :-1, :] += 1
         degree[..., 1:, :] += 1
-        self.diagonal = degree.clamp(min=1)  # 0 in a frame of one pixel, and nothing is free there
+        self.diagonal = degree.clamp(min=1)  # the degree is 0 in a frame of one pixel, which has no unknown value
         self.masks = [hole.to(dtype)]
         while min(self.masks[-1].shape[-2:]) > 2 and self.masks[-1].any():
             share = F.avg_pool2d(self.masks[-1], 2, ceil_mode=True, count_include_pad=False)
@@ -251,14 +253,14 @@ class _Corrections:
 
 
 def _prolong(coarse: Tensor, like: Tensor) -> Tensor:
-    """Return `coarse` interpolated to the grid of `like`, of the same size or twice as fine."""
+    """Return `coarse` interpolated to the grid of `like`, which has the same size or is twice as fine."""
     if coarse.shape == like.shape:
         return coarse
     return F.interpolate(coarse, scale_factor=2.0, mode="bilinear")[..., : like.shape[2], : like.shape[3]]
 
 
 def _restrict(fine: Tensor) -> Tensor:
-    """Return the adjoint of `_prolong`, which makes the preconditioner symmetric: `N C H/2 W/2`, rounded up."""
+    """Return the adjoint of `_prolong`, `N C H/2 W/2` rounded up. It makes the preconditioner symmetric."""
     height, width = fine.shape[-2:]
     kernel = SPLINE.to(fine)
     even = F.pad(fine.flatten(0, 1)[:, None], (3, 3 + width % 2, 3, 3 + height % 2))
@@ -270,16 +272,16 @@ def _restrict(fine: Tensor) -> Tensor:
 
 
 def biharmonic(field: Tensor, hole: Tensor) -> Tensor:
-    """Fill with the surface that bends least: a thin plate through the known pixels. Computed on the CPU.
+    """Fill with the surface of least bending: a thin plate through the known pixels. Computed on the CPU.
 
-    It has the smallest sum of `u_xx^2 + 2 u_xy^2 + u_yy^2`, second differences over the frame. Affine fields are
+    It minimises the sum of `u_xx^2 + 2 u_xy^2 + u_yy^2` (second differences) over the frame. Affine fields are
     continued exactly, also where the hole touches the frame's border.
 
     Args:
         field: `N C H W`.
         hole: bool `N 1 H W`; each frame has a known pixel.
     """
-    windows = Windows.around(hole, margin=2)  # as far as a second difference reaches
+    windows = Windows.around(hole, margin=2)  # the reach of a second difference
     if not len(windows.frames):
         return field
     bends = _differences(*windows.size)
@@ -287,7 +289,7 @@ def biharmonic(field: Tensor, hole: Tensor) -> Tensor:
 
 
 def _differences(height: int, width: int) -> sparse.csr_array:
-    """Return the second differences of a frame, one a row, and the first ones with a small weight."""
+    """Return the second differences of a frame, one per row, and the first differences with a small weight."""
     x, y = (sparse.eye_array(side) for side in (width, height))
     first_x, first_y = _difference(width), _difference(height)
     second_x, second_y = _difference(width - 1) @ first_x, _difference(height - 1) @ first_y
@@ -302,6 +304,6 @@ def _differences(height: int, width: int) -> sparse.csr_array:
 
 
 def _difference(count: int) -> sparse.dia_array:
-    """Return the differences of neighbours among `count` numbers, a matrix of `count - 1` rows or none."""
+    """Return the differences of neighbours among `count` numbers: a matrix of `count - 1` rows, or of no row."""
     rows = max(count - 1, 0)
     return sparse.dia_array(sparse.diags_array([-np.ones(rows), np.ones(rows)], offsets=[0, 1], shape=(rows, count)))

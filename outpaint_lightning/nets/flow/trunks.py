@@ -1,8 +1,8 @@
 """Trunks of nets that complete flow directly: images of many channels in, images of the same size out.
 
-Each is called with the number of channels that it sees and that it gives, and ends in a convolution `last`. Source of
-all three: Chatillon et al., *Towards video inpainting* (2020), section 2.3 to 2.5, and its code. There, layers are
-normalised by batches, here by groups: batches are small, and their statistics include the holes.
+A trunk is made from its number of input and output channels, and ends in a convolution `last`. Source of all three:
+Chatillon et al., *Towards video inpainting* (2020), sections 2.3 to 2.5, "the paper" below, and its code. The paper
+uses batch norm. Here, group norm is used, because batches are small and their statistics include the holes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from outpaint_lightning.nets.layers.conv import groups_of
 from outpaint_lightning.nets.localizers.unet import UShape
 from outpaint_lightning.types import InputError
 
-POOLED = 8  # places along each side from which translations are computed, whatever the frame's size
-HIDDEN = 128  # numbers in between
+POOLED = 8  # side of the pooled map from which translations are computed, for any frame size
+HIDDEN = 128  # width of the hidden layer
 
 
 class UNetTrunk(nn.Module):
-    """A U-Net: it sees the whole frame, coarsely, and copies what is fine.
+    """A U-Net: deep levels see the whole frame coarsely, skip connections keep fine detail.
 
     Args:
-        inputs: channels that are seen.
-        outputs: channels that are given.
-        width: channels at full resolution, a multiple of 8; they double with each level. The paper has 64.
-        depth: levels below full resolution. The paper has 4, the last of them with 512 channels instead of 1024.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        width: number of channels at full resolution, a multiple of 8; they double with each level. The paper has 64.
+        depth: number of levels below full resolution. The paper has 4, the last of them with 512 channels instead of
+            1024.
 
     Raises:
-        InputError: an option that `UShape` refuses.
+        InputError: `UShape` rejects an option.
 
     Example:
         >>> import torch
@@ -46,28 +47,29 @@ class UNetTrunk(nn.Module):
 
     @property
     def last(self) -> nn.Conv2d:
-        """The convolution at the end."""
+        """The last convolution."""
         return self.shape.scores
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `N outputs H W` of `N inputs H W`, any H and W."""
+        """Return `N outputs H W` for `N inputs H W`, for any H and W."""
         stride = self.shape.stride
         padding = padding_to(image.shape[-2], image.shape[-1], multiple=stride, minimum=stride)
         return unpad(self.shape.rise(self.shape.first(pad(image, padding))), padding)
 
 
 class ResNetTrunk(nn.Module):
-    """Residual blocks at full resolution: no detail is lost, and nothing beyond `reach` pixels is seen.
+    """Residual blocks at full resolution: no detail is lost, but the receptive field ends at `reach` pixels.
 
-    A 7x7 convolution, a block, a 3x3 convolution to twice as many channels, `blocks` blocks, a 3x3 convolution. With 7
-    blocks it sees 21 pixels to each side: not across a large hole, so what the hole holds at the start matters.
+    A 7x7 convolution, a block, a 3x3 convolution to twice as many channels, `blocks` blocks, and a 3x3 convolution.
+    With 7 blocks, it sees 21 pixels to each side. That does not cross a large hole, so the values in the hole at the
+    start matter.
 
     Args:
-        inputs: channels that are seen.
-        outputs: channels that are given.
-        width: channels of the first layers; the blocks have twice as many. The paper has 64.
-        blocks: their number; the paper has 7 or 10.
-        dilations: of each block's convolutions; None for 1. The paper has none.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        width: number of channels of the first layers; the `blocks` blocks have twice as many. The paper has 64.
+        blocks: number of blocks; the paper has 7 or 10.
+        dilations: dilation of each block's convolutions; None for 1, as in the paper.
 
     Raises:
         InputError: `width` or `blocks` is below 1, or there are not as many dilations as blocks.
@@ -102,13 +104,13 @@ class ResNetTrunk(nn.Module):
         self.reach = 3 + 2 + 1 + 2 * sum(steps) + 1
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `N outputs H W` of `N inputs H W`."""
+        """Return `N outputs H W` for `N inputs H W`."""
         features: Tensor = self.last(self.body(image))
         return features
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """Two convolutions with a shortcut."""
 
     def __init__(self, channels: int, middle: int, dilation: int) -> None:
         super().__init__()
@@ -126,18 +128,18 @@ class _Residual(nn.Module):
 
 
 class Translations(nn.Module):
-    """Features, and the same ones once more, each channel moved by a translation of its own that the net computes.
+    """Computes features and appends a copy of them, each channel shifted by a translation that the net computes.
 
-    What the neighbouring frames know of a hole lies elsewhere in them; a translation brings it there. Before training
-    all translations are zero: the second half equals the first.
+    The content of a hole is at another position in the neighbouring frames; a translation aligns it with the hole.
+    Before training, all translations are zero, so both halves are equal.
 
     Source: the paper, section 2.5.2. Its code flattens the whole frame into a layer of 90 million weights, which fits
-    one frame size only; here the frame is averaged to 8 x 8 places first. Its warp is half a pixel off.
+    one frame size only. Here, the frame is first pooled to 8 x 8. The warp of the paper's code is half a pixel off.
 
     Args:
-        inputs: channels that are seen.
-        features: channels of the first half.
-        farthest: of a translation along each axis, in pixels.
+        inputs: number of input channels.
+        features: number of channels of each half.
+        farthest: largest translation along each axis, in pixels.
 
     Raises:
         InputError: `farthest` is not positive.
@@ -168,31 +170,31 @@ class Translations(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `N 2*features H W` of `N inputs H W`."""
+        """Return `N 2*features H W` for `N inputs H W`."""
         features = self.features(image)
         moved = self.translations(image).flatten(0, 1)[:, :, None, None].expand(-1, -1, *features.shape[-2:])
         translated = warp(features.flatten(0, 1)[:, None], moved, padding="border")
         return torch.cat([features, translated.view_as(features)], 1)
 
     def translations(self, image: Tensor) -> Tensor:
-        """Return the translation of each channel, `N features 2`, x and y in pixels."""
+        """Return the translation of each channel, `N features 2`, x then y, in pixels."""
         offsets: Tensor = self.farthest * self.offsets(self.seen(image)).tanh()
         return offsets.view(len(offsets), -1, 2)
 
 
 class WarpingTrunk(nn.Module):
-    """A U-Net on features and their translations.
+    """A U-Net on features and their translated copies.
 
     Args:
-        inputs: channels that are seen.
-        outputs: channels that are given.
+        inputs: number of input channels.
+        outputs: number of output channels.
         width: as for `UNetTrunk`.
         depth: as for `UNetTrunk`.
         features: as for `Translations`.
         farthest: as for `Translations`.
 
     Raises:
-        InputError: an option that `UNetTrunk` or `Translations` refuses.
+        InputError: `UNetTrunk` or `Translations` rejects an option.
 
     Example:
         >>> import torch
@@ -215,10 +217,10 @@ class WarpingTrunk(nn.Module):
 
     @property
     def last(self) -> nn.Conv2d:
-        """The convolution at the end."""
+        """The last convolution."""
         return self.unet.last
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return `N outputs H W` of `N inputs H W`."""
+        """Return `N outputs H W` for `N inputs H W`."""
         scores: Tensor = self.unet(F.elu(self.translate(image)))
         return scores

@@ -1,4 +1,4 @@
-"""Windows around holes: what is computed only where a frame is not known, of a size that all frames share."""
+"""Crop windows around holes, all of one size, so that work is done only where a frame is unknown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from outpaint_lightning.geometry import boxes_from_masks
 
 @dataclass(frozen=True)
 class Windows:
-    """One window in each of some frames of a stack."""
+    """Crop windows of one size, one in each selected frame of a stack."""
 
     frames: Tensor
-    """`M`: which frames of the stack have a window."""
+    """`M`: index in the stack of each window's frame."""
     left: Tensor
     """`M`: the first column of each window."""
     top: Tensor
@@ -25,11 +25,11 @@ class Windows:
 
     @classmethod
     def around(cls, hole: Tensor, margin: int) -> Windows:
-        """Place windows around the holes, none on frames without one.
+        """Place a window around the holes of each frame; frames without a hole get none.
 
         Args:
-            hole: `N 1 H W`, bool.
-            margin: pixels of the frame to see on each side of a hole, where the frame has them.
+            hole: bool `N 1 H W`.
+            margin: number of pixels of the frame on each side of a hole, as far as the frame reaches.
         """
         height, width = hole.shape[-2:]
         frames = hole.flatten(1).any(1).nonzero()[:, 0]
@@ -41,13 +41,13 @@ class Windows:
 
     @classmethod
     def whole(cls, stack: Tensor) -> Windows:
-        """Return windows that are the frames of the stack `N C H W`."""
-        frames = stack.shape[0]  # len would fix it in an export
+        """Return windows that cover the whole frames of the stack `N C H W`."""
+        frames = stack.shape[0]  # len would become a constant in an export
         corner = torch.zeros(frames, dtype=torch.long, device=stack.device)
         return cls(torch.arange(frames, device=stack.device), corner, corner, (stack.shape[2], stack.shape[3]))
 
     def coordinates(self) -> tuple[Tensor, Tensor]:
-        """Return the columns `M 1 w` and the rows `M h 1` of the windows' pixels."""
+        """Return the columns `M 1 w` and the rows `M h 1` of the windows' pixels in the frame."""
         rows, columns = self.size
         x = self.left[:, None, None] + torch.arange(columns, device=self.left.device)
         y = self.top[:, None, None] + torch.arange(rows, device=self.top.device)[:, None]
@@ -59,7 +59,7 @@ class Windows:
         return seen.flatten(2).gather(2, self._places(stack)).view(*seen.shape[:2], *self.size)
 
     def paste(self, stack: Tensor, windows: Tensor) -> Tensor:
-        """Return the stack `N C H W` with the windows `M C h w` in their places."""
+        """Return the stack `N C H W` with the windows `M C h w` written back to their positions."""
         seen = stack[self.frames].flatten(2).scatter(2, self._places(stack), windows.flatten(2))
         return stack.index_copy(0, self.frames, seen.view(-1, *stack.shape[1:]))
 

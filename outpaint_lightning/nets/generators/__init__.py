@@ -1,1 +1,1 @@
-"""Nets that invent what is missing in a clip, and fills of clips that learned nothing."""
+"""Generators, which paint the missing part of a clip, and fills of clips that need no training."""

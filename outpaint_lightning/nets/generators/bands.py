@@ -1,4 +1,4 @@
-"""Upright bands of missing pixels between two photos, what is pasted around them, and fills that learned nothing."""
+"""Vertical bands of missing pixels between two photos: find the band, paste the photos, fill without training."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from outpaint_lightning.types import InputError
 
 @dataclass(frozen=True)
 class Band:
-    """Columns that are missing over the whole height.
+    """Columns that are missing over the whole height of a frame.
 
     Attributes:
-        start: the first one.
-        stop: the first known one behind them.
+        start: index of the first missing column.
+        stop: index of the first known column to the right of the band.
     """
 
     start: int
@@ -33,14 +33,14 @@ class Band:
 
     @classmethod
     def of(cls, hole: Tensor, owner: str) -> Self | None:
-        """Return the band of a hole, bool `H W`; None where nothing is missing.
+        """Return the band of a hole, bool `H W`, or None if nothing is missing.
 
         Args:
             hole: true where pixels are missing.
-            owner: who asks, for messages.
+            owner: name of the calling class, for the error message.
 
         Raises:
-            InputError: it is no band with known columns on both sides.
+            InputError: the hole is not one band over the whole height with known columns on both sides.
         """
         columns = hole.any(0).nonzero().flatten()
         if not len(columns):
@@ -54,31 +54,37 @@ class Band:
         return band
 
     def squares(self, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what lies beside the band in a frame `C H W`, as wide as it is high; what is not there is mirrored."""
+        """Return the squares to the left and to the right of the band in a frame `C H W`, each `C H H`.
+
+        If a side has fewer than H columns, its columns are mirrored.
+        """
         side = frame.shape[1]
         left = frame[..., : self.start].flip(2)
         return _reflected(left, side).flip(2), _reflected(frame[..., self.stop :], side)
 
 
 def _reflected(part: Tensor, width: int) -> Tensor:
-    """Return the first columns of `C H W`; behind its end it goes forth and back."""
+    """Return `width` columns of `C H W`, from the first one on. At the last column the order is reversed, and so on."""
     count = part.shape[2]
     period = torch.arange(width, device=part.device) % (2 * count)
     return part[..., torch.where(period < count, period, 2 * count - 1 - period)]
 
 
 def paste_sides(panorama: Tensor, left: Tensor, right: Tensor, feather: int) -> Tensor:
-    """Put two photos back into the panorama that a net has drawn of them, and let the middle meet them.
+    """Put two photos back into a panorama that a net painted, and adjust the middle to them.
 
-    The net draws the photos' parts as well, never exactly. What its last column of a photo lacks is added to the
-    middle, in full beside the seam and linearly less over `feather` columns, so that the drawn middle goes on from the
-    true photo. The photos stay bit by bit.
+    The net also paints the photos, but never exactly. At each seam, the difference between the true and the painted
+    photo in its outermost column is added to the middle. It has full weight beside the seam and decreases linearly over
+    `feather` columns, so that the middle continues the true photo. The photos are copied unchanged.
 
     Args:
         panorama: `N C H W` in [0, 1].
-        left: `N C H w`, its first columns.
-        right: `N C H w`, its last ones.
-        feather: columns, 0 or more.
+        left: `N C H w`, the true first columns.
+        right: `N C H w`, the true last columns.
+        feather: number of columns, 0 or more.
+
+    Returns:
+        `N C H W`: the photos unchanged, the middle in [0, 1].
     """
     photo = left.shape[3]
     middle = panorama[..., photo:-photo]
@@ -90,10 +96,10 @@ def paste_sides(panorama: Tensor, left: Tensor, right: Tensor, feather: int) -> 
 
 
 class BandFill(ClipFill):
-    """A fill of clips whose frames all miss the same upright band.
+    """A fill of clips whose frames all have the same vertical band of missing pixels.
 
     Raises:
-        InputError: where `forward` gets another hole.
+        InputError: `forward` gets a hole that is not such a band.
     """
 
     def fill(self, image: Tensor, hole: Tensor) -> Tensor:
@@ -106,11 +112,11 @@ class BandFill(ClipFill):
 
     @abstractmethod
     def between(self, left: Tensor, right: Tensor, width: int) -> Tensor:
-        """Return the middle `... H width` between what is known, `... H W` each."""
+        """Return the middle `... H width` between the known parts, `... H W` each."""
 
 
 class LinearBandFill(BandFill):
-    """In each row, straight from the last known colour on the left to the first one on the right.
+    """Interpolates linearly in each row, from the last known colour on the left to the first one on the right.
 
     Example:
         >>> row, mask = torch.tensor([0.0, 9.0, 9.0, 0.75]), torch.tensor([0.0, 1.0, 1.0, 0.0])
@@ -125,7 +131,13 @@ class LinearBandFill(BandFill):
 
 
 class MirrorBandFill(BandFill):
-    """Both sides mirrored into the band, the one linearly fading into the other."""
+    """Mirrors both sides into the band and blends them linearly from left to right.
+
+    Example:
+        >>> row, mask = torch.tensor([0.25, 0.5, 9.0, 0.75]), torch.tensor([0.0, 0.0, 1.0, 0.0])
+        >>> MirrorBandFill()(row.view(1, 1, 1, 1, 4), mask.view(1, 1, 1, 1, 4)).flatten().tolist()  # (0.5 + 0.75) / 2
+        [0.25, 0.5, 0.625, 0.75]
+    """
 
     def between(self, left: Tensor, right: Tensor, width: int) -> Tensor:
         """See `BandFill`."""
@@ -137,7 +149,13 @@ class MirrorBandFill(BandFill):
 
 
 class HarmonicFrameFill(ClipFill):
-    """In each frame, every missing pixel the mean of its four neighbours; see `nets.flow.solvers.harmonic`."""
+    """In each frame, sets every missing pixel to the mean of its four neighbours; see `nets.flow.solvers.harmonic`.
+
+    Example:
+        >>> clip, mask = torch.tensor([0.25, 9.0, 9.0, 0.25]), torch.tensor([0.0, 1.0, 1.0, 0.0])
+        >>> HarmonicFrameFill()(clip.view(1, 1, 1, 1, 4), mask.view(1, 1, 1, 1, 4)).flatten().tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
 
     def fill(self, image: Tensor, hole: Tensor) -> Tensor:
         """See `ClipFill`."""

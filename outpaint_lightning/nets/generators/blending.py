@@ -1,4 +1,4 @@
-"""The generator of wide-range image blending: a new middle between two photos."""
+"""The generator of wide-range image blending: it paints a new middle between two photos."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from outpaint_lightning.nets.layers.content_transfer import ContentTransfer, Kin
 from outpaint_lightning.nets.layers.contextual_attention import ContextualAttention
 from outpaint_lightning.types import InputError
 
-SLOPE = 0.2  # of the encoder's LeakyReLU
-STEM = 2  # first levels of the encoder, plain convolutions
+SLOPE = 0.2  # negative slope of the encoder's LeakyReLU
+STEM = 2  # number of encoder levels, from the finest on, that are plain convolutions
 
 
 @dataclass(frozen=True)
 class Blend:
-    """What the generator makes of two photos.
+    """The output of `BlendingGenerator` for pairs of photos.
 
     Attributes:
-        panorama: `N 3 H W` in [0, 1]: left, middle and right, all three as the decoder draws them.
+        panorama: `N 3 H W` in [0, 1]: left, middle and right part, all three as the decoder paints them.
         middle: features of the middle, `N C h w`.
-        ahead: features as seen from left to right.
-        back: features as seen from right to left.
+        ahead: features of the pass from left to right.
+        back: features of the pass from right to left.
     """
 
     panorama: Tensor
@@ -37,35 +37,37 @@ class Blend:
     back: Triple
 
     def detach(self) -> Self:
-        """Return the same without gradients."""
+        """Return the same tensors without gradients."""
         triples = (Triple(*(part.detach() for part in triple)) for triple in (self.ahead, self.back))
         return type(self)(self.panorama.detach(), self.middle.detach(), *triples)
 
 
 class BlendingGenerator(nn.Module):
-    """Draws the scene between two photos.
+    """Paints the scene between two photos.
 
-    One encoder sees both. `ContentTransfer` predicts the features between from both sides. The decoder draws all three
-    parts as one picture; the outer ones are joined by the encoder's features at each level, the middle one, at the
-    levels of `attention`, by patches of them.
+    One encoder reads both photos. `ContentTransfer` predicts the features of the middle from both sides. The decoder
+    paints all three parts as one image. At each level, skip connections add the encoder's features to the outer parts.
+    At the levels of `attention`, skip connections also add patches of the photos' features to the middle.
 
     Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). The defaults are the
-    published net, 253 million weights, of which the LSTMs have 134. Every size follows from the options, and joins for
-    the middle exist at the levels of `attention` alone: elsewhere the published code builds them and leaves them
-    unused. Options with one number for each level begin at the finest, which has half the photo's size.
+    published net, which has 253 million weights; 134 million of them are in the LSTMs. All layer sizes follow from the
+    options. Skip connections for the middle exist only at the levels of `attention`. The published code builds them at
+    every level and does not use the others. Options with one number per level begin at the finest level, which has half
+    the photo's size.
 
     Args:
         size: height and width of the photos.
-        widths: channels of each level; a level halves height and width.
-        encoder_blocks: bottlenecks of each level behind the one that halves; the first two levels have none.
-        decoder_blocks: bottlenecks of each level.
-        dilations: of the grouped residual of each level; 0 builds none.
-        content: channels of what the transfer predicts.
-        split: slices of a photo that the transfer walks over.
+        widths: number of channels at each level; a level halves height and width.
+        encoder_blocks: number of bottlenecks at each level after the layer that halves the size; the first two levels
+            have none.
+        decoder_blocks: number of bottlenecks at each level; the first level has none.
+        dilations: dilation of the grouped residual at each level; 0 omits the grouped residual.
+        content: number of channels that the content transfer predicts.
+        split: number of slices that the content transfer cuts a photo into.
         bct: `full` or `row_shared`, see `ContentTransfer`.
-        attention: levels at which the middle takes patches of the photos; the coarsest has no join.
-        normed: levels from this one on have instance norm.
-        feather: columns of the middle over which `fill` lets what the seams lack fade away, see `paste_sides`.
+        attention: levels at which the middle takes patches of the photos; the coarsest level has no skip connection.
+        normed: instance norm is used from this level on.
+        feather: number of columns over which `fill` corrects the middle at each seam, see `paste_sides`.
 
     Raises:
         InputError: an option is out of range.
@@ -117,12 +119,12 @@ class BlendingGenerator(nn.Module):
 
         Args:
             left: `N 3 H W` in [0, 1]; height and width are `size`. With `row_shared` the height may be any multiple of
-                2 to the number of levels.
-            right: the same.
-            steps: width of the middle in slices, each `size / split` pixels; as wide as a photo by default.
+                `2**levels`.
+            right: as `left`.
+            steps: width of the middle in slices of `size / split` pixels each; by default as wide as a photo.
 
         Raises:
-            InputError: a photo has another size or the middle none.
+            InputError: a photo has another size, or `steps` is below 1.
         """
         self._require_size(left, right, steps)
         encoded = self.encode(torch.cat([left, right]))
@@ -145,12 +147,12 @@ class BlendingGenerator(nn.Module):
         return levels
 
     def contents(self, photos: Tensor) -> Tensor:
-        """Return what the transfer predicts, of photos that are there: `N C h w`."""
+        """Return features `N content h w` of photos `N 3 H W`, in the space that the content transfer predicts."""
         squeezed: Tensor = self.squeeze(self.encode(photos)[-1])
         return squeezed
 
     def _joined(self, level: int, drawn: Tensor, sides: tuple[Tensor, ...]) -> Tensor:
-        """Join the outer parts by the encoder's features, and the middle by patches of them."""
+        """Add skip connections: the encoder's features to the outer parts, patches of them to the middle."""
         width = sides[0].shape[3]
         left, middle, right = torch.split(drawn, [width, drawn.shape[3] - 2 * width, width], 3)
         join, norm = self.joins[level], self.join_norms[level]
@@ -161,13 +163,19 @@ class BlendingGenerator(nn.Module):
         return torch.cat([known[0], middle, known[1]], 3)
 
     def fill(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return clips whose upright band of missing pixels is drawn anew; see `forge.fills.net.Generator`.
+        """Return clips `B T 3 H W` with a vertical band of missing pixels painted; see `forge.fills.net.Generator`.
 
-        The photos are the squares to the left and to the right of the band, scaled to `size`; what a square lacks is
-        mirrored. The middle is at least as wide as the band and is scaled to it. Known pixels are the image's own.
+        The photos are the squares to the left and to the right of the band, scaled to `size`. If a side is narrower
+        than its height, it is mirrored. The net paints a middle of at least the band's width, which is then scaled to
+        the band. Known pixels are copied unchanged.
+
+        Args:
+            image: `B T 3 H W` in [0, 1].
+            mask: `B T 1 H W`, 1 in the band.
 
         Raises:
-            InputError: the missing pixels of a frame are no band over its whole height with known ones on both sides.
+            InputError: the missing pixels of a frame are not one band over the whole height with known pixels on both
+                sides.
         """
         frames = image.flatten(0, 1)
         filled = [self._filled(frame, hole) for frame, hole in zip(frames, mask.flatten(0, 1) > 0.5, strict=True)]
@@ -202,7 +210,7 @@ class BlendingGenerator(nn.Module):
 
 
 def _encoder_level(level: int, widths: Sequence[int], blocks: int, norm: bool) -> nn.Module:
-    """Return the layers that halve a map, and those behind them."""
+    """Return the layers of one encoder level: the layer that halves the size, then the bottlenecks."""
     if level < STEM:
         inputs = widths[level - 1] if level else BlendingGenerator.channels
         return nn.Sequential(nn.Conv2d(inputs, widths[level], 4, 2, 1), nn.LeakyReLU(SLOPE))
@@ -212,7 +220,7 @@ def _encoder_level(level: int, widths: Sequence[int], blocks: int, norm: bool) -
 
 
 def _decoder_level(level: int, widths: Sequence[int], blocks: int, dilation: int, norm: bool) -> nn.Module:
-    """Return the layers of a level and the one that doubles its map."""
+    """Return the layers of one decoder level; the last one doubles the size."""
     width, finer = widths[level], widths[level - 1] if level else BlendingGenerator.channels
     parts: list[nn.Module] = [GroupedResidual(width, dilation, norm)] if dilation else []
     parts += [Bottleneck(width, finer // 2, width, 1, norm) for _ in range(blocks)]

@@ -1,4 +1,4 @@
-"""The second half of contextual outpainting: from a layout to pixels; and both halves as one generator."""
+"""The second step of contextual outpainting, from a layout to pixels, and both steps as one generator."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from outpaint_lightning.types import InputError
 class ContentGenerator(nn.Module):
     """Paints a background from its layout: an encoder of the foreground and a decoder of SPADE blocks.
 
-    The decoder's blocks are told the class of each pixel, and the mask, at every size. In the spirit of the second
-    stage of Li et al. (CVPR 2022); the layers are ours, after Park et al. (CVPR 2019).
+    Every SPADE block gets the class of each pixel and the mask as its condition. The net follows the idea of the second
+    stage of Li et al. (CVPR 2022), whose code is not public. The layers are our own, after Park et al. (CVPR 2019).
 
     Args:
-        classes: C, of background.
-        width: channels of the largest features.
-        downs: times that height and width are halved.
-        widest: times `width` that no features have more channels than.
-        hidden: channels between layout and scale in a SPADE block; the paper of SPADE has 128.
+        classes: number of background classes C.
+        width: number of channels of the largest features.
+        downs: how often height and width are halved.
+        widest: no features have more than `widest * width` channels.
+        hidden: number of channels between layout and scale in a SPADE block; the paper of SPADE has 128.
 
     Raises:
         InputError: an option is out of range.
@@ -54,7 +54,7 @@ class ContentGenerator(nn.Module):
         self.head = nn.Sequential(nn.LeakyReLU(0.2), ConvNd(2, width, 3, spectral=False))
 
     def forward(self, image: Tensor, mask: Tensor, layout: Tensor) -> Tensor:
-        """Paint all pixels; only those in the mask are of use.
+        """Paint all pixels. Only those inside the mask are meant to be used.
 
         Args:
             image: `N 3 H W` in [0, 1]; not read where the mask is 1.
@@ -74,17 +74,28 @@ class ContentGenerator(nn.Module):
 
 
 class ContextualOutpainter(nn.Module):
-    """Invents the background of a foreground: a layout first, then its pixels.
+    """Paints a background around a given foreground: it predicts a layout first, then paints its pixels.
 
     Args:
-        content: paints a layout.
-        layouts: draws layouts; null for a net that is always given one. It is not trained here.
-        weights: checkpoint or run folder of a `LayoutTask`, whose net becomes `layouts`.
-        side: pixels of the shorter side at which `fill` works; larger photos are scaled down for it, and what is made
-            up again. Best the size of the training. Null works at the size of the photo.
+        content: the net that paints the pixels of a layout.
+        layouts: the net that predicts layouts. It is not trained here. Null if a layout is always given.
+        weights: checkpoint or run folder of a `LayoutTask`, whose weights are loaded into `layouts`.
+        side: length in pixels of the shorter side at which `fill` works; the training size is best. Larger photos are
+            scaled down to it, and the painted background is scaled up again. Null works at the size of the photo.
 
     Raises:
-        InputError: both halves differ in their classes, there are no such weights, or `side` is too small.
+        InputError: the two nets have different numbers of classes, the weights cannot be read, or `side` is too small.
+
+    Example:
+        >>> painter = ContextualOutpainter(
+        ...     ContentGenerator(classes=5, width=4, downs=2, hidden=4),
+        ...     LayoutGenerator(classes=5, width=4, downs=2, latent=8, embedding=6),
+        ... )
+        >>> image, mask = torch.rand(1, 1, 3, 20, 24), torch.zeros(1, 1, 1, 20, 24)
+        >>> mask[..., 12:] = 1  # the right half is background
+        >>> filled = painter.fill(image, mask)
+        >>> filled.shape, bool((filled[..., :12] == image[..., :12]).all())
+        (torch.Size([1, 1, 3, 20, 24]), True)
     """
 
     def __init__(
@@ -113,21 +124,26 @@ class ContextualOutpainter(nn.Module):
         return self.content.classes
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of the half that trains; the other is always in evaluation."""
+        """Set the training mode of `content`. `layouts` always stays in evaluation mode."""
         super().train(mode)
         if self.layouts is not None:
             self.layouts.eval()
         return self
 
     def forward(self, image: Tensor, mask: Tensor, layout: Tensor) -> Tensor:
-        """Return photos `N 3 H W` with the background painted and the foreground as it is; see `ContentGenerator`."""
+        """Return photos `N 3 H W` with a painted background and an unchanged foreground; see `ContentGenerator`."""
         return torch.where(mask > 0.5, self.content(image, mask, layout), image)
 
     def sample(self, image: Tensor, mask: Tensor, count: int) -> Tensor:
-        """Return several layouts for each photo, long `N count H W`.
+        """Return `count` layouts for each photo, long `N count H W`.
+
+        Args:
+            image: `N 3 H W` in [0, 1].
+            mask: `N 1 H W`, 1 on the background.
+            count: number of layouts per photo.
 
         Raises:
-            InputError: there is nothing to draw them with.
+            InputError: `layouts` is null.
         """
         if self.layouts is None:
             raise InputError("ContextualOutpainter: layouts is null: expected a net that draws layouts, or a layout")
@@ -136,7 +152,14 @@ class ContextualOutpainter(nn.Module):
     def fill(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return clips with their holes filled, frame by frame; see `forge.fills.net.Generator`.
 
-        Each frame gets one layout, drawn by torch's own generator.
+        Each frame gets one layout, drawn with torch's global random generator.
+
+        Args:
+            image: `B T 3 H W` in [0, 1].
+            mask: `B T 1 H W`, 1 in the hole.
+
+        Raises:
+            InputError: `layouts` is null.
         """
         frames, holes = image.flatten(0, 1), mask.flatten(0, 1)
         size = frames.shape[2:]

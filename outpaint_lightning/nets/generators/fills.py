@@ -1,4 +1,4 @@
-"""Fills of clips without learning: where a generator may start, and the floors that it has to beat."""
+"""Fills of clips that need no training: start values for a generator, and floors that it has to beat."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from outpaint_lightning.nets.flow.solvers import biharmonic
 
 
 class ClipFill(nn.Module, ABC):
-    """Replaces hidden voxels of a clip. Known ones are left bit by bit, hidden ones are never read."""
+    """Replaces the hidden voxels of a clip. Known voxels stay bit-identical; hidden voxels are never read."""
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Fill clips.
 
         Args:
-            image: `B T C H W`; anything where masked.
+            image: `B T C H W`; any values where the mask is 1.
             mask: `B T 1 H W`, 1 = to be filled.
 
         Returns:
@@ -31,11 +31,11 @@ class ClipFill(nn.Module, ABC):
 
     @abstractmethod
     def fill(self, image: Tensor, hole: Tensor) -> Tensor:
-        """Return clips filled: `B T C H W`, 0 in the hole, which is bool `B T 1 H W`."""
+        """Return filled clips `B T C H W`, given clips that are 0 in the hole, and the hole, bool `B T 1 H W`."""
 
 
 class MeanFill(ClipFill):
-    """The mean of what is known of the clip, for each channel; 0.5 where nothing is.
+    """The mean of the clip's known voxels, per channel; 0.5 if nothing is known.
 
     Example:
         >>> import torch
@@ -52,7 +52,9 @@ class MeanFill(ClipFill):
 
 
 class NearestFrameFill(ClipFill):
-    """The same pixel in the nearest frame that shows it, the earlier of two; `MeanFill` where no frame does.
+    """Copies the same pixel from the nearest frame in which it is known.
+
+    If two frames are equally near, it takes the earlier one. If no frame shows the pixel, it takes `MeanFill`.
 
     Example:
         >>> import torch
@@ -74,9 +76,17 @@ class NearestFrameFill(ClipFill):
 
 
 class BiharmonicFrameFill(ClipFill):
-    """In each frame the surface through the known pixels that bends least; `MeanFill` where a frame shows nothing.
+    """Fills each frame with the smoothest surface (a thin plate) through its known pixels.
 
-    Computed on the CPU, see `nets.flow.solvers.biharmonic`.
+    A frame without any known pixel takes `MeanFill`. Computed on the CPU, see `nets.flow.solvers.biharmonic`.
+
+    Example:
+        >>> import torch
+        >>> clip = torch.arange(5.0).div(8).expand(1, 1, 1, 5, 5)  # a ramp
+        >>> mask = torch.zeros(1, 1, 1, 5, 5)
+        >>> mask[..., 2, 1:4] = 1
+        >>> BiharmonicFrameFill()(clip, mask)[0, 0, 0, 2].round(decimals=3).tolist()
+        [0.0, 0.125, 0.25, 0.375, 0.5]
     """
 
     def fill(self, image: Tensor, hole: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The first half of contextual outpainting: predict background layouts from a foreground."""
+"""The first step of contextual outpainting: predict background layouts from a foreground."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from outpaint_lightning.types import UNKNOWN, InputError
 
 
 class Reasoning(NamedTuple):
-    """The outputs of a `LayoutGenerator` for photos whose layouts are known."""
+    """The outputs of `LayoutGenerator.reason` for photos whose layouts are known."""
 
     logits: Tensor
-    """`N C H W`, of layouts drawn from the posterior of the true ones."""
+    """`N C H W`, class scores of layouts that are decoded from a sample of the posterior of the true layouts."""
     mean: Tensor
-    """`N Z`, of the posterior."""
+    """`N Z`, mean of the posterior."""
     log_variance: Tensor
-    """`N Z`."""
+    """`N Z`, log variance of the posterior."""
     things: Tensor
     """`N M E`, unit vectors of M parts of the foreground."""
     layouts: Tensor
@@ -32,22 +32,22 @@ class Reasoning(NamedTuple):
 class LayoutGenerator(nn.Module):
     """Predicts the layout of a background from the foreground: a conditional VAE with two encoders and one decoder.
 
-    One encoder sees the foreground, the other the layout. Both also map to one space of unit vectors, where a
-    contrastive loss brings each foreground close to its layout. The decoder takes features of the foreground and a
-    latent vector: of the layout's posterior in training, of a normal distribution later, so that several layouts can be
-    drawn for one foreground.
+    One encoder reads the foreground, the other the layout. Both also map to one space of unit vectors, where a
+    contrastive loss pulls each foreground towards its layout. The decoder takes the features of the foreground and a
+    latent vector. In training, the latent vector is a sample of the layout's posterior. In use, it is a sample of the
+    standard normal distribution, so that one foreground can get several layouts.
 
-    In the spirit of Li et al., *Contextual Outpainting With Object-Level Contrastive Learning* (CVPR 2022), of which no
-    code is public: the layers are ours. They have group norm, as instance norm would remove the means that are pooled,
-    and they take any size.
+    The net follows the idea of Li et al., *Contextual Outpainting With Object-Level Contrastive Learning* (CVPR 2022),
+    whose code is not public; the layers are our own. They use group norm, because instance norm would remove the means
+    that are pooled. They take images of any size.
 
     Args:
-        classes: C, of background.
-        width: channels of the largest features.
-        downs: times that height and width are halved.
-        widest: times `width` that no features have more channels than.
-        latent: Z.
-        embedding: E, dimension of the shared space.
+        classes: number of background classes C.
+        width: number of channels of the largest features.
+        downs: how often height and width are halved.
+        widest: no features have more than `widest * width` channels.
+        latent: length Z of the latent vector.
+        embedding: dimension E of the shared space of unit vectors.
 
     Raises:
         InputError: an option is out of range.
@@ -97,18 +97,18 @@ class LayoutGenerator(nn.Module):
             latent: `N Z`.
 
         Returns:
-            Logits `N C H W`, also where the foreground is.
+            Logits `N C H W`, for all pixels, also those of the foreground.
         """
         features, padding = self._foreground(image, mask)
         return unpad(self._decoded(features, latent), padding)
 
     def reason(self, image: Tensor, mask: Tensor, layout: Tensor, places: Tensor, noise: Tensor) -> Reasoning:
-        """Return what training needs.
+        """Return the outputs that the training losses need.
 
         Args:
-            image: as `forward`.
-            mask: as `forward`.
-            layout: long `N H W`, `UNKNOWN` where it is not known.
+            image: as in `forward`.
+            mask: as in `forward`.
+            layout: long `N H W`, `UNKNOWN` where the class is not known.
             places: `N M H W`, 1 where each of M parts of the foreground is.
             noise: `N Z`, standard normal.
         """
@@ -121,7 +121,7 @@ class LayoutGenerator(nn.Module):
         return Reasoning(logits, mean, log_variance, F.normalize(things, dim=2), F.normalize(layouts, dim=1))
 
     def sample(self, image: Tensor, mask: Tensor, count: int) -> Tensor:
-        """Return several layouts for each photo, long `N count H W`, drawn by torch's own generator."""
+        """Return `count` layouts for each photo, long `N count H W`, drawn with torch's global random generator."""
         drawn = torch.randn(count, len(image), self.latent, device=image.device, dtype=image.dtype)
         with torch.no_grad():
             features, padding = self._foreground(image, mask)
@@ -129,14 +129,14 @@ class LayoutGenerator(nn.Module):
             return torch.stack([each.argmax(1) for each in scores], 1)
 
     def _foreground(self, image: Tensor, mask: Tensor) -> tuple[list[Tensor], Padding]:
-        """Return features of the foreground, which is 0 in [-1, 1] elsewhere, and what its frame was padded by."""
+        """Return the features of the foreground, and the padding of the frame. Background pixels become 0."""
         padding = padding_to(image.shape[2], image.shape[3], 2**self.downs, 1)
         seen = torch.cat([torch.where(mask > 0.5, 0, image * 2 - 1), mask.to(image.dtype)], 1)
         features: list[Tensor] = self.foreground(pad(seen, padding))
         return features, padding
 
     def _background(self, mask: Tensor, layout: Tensor) -> Tensor:
-        """Return the mean features `N F` of layouts."""
+        """Return the spatial mean `N F` of the layouts' features."""
         known = one_hot(layout, self.classes, mask)
         padding = padding_to(known.shape[2], known.shape[3], 2**self.downs, 1)
         features: list[Tensor] = self.background(F.pad(known, padding))
@@ -152,10 +152,10 @@ class LayoutGenerator(nn.Module):
 
 
 def one_hot(layout: Tensor, classes: int, mask: Tensor) -> Tensor:
-    """Return a layout `N H W` as `N C H W` of 0 and 1; all 0 where it is not known and where the mask is 0.
+    """Return a layout `N H W` as one-hot `N C H W`; all zeros where the class is not known or the mask is 0.
 
-    The foreground hides its background: a layout that is drawn has classes there, one of a photo has none, and a net
-    must not tell them apart.
+    The mask is applied because the foreground hides its background. A generated layout has classes there and the layout
+    of a photo has none, and a net must not be able to tell the two apart.
     """
     known = (layout != UNKNOWN) & (mask[:, 0] > 0.5)
     numbers = torch.where(known, layout, classes)

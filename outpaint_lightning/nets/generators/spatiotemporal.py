@@ -1,4 +1,4 @@
-"""The generator of unsupervised spatiotemporal data inpainting: a 3-D ResNet with attention per frame."""
+"""The generator of unsupervised spatiotemporal data inpainting: a 3D ResNet with self-attention in each frame."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from outpaint_lightning.types import InputError
 
 
 class SpatiotemporalGenerator(nn.Module):
-    """Fills hidden voxels of a clip from all its other voxels.
+    """Fills the hidden voxels of a clip from all its known voxels.
 
-    Residual blocks of 3 x 3 x 3 convolutions with spectral norm at full resolution, channels 1, 16, 8, 4, 2 and 1 times
-    `width`; between the last two, self-attention over each frame; then a convolution to the frames' channels and tanh.
+    The net has residual blocks of 3 x 3 x 3 convolutions with spectral norm at full resolution. With the defaults,
+    their channels are 1, 16, 8, 4, 2 and 1 times `width`. Self-attention over each frame comes before the last block. A
+    convolution to the frames' channels and tanh follow.
 
-    Source: Yin, Pajot, de Bezenac, Gallinari, *Unsupervised Spatiotemporal Data Inpainting* (2019). Ours: hidden voxels
-    are 0 and the mask is a channel of its own (the public re-implementation writes -100 into the clip and guesses the
-    mask from the sign); `widest`, `downs` and `start`, which the paper does not have.
+    Source: Yin, Pajot, de Bezenac, Gallinari, *Unsupervised Spatiotemporal Data Inpainting* (2019). Differences: hidden
+    voxels are 0 and the mask is an extra channel (the public re-implementation writes -100 into the clip and derives
+    the mask from the sign). `widest`, `downs` and `start` are additions that the paper does not have.
 
     Args:
-        channels: of a frame.
-        width: channels of the first and the last block; the paper has 32.
-        widest: of the second block, times `width`, a power of two from 2; the paper has 16.
-        downs: times that height and width are halved between the first and the last block; the paper has 0.
-        norm: `batch`, as in the paper, or `group`, which trains with batches of any size.
-        frames: T of the windows that `fill` cuts clips into; best the number that it is trained with.
-        start: a fill (`NearestFrameFill`, ...) that the net corrects: before training it returns what this gives. None
-            predicts colours from nothing, as the paper does.
+        channels: number of channels of a frame.
+        width: number of channels of the first and the last block; the paper has 32.
+        widest: the second block has `widest * width` channels; a power of two from 2 to 128; the paper has 16.
+        downs: how often height and width are halved between the first and the last block; the paper has 0.
+        norm: `batch`, as in the paper, or `group`, which can train with batches of any size.
+        frames: length T of the windows that `fill` cuts clips into; the number of frames of the training is best.
+        start: a fill (`NearestFrameFill`, ...) that the net corrects. Before training, the net returns what the fill
+            gives. None: the net predicts the colours directly, as in the paper.
 
     Raises:
         InputError: an option is out of range.
@@ -75,17 +76,18 @@ class SpatiotemporalGenerator(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Invent all voxels of clips; only those in the mask are of use.
+        """Paint all voxels of clips. Only those inside the mask are meant to be used.
 
         Args:
             image: `B T C H W` in [0, 1]; not read where the mask is 1.
             mask: `B T 1 H W` in {0, 1}, 1 = hidden.
 
         Returns:
-            `B T C H W`, in [0, 1] without a `start`, and near it with one.
+            `B T C H W`, in [0, 1] without `start`. With `start`, values may leave this range.
 
         Raises:
-            InputError: clips have other channels, or batch statistics of one clip alone are asked for.
+            InputError: the clips have another number of channels, or the net trains with `norm: batch` and a batch of
+                one clip.
         """
         batch, _, channels, height, width = image.shape
         if channels != self.channels:
@@ -119,7 +121,11 @@ class SpatiotemporalGenerator(nn.Module):
     def fill(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return clips of any length with their holes filled; see `forge.fills.net.Generator`.
 
-        Windows of `frames` overlap by half and are blended. Known voxels are the image's own, bit by bit.
+        Windows of `frames` frames overlap by half and are blended. Known voxels stay bit-identical.
+
+        Args:
+            image: `B T C H W` in [0, 1].
+            mask: `B T 1 H W`, 1 = hidden.
         """
         clips = [
             torch.stack([*fill_windows(self.filled, zip(clip, hole, strict=True), self.frames)])
@@ -128,7 +134,7 @@ class SpatiotemporalGenerator(nn.Module):
         return torch.where(mask > 0.5, torch.stack(clips), image)
 
     def filled(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return clips with their holes filled, in [0, 1]; all frames are seen at once."""
+        """Return clips with their holes filled, in [0, 1]. The net processes all frames at once."""
         return torch.where(mask > 0.5, self(image, mask).clamp(0, 1), image)
 
 

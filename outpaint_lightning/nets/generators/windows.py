@@ -1,4 +1,4 @@
-"""Clips of any length through a net that sees a few frames at once."""
+"""Run a net that takes a fixed number of frames on clips of any length."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ Frame = tuple[Tensor, Tensor]
 
 
 def fill_windows(fill: Callable[[Tensor, Tensor], Tensor], source: Iterable[Frame], length: int) -> Iterator[Tensor]:
-    """Fill a stream of frames in windows that overlap by half, and blend linearly where they do.
+    """Fill a stream of frames in windows that overlap by half. Frames in two windows are blended linearly.
 
-    Memory holds one window. A window that the clip's end cuts short is continued by reflection: 1 2 3 2 1 2 ...
+    Only one window is in memory at a time. If the clip ends inside a window, the window continues by reflection: 1 2 3
+    2 1 2 ...
 
     Args:
-        fill: called with `1 T C H W` and the holes `1 T 1 H W`, T = `length`; returns the filled frames.
-        source: of frames and holes.
-        length: T, at least 1.
+        fill: called with a window `1 T C H W` and its holes `1 T 1 H W`, T = `length`; returns the filled frames.
+        source: frames and their holes, in order.
+        length: number of frames T of a window, at least 1.
 
     Yields:
-        Filled frames `C H W`, in order, as many as there are in the source.
+        Filled frames `C H W`, in order, as many as `source` has.
 
     Example:
         >>> frames = [(torch.full((1, 1, 1), float(t)), torch.ones(1, 1, 1)) for t in range(5)]
@@ -32,7 +33,7 @@ def fill_windows(fill: Callable[[Tensor, Tensor], Tensor], source: Iterable[Fram
     """
     stream, overlap = iter(source), length // 2
     held: list[Frame] = []
-    earlier: Tensor | None = None  # the last frames of the window before, which this one fills again
+    earlier: Tensor | None = None  # the last frames of the previous window, which this window fills again
     while True:
         fresh = [*islice(stream, length - len(held))]
         if not fresh and earlier is not None:
@@ -54,14 +55,14 @@ def fill_windows(fill: Callable[[Tensor, Tensor], Tensor], source: Iterable[Fram
 
 
 def _filled(fill: Callable[[Tensor, Tensor], Tensor], held: list[Frame], length: int) -> Tensor:
-    """Fill one window; returns as many frames as are held, `T C H W`."""
+    """Fill one window; return as many frames as `held` has, `T C H W`."""
     order = [*_reflected(len(held), length)]
     image, hole = (torch.stack([held[i][part] for i in order])[None] for part in (0, 1))
     return fill(image, hole)[0, : len(held)].clone()
 
 
 def _reflected(count: int, length: int) -> Iterator[int]:
-    """Yield `length` positions that go through `count` frames forth and back."""
+    """Yield `length` indices that go forwards and backwards through `count` frames."""
     period = max(1, 2 * count - 2)
     for i in range(length):
         at = i % period
@@ -69,6 +70,6 @@ def _reflected(count: int, length: int) -> Iterator[int]:
 
 
 def _ramp(overlap: int, like: Tensor) -> Tensor:
-    """Return the weights of the later window, rising from the first to the last frame that two share."""
+    """Return the blending weights of the later window; they rise from the first to the last shared frame."""
     steps = torch.arange(1, overlap + 1, device=like.device, dtype=like.dtype)
     return (steps / (overlap + 1)).view(-1, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""Blocks of the net that blends two photos: bottlenecks, grouped residuals and joins with an encoder's features."""
+"""Blocks of the net that blends two photos: bottlenecks, grouped residuals and skip connections."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from torch import Tensor, nn
 
 
 def instance_norm(channels: int, used: bool = True) -> nn.Module:
-    """Return an instance norm with weights, or nothing."""
+    """Return an instance norm with weights, or an identity if `used` is false."""
     return nn.InstanceNorm2d(channels, affine=True) if used else nn.Identity()
 
 
 class Bottleneck(nn.Module):
-    """Convolutions of 1, 3 and 1 pixels beside a shortcut, then an activation.
+    """Convolutions of size 1, 3 and 1 with a shortcut, then an activation.
 
-    Where the stride is 2 the convolution of 3 has it, and the shortcut is a strided convolution of 1. Source: He et
-    al., *Deep Residual Learning* (CVPR 2016, arXiv:1512.03385), figure 5.
+    With stride 2, the convolution of size 3 has the stride, and the shortcut is a convolution of size 1 with stride 2.
+    Source: He et al., *Deep Residual Learning* (CVPR 2016, arXiv:1512.03385), figure 5.
 
     Args:
-        inputs: channels.
-        middle: channels of the convolution of 3.
-        outputs: channels.
+        inputs: number of input channels.
+        middle: number of channels of the convolution of size 3.
+        outputs: number of output channels.
         stride: 1 or 2.
-        norm: whether convolutions are followed by instance norm.
-        slope: of the activation below 0; 0 is ReLU.
+        norm: whether instance norm follows each convolution.
+        slope: slope of the activation below 0; 0 is ReLU.
 
     Example:
         >>> Bottleneck(8, 4, 16, stride=2)(torch.zeros(1, 8, 6, 10)).shape
@@ -50,14 +50,18 @@ class Bottleneck(nn.Module):
 
 
 class GroupedResidual(nn.Module):
-    """Two flat convolutions in both orders beside a shortcut: 3 high then 7 wide, and 7 wide then 3 high.
+    """Two paths of flat convolutions with a shortcut: 3 x 1 then 1 x 7, and 1 x 7 then 3 x 1 (height x width).
 
-    It looks farther along a row than along a column, as a landscape does.
+    Its receptive field is wider than high, because landscapes extend horizontally.
 
     Args:
-        channels: of input and output.
-        dilation: of all four convolutions.
-        norm: whether the sum is normalised.
+        channels: number of input and output channels.
+        dilation: dilation of all four convolutions.
+        norm: whether to normalise the sum.
+
+    Example:
+        >>> GroupedResidual(8, dilation=2)(torch.zeros(1, 8, 6, 10)).shape
+        torch.Size([1, 8, 6, 10])
     """
 
     def __init__(self, channels: int, dilation: int, norm: bool = True) -> None:
@@ -78,12 +82,17 @@ class GroupedResidual(nn.Module):
 
 
 class SkipJoin(nn.Module):
-    """Joins features of a decoder with others of the same size, such as an encoder's: a skip-horizontal connection.
+    """Joins decoder features with other features of the same size, such as an encoder's (skip-horizontal connection).
 
-    `kept + conv1(conv3(conv1(cat(features, other))))`, from 2 C to C/2, C/2 and C channels.
+    It computes `kept + conv1(conv3(conv1(cat(features, other))))`, with 2 C to C/2, C/2 and C channels.
 
     Args:
-        channels: C, even.
+        channels: number of channels C, even.
+
+    Example:
+        >>> features = torch.zeros(1, 8, 6, 10)
+        >>> SkipJoin(8)(features, features, features).shape
+        torch.Size([1, 8, 6, 10])
     """
 
     def __init__(self, channels: int) -> None:
@@ -95,6 +104,6 @@ class SkipJoin(nn.Module):
         )  # fmt: skip
 
     def forward(self, features: Tensor, other: Tensor, kept: Tensor) -> Tensor:
-        """Return features; all four are `N C H W`."""
+        """Return joined features; inputs and result are all `N C H W`."""
         joined: Tensor = kept + self.body(torch.cat([features, other], 1))
         return joined

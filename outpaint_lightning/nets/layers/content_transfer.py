@@ -1,4 +1,4 @@
-"""What lies between two photos, predicted from both sides: bidirectional content transfer."""
+"""Bidirectional content transfer: predict the features between two photos from both sides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["full", "row_shared"]
 
 
 class Triple(NamedTuple):
-    """Features of the left photo, of what lies between and of the right photo, seen in one direction."""
+    """Features of the left photo, of the middle and of the right photo, from one direction of the transfer."""
 
     left: Tensor
     middle: Tensor
@@ -22,26 +22,27 @@ class Triple(NamedTuple):
 
 
 class ContentTransfer(nn.Module):
-    """Two LSTMs that walk from one photo through what is missing to the other, in both directions.
+    """Two LSTMs that predict the features between two photos, in both directions.
 
-    A map is cut into upright slices. From left to right, the encoder reads the right photo's slices; the decoder starts
-    from its state, reads the left photo's, and goes on from its own last output: the slices of the middle, then the
-    right photo's once more, which the true ones can judge. From right to left the same nets see the mirrored maps, so
-    that mirroring the input mirrors the result. A convolution of 1 x 1 makes one middle of the two.
+    A feature map is cut into vertical slices. From left to right, the encoder LSTM reads the right photo's slices. The
+    decoder LSTM starts from its state and reads the left photo's slices. Then it continues from its own last output: it
+    predicts the slices of the middle and the slices of the right photo, which can be compared with the true ones. From
+    right to left, the same LSTMs process the mirrored maps, so the result of mirrored inputs is mirrored. A 1 x 1
+    convolution merges the two predictions of the middle.
 
-    Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). Ours: `row_shared`.
+    Source: Lu, Liao, Chiu, *Bridging the Visual Gap: Wide-Range Image Blending* (CVPR 2021). `row_shared` is our own.
 
     Args:
-        channels: of the maps.
-        side: height and width of a photo's map, in its pixels.
-        split: slices of a photo.
-        kind: `full` takes a whole slice as one vector, as the paper does: with 512 channels of 4 x 4 that is 134
-            million weights, for one height alone. `row_shared` takes each row of a slice, with the same weights for
-            all rows: 8.4 million, for any height.
-        layers: of both LSTMs.
+        channels: number of channels of the maps.
+        side: height and width of a photo's feature map.
+        split: number of slices of a photo.
+        kind: `full` takes a whole slice as one vector, as the paper does. With 512 channels of 4 x 4, this needs 134
+            million weights and works for one height only. `row_shared` takes each row of a slice as a vector, with the
+            same weights for all rows. It needs 8.4 million weights and works for any height.
+        layers: number of layers of both LSTMs.
 
     Raises:
-        InputError: the slices do not divide a photo's map, or there is no such kind.
+        InputError: `split` does not divide `side`, or the kind is unknown.
 
     Example:
         >>> transfer = ContentTransfer(channels=8, side=4, split=4, kind="row_shared")
@@ -65,16 +66,16 @@ class ContentTransfer(nn.Module):
         self.merge = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, left: Tensor, right: Tensor, steps: int | None = None) -> tuple[Tensor, Triple, Triple]:
-        """Predict what lies between.
+        """Predict the features between two photos.
 
         Args:
-            left: `N C h w`, w = `side`; h is that as well for `full`.
-            right: the same.
-            steps: slices of the middle; as many as a photo has by default.
+            left: `N C h w` with w = `side`; for `full`, h = `side` too.
+            right: as `left`.
+            steps: number of slices of the middle; by default as many as a photo has.
 
         Returns:
-            The middle `N C h steps*w/split`, what was seen from left to right, and from right to left; each holds the
-            photo that it started from as it was given, and the other one as it was predicted.
+            The middle `N C h steps*w/split`, and the features from left to right and from right to left. In each
+            direction, the photo at the start is given and the other photo is predicted.
         """
         count = self.split if steps is None else steps
         walked = self._walk(left, right, count)
@@ -86,7 +87,7 @@ class ContentTransfer(nn.Module):
         return merged, Triple(left, middle, seen_right), Triple(seen_left, middle_back, right)
 
     def _walk(self, near: Tensor, far: Tensor, steps: int) -> Tensor:
-        """Return the middle and the far photo as they look from the near one, `N C h w`."""
+        """Return the predicted middle and far photo, starting from the near photo: `N C h w`."""
         _, state = self.encoder(self._sequence(far))
         read, state = self.decoder(self._sequence(near), state)
         made = [read[:, -1:]]
@@ -96,14 +97,14 @@ class ContentTransfer(nn.Module):
         return self._map(torch.cat(made, 1), near.shape[2])
 
     def _sequence(self, features: Tensor) -> Tensor:
-        """Return slices as vectors: `N split size`, or `N*h split size` for rows."""
+        """Return slices as vectors: `N split size`, or `N*h split size` for `row_shared`."""
         batch, channels, height, _ = features.shape
         groups = height // self.rows
         cut = features.view(batch, channels, groups, self.rows, self.split, self.width)
         return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch * groups, self.split, -1)
 
     def _map(self, sequence: Tensor, height: int) -> Tensor:
-        """Return vectors as a map, the reverse of `_sequence` for any number of slices."""
+        """Return vectors as a map: the inverse of `_sequence`, for any number of slices."""
         groups = height // self.rows
         cut = sequence.view(-1, groups, sequence.shape[1], self.channels, self.rows, self.width)
         return cut.permute(0, 3, 1, 4, 2, 5).reshape(len(cut), self.channels, height, -1)

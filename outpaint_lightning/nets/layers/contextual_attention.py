@@ -1,4 +1,4 @@
-"""Attention that pastes patches of what is known into what is missing."""
+"""Attention that copies patches of known features into the missing part."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from torch import Tensor, nn
 from outpaint_lightning.types import InputError
 
 FLOOR = 1e-4
-"""Added to each squared number of a key before its length is taken, so that a key of zeros has one."""
+"""Added to each squared component of a key before its norm is computed, so that a zero key has a positive norm."""
 
 
 class ContextualAttention(nn.Module):
-    """Replaces each patch of some features by a mean of known patches that look alike.
+    """Replaces each patch of features by a weighted mean of similar known patches.
 
-    Scores are products of patches of 3 x 3 of every second pixel; keys have length 1, queries their own. Each score is
-    joined by those of its neighbours along rows and columns in both maps, so that neighbours are taken from neighbours.
-    A softmax over all keys weighs values, patches of 4 x 4 with stride 2, which overlap and are averaged.
+    Scores are dot products of 3 x 3 patches, taken from the maps at every second pixel. Keys are divided by their norm,
+    queries are not. Scores of neighbouring patches, along rows and columns in both maps, are added to each score, so
+    that neighbouring patches are copied from neighbouring patches. A softmax over all keys gives the weights of the
+    values. These are 4 x 4 patches with stride 2, which overlap and are averaged.
 
-    Source: Yu et al., *Generative Image Inpainting with Contextual Attention* (CVPR 2018, arXiv:1801.07892), as the
-    wide-range image blending of CVPR 2021 has it. Ours: one matrix product for the whole batch; tiles are cut into
-    patches one by one, so that no patch lies across two; neighbours' scores do not wrap at the ends of a row; patches
-    at a border repeat the last pixel, and the average counts the patches that there are.
+    Source: Yu et al., *Generative Image Inpainting with Contextual Attention* (CVPR 2018, arXiv:1801.07892), in the
+    form used by wide-range image blending (CVPR 2021). Differences: one matrix product for the whole batch; each tile
+    is cut into patches separately, so that no patch lies across two tiles; scores do not wrap around at the ends of a
+    row; values at a border repeat the last pixel, and the average counts only the patches that exist.
 
     Args:
-        scale: of the scores before the softmax.
+        scale: factor of the scores before the softmax.
 
     Example:
         >>> tile = torch.full((2, 4, 8, 8), 0.5)
@@ -40,11 +41,11 @@ class ContextualAttention(nn.Module):
         self.scale = scale
 
     def forward(self, query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
-        """Return features `N C H W` made of patches of `values`.
+        """Return features `N C H W` composed of patches of `values`.
 
         Args:
-            query: `N K H W`; height and width are even, as those of the others.
-            keys: tiles `N K H' W'`, of equal size.
+            query: `N K H W`; height and width are even, also those of keys and values.
+            keys: tiles `N K H' W'` of equal size.
             values: tiles `N C H' W'`.
 
         Raises:
@@ -65,22 +66,22 @@ class ContextualAttention(nn.Module):
 
 
 def _match_patches(features: Tensor) -> Tensor:
-    """Return patches of 3 x 3 around every second pixel, `N 9K P`."""
+    """Return 3 x 3 patches of the map at every second pixel, `N 9K P`."""
     return F.unfold(features[..., ::2, ::2], 3, padding=1)
 
 
 def _copy_patches(features: Tensor) -> Tensor:
-    """Return patches of 4 x 4 around every second pixel, `N 16C P`."""
+    """Return 4 x 4 patches with stride 2, `N 16C P`."""
     return F.unfold(F.pad(features, (1, 1, 1, 1), mode="replicate"), 4, stride=2)
 
 
 def _laid(patches: Tensor, height: int, width: int) -> Tensor:
-    """Return the sum of patches of 4 x 4 that overlap by half."""
+    """Return the sum of 4 x 4 patches that overlap by half."""
     return F.fold(patches, (height, width), 4, padding=1, stride=2)
 
 
 def _with_neighbours(scores: Tensor) -> Tensor:
-    """Add to each score those of the neighbours to the same side in both maps: along rows, then along columns.
+    """Add to each score those of the neighbours in the same direction in both maps: along rows, then along columns.
 
     Args:
         scores: `N tiles rows columns rows columns`, of known and of missing patches.

@@ -1,4 +1,4 @@
-"""Fold batch normalisation into the preceding convolutions: the same answers in less time, for inference."""
+"""Fold batch normalisation into the preceding convolutions: the same outputs in less time, for inference."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 def fused(net: nn.Module, example: Tensor) -> nn.Module:
     """Return a copy of a net in evaluation mode with its batch normalisations folded into convolutions.
 
-    Only a normalisation whose input is the very output of a convolution is folded; what else a normalisation layer
-    does (timm's hold the activation as well) stays. Where another layer reads that output, too, the answers change:
-    compare them.
+    A normalisation is folded only if its input is directly the output of a convolution. Other parts of a normalisation
+    layer (timm's layers contain the activation) are kept. If another layer also reads that output, the net's outputs
+    change, so compare them.
 
     Args:
         net: a net with running statistics.
         example: an input. The net is called once with it, to find which layer follows which.
 
     Returns:
-        A net that gives the same answers, up to rounding. It cannot be trained further.
+        A net with the same outputs, up to rounding. It cannot be trained further.
     """
     net = copy.deepcopy(net).eval()
     for convolution, norm in dict.fromkeys(_pairs(net, example)):  # shared layers run several times
@@ -36,8 +36,8 @@ def fused(net: nn.Module, example: Tensor) -> nn.Module:
 
 
 def _pairs(net: nn.Module, example: Tensor) -> list[tuple[str, str]]:
-    """Return pairs of names: a convolution, and the normalisation that takes its output."""
-    outputs: dict[int, tuple[str, Tensor]] = {}  # by the identity of the output, which is kept alive
+    """Return pairs of names: a convolution, and the normalisation that follows it."""
+    outputs: dict[int, tuple[str, Tensor]] = {}  # by the id of the output; keeping the output keeps the id unique
     pairs: list[tuple[str, str]] = []
     hooks = []
 

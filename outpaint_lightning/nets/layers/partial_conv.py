@@ -78,7 +78,7 @@ class PowerRule(MaskRule):
     less are excluded, because a single unknown pixel would decide the result. It is computed from logarithms, because
     `M^p` underflows for a confidence below 1 and a large p.
 
-    Source: the report, equation 1.
+    Source: Chatillon et al. (2020), equation 1.
 
     Args:
         groups: number of confidences per pixel.
@@ -86,6 +86,13 @@ class PowerRule(MaskRule):
 
     Raises:
         InputError: the power is too small.
+
+    Example:
+        >>> import torch
+        >>> confidence = torch.zeros(1, 1, 3, 3)
+        >>> confidence[..., 0] = 1  # one of three columns is known
+        >>> round(PowerRule()(confidence, torch.ones(1, 1, 3, 3))[0, 0, 1, 1].item(), 3)
+        0.333
     """
 
     def __init__(self, groups: int = 1, power: float = 1.0) -> None:
@@ -123,7 +130,7 @@ class PolynomialRule(MaskRule):
     clipped. If the slope at 0, which is 1 + 9 a - 4.5 b, is above 1, even the smallest confidence grows; zero stays
     exactly zero.
 
-    Source: the report, equation 2.
+    Source: Chatillon et al. (2020), equation 2.
 
     Args:
         groups: number of confidences per pixel.
@@ -173,10 +180,10 @@ class PartialConv2d(nn.Module):
 
     A constant confidence gives the plain convolution. Features without confidence are never read, so they may be NaN.
 
-    Source: Liu et al., *Image Inpainting for Irregular Holes Using Partial Convolutions* (ECCV 2018,
-    arXiv:1804.07723), equation 1, for masks of 0 and 1. Their code also multiplies by `clamp(sum(M), 0, 1)`. Then the
-    output depends on the scale of confidences below 1. It also counts positions outside the frame as missing, which
-    raises the outputs at the border. The report's code multiplies by the new confidence, and multiplies the bias twice.
+    Source: Liu et al., *Image Inpainting for Irregular Holes Using Partial Convolutions* (ECCV 2018, arXiv:1804.07723),
+    equation 1, for masks of 0 and 1. Their code also multiplies by `clamp(sum(M), 0, 1)`. Then the output depends on
+    the scale of confidences below 1. It also counts positions outside the frame as missing, which raises the outputs at
+    the border. The code of Chatillon et al. (2020) multiplies by the new confidence, and multiplies the bias twice.
 
     Args:
         channels: number of input channels.

@@ -16,13 +16,13 @@ class DownEncoder(nn.Module):
     """A convolution of size 7, then `downs` stages that each halve height and width and double the channels.
 
     Two more input channels hold each pixel's row and column, from -1 to 1, so that pooled features still contain
-    positions. Convolutions have spectral norm, each is followed by group norm and LeakyReLU 0.2.
+    positions. Convolutions have spectral norm; group norm and LeakyReLU 0.2 follow each.
 
     Args:
-        channels: of the input.
-        width: channels of the first features.
-        downs: stages.
-        widest: times `width` that no features have more channels than.
+        channels: number of channels of the input.
+        width: number of channels of the first features.
+        downs: number of stages.
+        widest: no features have more than `widest * width` channels.
         deep: whether each stage has a convolution at full size before the one that halves it.
 
     Raises:
@@ -47,7 +47,7 @@ class DownEncoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the features of each stage, the largest first, of `N C H W`."""
+        """Return the features of each stage for an image `N C H W`, the largest first."""
         rows, columns = (torch.linspace(-1, 1, side, device=image.device) for side in image.shape[2:])
         grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).to(image.dtype)
         features = torch.cat([image, grid.expand(len(image), -1, -1, -1)], 1)
@@ -64,11 +64,12 @@ def _stage(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequential:
 
 
 def pooled(features: Tensor, places: Tensor) -> Tensor:
-    """Return the means of features over the places that masks mark, 0 where one marks none.
+    """Return the means of features over the pixels of masks; 0 for an empty mask.
 
     Args:
         features: `N C h w`.
-        places: `N M H W` in [0, 1], M masks, larger by a whole factor; a place counts by its marked share.
+        places: `N M H W` in [0, 1], M masks, larger than the features by an integer factor. The weight of a feature
+            pixel is the marked share of its area.
 
     Returns:
         `N M C`.

@@ -1,4 +1,4 @@
-"""Spatially-adaptive normalisation: a map scales and shifts features at each place."""
+"""Spatially-adaptive normalisation: a map scales and shifts features at each pixel."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from outpaint_lightning.nets.layers.conv import ConvNd, groups_of
 
 
 class Spade(nn.Module):
-    """Normalise without parameters, then scale and shift each place by convolutions of a map: `x (1 + gamma) + beta`.
+    """Normalises features, then scales and shifts each pixel by convolutions of a map: `x (1 + gamma) + beta`.
 
     Park et al., *Semantic Image Synthesis with Spatially-Adaptive Normalization* (CVPR 2019, arXiv:1903.07291),
-    equation 1. The paper normalises over the batch; groups of channels here have no statistics of a batch.
+    equation 1. The paper normalises over the batch. Here, groups of channels are normalised, without batch statistics
+    and without learned weights.
 
     Args:
-        channels: of the features.
-        condition: channels of the map.
-        hidden: channels of the layer between; the paper has 128.
+        channels: number of channels of the features.
+        condition: number of channels of the map.
+        hidden: number of channels of the hidden layer; the paper has 128.
 
     Example:
         >>> import torch
@@ -36,7 +37,8 @@ class Spade(nn.Module):
 
         Args:
             features: `N C h w`.
-            condition: `N K H W`, of any size. It is resized to the nearest pixel: a mean of two classes is none.
+            condition: `N K H W`, of any size. It is resized with nearest-pixel sampling, because the mean of two class
+                labels is not a class.
         """
         fitted = F.interpolate(condition, features.shape[2:], mode="nearest")
         scale, shift = self.scale_shift(self.shared(fitted).relu()).chunk(2, 1)
@@ -45,12 +47,12 @@ class Spade(nn.Module):
 
 
 class SpadeBlock(nn.Module):
-    """Spade, LeakyReLU, convolution, twice, beside a shortcut: the residual block of the paper.
+    """The residual block of the paper: twice Spade, LeakyReLU and convolution, with a shortcut.
 
     Args:
-        inputs: channels.
-        outputs: channels; where they differ from `inputs`, the shortcut is a convolution of size 1.
-        condition: channels of the map.
+        inputs: number of input channels.
+        outputs: number of output channels. If it differs from `inputs`, the shortcut is a convolution of size 1.
+        condition: number of channels of the map.
         hidden: see `Spade`.
 
     Example:

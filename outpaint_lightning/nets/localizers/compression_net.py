@@ -1,4 +1,4 @@
-"""A small localizer that estimates how compressed a window is and judges it accordingly."""
+"""A small localizer that estimates the compression of a window and adapts its class scores to it."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ from outpaint_lightning.nets.localizers.analysis import Analysis
 from outpaint_lightning.nets.localizers.stem import conv_layer, residual_channels, stacked
 from outpaint_lightning.types import InputError
 
-SCALES = 3  # at which residuals are taken: 1, 1/2 and 1/4 of the frame's sides
+SCALES = 3  # number of scales of the input: 1, 1/2 and 1/4 of the frame's sides
 EMBEDDING = 64
-BEST_QUALITY = 60.0  # dB, the highest that is predicted; as `data.codec` clips it
+BEST_QUALITY = 60.0  # highest predicted PSNR in dB; `data.codec` clips at the same value
 
 
 class CompressionNet(nn.Module):
     """Class scores per pixel of the first frame of a window, conditioned on the quality of its codec.
 
-    A U-shape from full resolution down. What a codec leaves of a trace depends on its scale, so the window enters at
-    three: full size, half and quarter, each with its own colours and residuals. The strength of those residuals over
-    the whole window (mean and standard deviation of each stem channel) gives an embedding of the compression. From it
-    the PSNR of the codec is predicted, which `CompressionCriterion.quality` teaches, and each level of the decoder is
-    scaled and shifted: a weak residual means another thing at CRF 18 than at CRF 32. Scores are made at half
-    resolution and enlarged bilinearly.
+    The net is a U-Net that starts at full resolution. What a codec leaves of a trace depends on its scale, so the
+    window enters at three scales, full size, half and quarter, each with its own colours and residuals. The strength of
+    these residuals over the whole window (mean and standard deviation of each stem channel) gives an embedding of the
+    compression. The embedding predicts the PSNR of the codec, which `CompressionCriterion.quality` trains. It also
+    scales and shifts each level of the decoder, because a weak residual at CRF 18 means something else than at CRF 32.
+    Scores are computed at half resolution and enlarged bilinearly.
 
     Source of the conditioning: Perez et al., *FiLM* (AAAI 2018, arXiv:1709.07871), equation 1.
 
     Args:
-        width: channels at full resolution; each of the levels below has twice those above it. 16 makes 1.5 M
-            parameters at depth 4.
+        width: number of channels at full resolution; it doubles with each level. 16 gives 1.5 M parameters at depth 4.
         depth: number of levels below full resolution, at least 2.
-        frames: number of frames that are seen.
-        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`; such as `SrmFilters`. None shows the colours alone.
+        frames: number of frames that the net uses.
+        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, such as `SrmFilters`. None uses only the colours.
 
     Raises:
-        InputError: width or frames below 1, or depth below 2.
+        InputError: width or frames is below 1, or depth is below 2.
 
     Example:
         >>> net = CompressionNet(width=8, depth=2).eval()
@@ -78,18 +77,18 @@ class CompressionNet(nn.Module):
 
         Args:
             image: `B T 3 H W` RGB in [0, 1], any H and W; the first `frames` of T are used.
-            last_only: makes no difference.
+            last_only: has no effect.
 
         Returns:
             One tensor of logits `B 2 H W`: a sequence of one update.
 
         Raises:
-            InputError: the window has fewer frames than the net sees.
+            InputError: the window has fewer frames than the net uses.
         """
         return self.analyse(image).logits
 
     def analyse(self, image: Tensor) -> Analysis:
-        """Score a window, and return the features at stride 2 and the predicted quality as well."""
+        """Score a window, and also return the features at stride 2 and the predicted quality."""
         if image.shape[1] < self.frames:
             raise InputError(f"CompressionNet: frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
         padding = padding_to(image.shape[-2], image.shape[-1], multiple=self.stride, minimum=self.stride)
@@ -103,7 +102,7 @@ class CompressionNet(nn.Module):
         return Analysis([unpad(scores, padding)], features, quality)
 
     def _stems(self, frames: Tensor, batch: int) -> list[Tensor]:
-        """Return what is seen of frames `B*T 3 H W` at each scale, fine to coarse."""
+        """Return the stem features of frames `B*T 3 H W` at each scale, fine to coarse."""
         stems = []
         for scale, stem in enumerate(self.stems):
             shown = F.avg_pool2d(frames, 2**scale) if scale else frames
@@ -112,7 +111,7 @@ class CompressionNet(nn.Module):
         return stems
 
     def _levels(self, stems: list[Tensor]) -> list[Tensor]:
-        """Return the features of each level, fine to coarse; those of the stems' scales have the stem beside them."""
+        """Return the features of each level, fine to coarse; at the stems' scales with the stem features appended."""
         levels = [stems[0]]
         for level, down in enumerate(self.downs, start=1):
             features = down(levels[-1])
@@ -130,7 +129,7 @@ class CompressionNet(nn.Module):
 
 
 def _film(channels: int) -> nn.Linear:
-    """Return a layer that gives a gain and a shift for each channel, both 0 before training."""
+    """Return a layer that outputs a gain and a shift for each channel; both are 0 before training."""
     layer = nn.Linear(EMBEDDING, 2 * channels)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""A generator's critic, read as a localizer."""
+"""A generator's critic, used as a localizer."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from outpaint_lightning.types import InputError
 
 
 class CriticLocalizer(nn.Module):
-    """Class scores per pixel of the first frame of a window: forged where a critic finds that something was made.
+    """Class scores per pixel of the first frame of a window: forged where a critic gives low scores.
 
-    A critic tells made from real, which is what a localizer does. But it was trained against one generator, and a good
-    generator leaves it little to see; so read what it finds beside the floors, and beside the same net trained on
+    A critic separates generated from real pixels, as a localizer does. But it was trained against one generator, and a
+    good generator leaves it little to detect. So compare its results with the floors, and with the same net trained on
     labels.
 
     Args:
-        critic: with `head` `mask`. With `dim` 2 it sees the first frame alone, with 3 the window.
-        weights: checkpoint or run folder of a task with critics, such as `SpatiotemporalInpaintingTask`, of which one
-            is taken; null starts from random weights.
-        part: which of its critics: `frame` or `sequence`; of `ContextualOutpaintingTask` `context`, which was trained
-            to score each pixel by itself, or `patch`.
+        critic: a critic with `head` `mask`. With `dim` 2 it gets only the first frame, with 3 the whole window.
+        weights: checkpoint or run folder of a task with critics, such as `SpatiotemporalInpaintingTask`; null starts
+            from random weights.
+        part: name of the critic in that checkpoint: `frame` or `sequence`; for `ContextualOutpaintingTask` `context`,
+            which was trained to score each pixel, or `patch`.
 
     Raises:
-        InputError: the critic has another head, or there are no such weights.
+        InputError: the critic has another head, or the weights cannot be read.
 
     Example:
         >>> net = CriticLocalizer(PatchDiscriminator(2, width=4, layers=1, head="mask"))
@@ -54,10 +54,11 @@ class CriticLocalizer(nn.Module):
 
         Args:
             image: `B T 3 H W` RGB in [0, 1].
-            last_only: makes no difference.
+            last_only: has no effect.
 
         Returns:
-            One tensor of logits `B 2 H W`: a sequence of one update. The logit of forged is minus the critic's score.
+            One tensor of logits `B 2 H W`: a sequence of one update. The logit of forged relative to authentic is minus
+            the critic's score.
         """
         scores: Tensor = self.critic(image[:, :1] if self.critic.dim == 2 else image)[:, 0]
         return [torch.cat([scores, torch.zeros_like(scores)], 1)]

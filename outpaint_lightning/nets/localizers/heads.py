@@ -1,8 +1,8 @@
-"""Heads of `RaftLocalizer`: how class scores are read from what RAFT's recurrent updates leave.
+"""Heads of `RaftLocalizer`: they compute class scores from the states of RAFT's recurrent updates.
 
-A head is called with RAFT, the updates to judge and the pair of frames `B 2 3 H W` in [0, 1], and returns the logits
-`B 2 H W` of each update. Its `judges_state` tells whether they are made of RAFT's state itself: then RAFT's convex
-upsampling is needed, and the state learns from being judged.
+A head is called with RAFT, the updates to score and the pair of frames `B 2 3 H W` in [0, 1], and returns the logits `B
+2 H W` of each update. Its `judges_state` is true if the logits are RAFT's state itself: then RAFT's convex upsampling
+is needed, and the loss trains the state directly.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from torchvision.models.optical_flow.raft import RAFT, upsample_flow
 from outpaint_lightning.nets.layers.residual_filters import SrmFilters
 
 STRIDE = 8  # RAFT works on cells of 8 x 8 pixels
-CHANNELS = 32  # of the features at full resolution
-GROUP = 8  # channels normalised together
+CHANNELS = 32  # number of features at full resolution
+GROUP = 8  # number of channels that are normalised together
 
 
 class Update(NamedTuple):
-    """What a recurrent update leaves, and the next one starts from."""
+    """The state after a recurrent update, from which the next update starts."""
 
     state: Tensor
-    """`B 2 H/8 W/8`: where the next update looks the correlation up, in cells, x first."""
+    """`B 2 H/8 W/8`: where the next update reads the correlation, in cells, x first."""
     hidden: Tensor
-    """`B C H/8 W/8`, the recurrent unit's."""
+    """`B C H/8 W/8`, hidden state of the recurrent unit."""
 
 
 class FlowScores(nn.Module):
-    """The state's two channels are the class scores, brought to full resolution by RAFT's convex upsampling.
+    """The two channels of the state are the class scores; RAFT's convex upsampling enlarges them to full resolution.
 
-    Source: Darra and Vicentini (2023). The parameters are RAFT's own; there are none here.
+    Source: Darra and Vicentini (2023). The head has no parameters of its own.
 
     Args:
-        hidden: channels of the hidden state; makes no difference.
+        hidden: number of channels of the hidden state; has no effect.
     """
 
     judges_state: ClassVar[bool] = True
@@ -50,13 +50,13 @@ class FlowScores(nn.Module):
 
 
 class FeatureScores(nn.Module):
-    """Class scores from the hidden state, fused with what high-pass filters see of both frames at full resolution.
+    """Class scores from the hidden state and from high-pass residuals of both frames at full resolution.
 
-    The state stays a displacement, free to follow the scene. With S the stem, computed once a pair, and h the hidden
-    state after an update, the logits are `conv3x3(relu(S + upsample(conv1x1(h))))`.
+    The state remains a displacement that can follow the scene. With S the stem, computed once per pair, and h the
+    hidden state after an update, the logits are `conv3x3(relu(S + upsample(conv1x1(h))))`.
 
     Args:
-        hidden: channels of the hidden state.
+        hidden: number of channels of the hidden state.
     """
 
     judges_state: ClassVar[bool] = False

@@ -28,7 +28,7 @@ from outpaint_lightning.nets.pretrained import read_state
 from outpaint_lightning.types import InputError, did_you_mean
 
 MINIMUM_SIDE = 128  # four correlation levels need 16 cells of 8 pixels
-MAX_UPDATES = 1000  # papers make 12 to 32
+MAX_UPDATES = 1000  # papers use 12 to 32
 CLASSES = ("authentic", "forged")
 CONTEXT = {  # torchvision's context encoders: block and channels
     "small": (BottleneckBlock, (32, 32, 64, 96, 160)),
@@ -39,37 +39,38 @@ CONTEXT = {  # torchvision's context encoders: block and channels
 class RaftLocalizer(nn.Module):
     """Class scores per pixel of the first frame of a window, refined over RAFT's recurrent updates.
 
-    RAFT compares the first frame with the second. Its recurrent update adds two channels per pixel to its state and
-    looks the correlation volume up where they point. Optical flow reads them as a displacement; with the head `"flow"`,
-    as in the source, they are the scores of `CLASSES`, brought from 1/8 to full resolution by RAFT's convex upsampling,
-    which multiplies them by 8 as it does flow. torchvision's small variant has no convex upsampling of its own: it is
-    added here. With the head `"features"` they stay a displacement, and the scores come from the hidden state and a
-    high-pass stem at full resolution (`heads.FeatureScores`).
+    RAFT compares the first frame with the second. Its recurrent update adds two channels per pixel to its state, and
+    reads the correlation volume where they point. For optical flow they are a displacement. With the head `"flow"`, as
+    in the paper of Darra and Vicentini, they are the scores of `CLASSES`. RAFT's convex upsampling enlarges them from
+    1/8 to full resolution, and multiplies them by 8 as it does with flow. torchvision's small variant has no convex
+    upsampling; it is added here. With the head `"features"` they remain a displacement, and the scores come from the
+    hidden state and a high-pass stem at full resolution (`heads.FeatureScores`).
 
-    No gradient goes through the position of a lookup. The flow of `"features"` is judged by nobody, so it learns
-    through the next update, which reads it beside the correlation: each change through that update alone, as in RAFT
-    each is taught by its own loss. A net of one update has no such reader: its flow layers are frozen as they
-    started or were loaded. (Parameters that require a gradient and get none stop distributed training.)
+    No gradient flows through the position of a lookup. With `"features"`, no loss is computed on the flow. It is
+    trained through the next update, which reads it together with the correlation. Each change is trained through that
+    update only, as in RAFT each change is trained by its own loss. A net with one update has no next update, so its
+    flow layers are frozen in their initial or loaded state. (Parameters that require a gradient and get none stop
+    distributed training.)
 
-    Carried over a window of T frames, the hidden state and the two channels of a pair start the next pair. The pairs
-    are walked from the far end of the window to its front, and the last pair's updates are judged. Nothing is moved
-    with the scene in between.
+    With `carry` and a window of T frames, the hidden state and the two channels of one pair are the start of the next
+    pair. The pairs are processed from the end of the window to its beginning, and the updates of the last pair give the
+    scores. The state is not warped between pairs.
 
     Args:
         variant: `"small"` (1.0 M parameters) or `"large"` (5.3 M), as in torchvision.
-        updates: number of recurrent updates of a pair; another number may be asked for in `forward`.
-        weights: file with a torchvision RAFT state dict, or the name of torchvision weights (`"C_T_V2"`), which are
-            downloaded by torchvision. None starts from random weights.
-        context: how the first frame itself is seen. `"torchvision"` is RAFT's own encoder, without normalisation in
-            the small variant and with batch normalisation in the large one. `"residual"` is the same encoder with
-            instance normalisation, half of whose first filters start with a sum of zero: it sees how noisy and sharp a
-            place is compared with the rest of the frame, which tells forgeries, before it has learned to. Its
-            parameters have the same names and shapes but for batch normalisation's.
-        head: what the class scores are read from, a name in `heads.HEADS`.
-        carry: use all frames of a window, not the first pair alone.
+        updates: number of recurrent updates per pair; `forward` can override it.
+        weights: file with a torchvision RAFT state dict, or the name of torchvision weights (`"C_T_V2"`), which
+            torchvision downloads. None starts from random weights.
+        context: encoder of the first frame. `"torchvision"` is RAFT's own encoder, without normalisation in the small
+            variant and with batch normalisation in the large one. `"residual"` is the same encoder with instance
+            normalisation, in which half of the first filters start with a sum of zero. So even before training it
+            measures how noisy and sharp a pixel's surroundings are compared with the rest of the frame, which reveals
+            forgeries. Except for batch normalisation, its parameters have the same names and shapes.
+        head: how class scores are computed, a name in `heads.HEADS`.
+        carry: use all frames of a window, not only the first pair.
 
     Raises:
-        InputError: there is no such head, or the weights cannot be read, downloaded or do not belong to this variant.
+        InputError: the head is unknown, or the weights cannot be read or downloaded or belong to another variant.
 
     Example:
         >>> import torch
@@ -115,23 +116,23 @@ class RaftLocalizer(nn.Module):
         """Score windows.
 
         Args:
-            image: `B T 3 H W` RGB in [0, 1], any H and W; the first two frames are used, or with `carry` all of them.
-            updates: number of recurrent updates of a pair; None takes the constructor's.
-            last_only: upsample and return only the last update (what inference needs).
+            image: `B T 3 H W` RGB in [0, 1], any H and W; the first two frames are used, or all of them with `carry`.
+            updates: number of recurrent updates per pair; None uses the constructor's.
+            last_only: upsample and return only the last update, which is enough for inference.
 
         Returns:
-            Logits `B 2 H W` of each update, the last one best. An update does not depend on those after it.
+            Logits `B 2 H W` of each update; the last one is the best. An update does not depend on later updates.
         """
         image, padding = _padded(image if self.carry else image[:, :2])
         made = self._walk(image, None, updates or self.updates)
         return self._judge(made[-1:] if last_only else made, image, padding)
 
     def stream(self, image: Tensor, state: Update | None = None) -> tuple[Tensor, Update]:
-        """Score one pair after the other; `forward` does the same over a window when it carries.
+        """Score one pair after the other; with `carry`, `forward` does the same over a window.
 
         Args:
-            image: `B 2 3 H W` RGB in [0, 1]: the frame to judge and its neighbour.
-            state: what the call for the pair before returned, of the same B, H and W; None starts anew.
+            image: `B 2 3 H W` RGB in [0, 1]: the frame to score and its neighbour.
+            state: the state returned for the previous pair, with the same B, H and W; None for the first pair.
 
         Returns:
             Logits `B 2 H W` of the last update, and the state.
@@ -145,7 +146,7 @@ class RaftLocalizer(nn.Module):
         return [unpad(logits, padding) for logits in self.head(self.raft, made, image[:, :2])]
 
     def _walk(self, image: Tensor, last: Update | None, updates: int) -> list[Update]:
-        """Return the updates of the first pair of `image`, `B T 3 H W`, after those of all pairs behind it."""
+        """Return the updates of the first pair of `image`, `B T 3 H W`, after those of all later pairs."""
         frames = (image * 2 - 1).unbind(1)
         features = _encode(self.raft.feature_encoder, torch.cat(frames)).chunk(len(frames))
         contexts = _encode(self.raft.context_encoder, torch.cat(frames[:-1])).chunk(len(frames) - 1)
@@ -158,7 +159,7 @@ class RaftLocalizer(nn.Module):
     def _refine(
         self, first: Tensor, second: Tensor, context: Tensor, last: Update | None, updates: int
     ) -> list[Update]:
-        """Return the updates of one pair, given the encoders' answers and the update to go on from."""
+        """Return the updates of one pair, given the encoders' outputs and the last update of the previous pair."""
         raft = self.raft
         raft.corr_block.build_pyramid(first, second)
         start, context = context.split_with_sizes(self._context_channels, dim=1)
@@ -183,7 +184,7 @@ class RaftLocalizer(nn.Module):
 
 
 def _encode(encoder: FeatureEncoder, image: Tensor) -> Tensor:
-    """Run an encoder, its first layer in float32 also under autocast: bf16 would round the traces of a forgery away."""
+    """Run an encoder, its first layer in float32 also under autocast: bf16 would round away forgery traces."""
     with torch.autocast(image.device.type, enabled=False):
         features: Tensor = encoder.convnormrelu(image.float())
     for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.conv):
@@ -198,7 +199,7 @@ def _residual_encoder(variant: str) -> FeatureEncoder:
     filters = encoder.convnormrelu[0].weight.detach()
     half = filters[: len(filters) // 2]
     reach = torch.arange(half.shape[-1]) - half.shape[-1] // 2
-    bell = torch.exp(-(reach**2) / 2)  # a standard deviation of one pixel: traces are as fine as pixels
+    bell = torch.exp(-(reach**2) / 2)  # a standard deviation of one pixel, because traces are that fine
     local = half * bell * bell[:, None]
     local -= local.mean((2, 3), keepdim=True)
     half.copy_(local * half.std() / local.std())
@@ -206,7 +207,7 @@ def _residual_encoder(variant: str) -> FeatureEncoder:
 
 
 def _padded(image: Tensor) -> tuple[Tensor, Padding]:
-    """Return frames `B T 3 H W` at a size that RAFT takes, and the padding."""
+    """Return frames `B T 3 H W` padded to a size that RAFT accepts, and the padding."""
     height, width = image.shape[-2:]
     padding = padding_to(height, width, multiple=STRIDE, minimum=MINIMUM_SIDE)
     frames = pad(image.flatten(0, 1), padding)
@@ -214,7 +215,11 @@ def _padded(image: Tensor) -> tuple[Tensor, Padding]:
 
 
 def load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
-    """Load torchvision's optical-flow weights from a file, or by name from torchvision."""
+    """Load torchvision's optical-flow weights from a file, or by name from torchvision.
+
+    Raises:
+        InputError: the weights cannot be read or downloaded, or belong to another variant.
+    """
     available = get_model_weights(f"raft_{variant}")
     if Path(weights).is_file():
         state = read_state(Path(weights))
@@ -240,7 +245,7 @@ def load_flow_weights(raft: nn.Module, variant: str, weights: str) -> None:
         raise InputError(f"{weights}: not the weights of raft_{variant} ({reason})") from error
     if variant == "small":
         missing = [key for key in missing if not key.startswith("mask_predictor.")]
-    if raft.mask_predictor is None:  # the head does without
+    if raft.mask_predictor is None:  # the head does not use it
         unexpected = [key for key in unexpected if not key.startswith("mask_predictor.")]
     if missing or unexpected:
         key, fault = (missing or unexpected)[0], "missing" if missing else "extra"

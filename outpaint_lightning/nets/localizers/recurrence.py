@@ -1,7 +1,7 @@
-"""RAFT's recurrent block, with what stays the same from update to update computed once.
+"""RAFT's recurrent block, with the parts that are constant over the updates computed once.
 
 The context is an input of every update and never changes, so its part of each convolution is computed before the first
-one. The two gates read the same input, so one convolution makes both. Parameters are torchvision's own.
+update. The two gates have the same input, so one convolution computes both. The parameters are torchvision's own.
 """
 
 from __future__ import annotations

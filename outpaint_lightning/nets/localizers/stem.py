@@ -1,4 +1,4 @@
-"""What the first layers of localizers share: the frames of a window as channels, and normalised convolutions."""
+"""Functions that localizers share: frames as channels, normalised convolutions, and local statistics."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def stacked(frames: Tensor, batch: int, residual: nn.Module | None) -> Tensor:
     """Return the colours in [-1, 1] and the residuals of all frames of a window as its channels.
 
     Args:
-        frames: `B*T 3 H W` in [0, 1], the frames of a window after each other.
+        frames: `B*T 3 H W` in [0, 1], the frames of each window in order.
         batch: B.
-        residual: maps `N 3 H W` to `N C H W`; None shows the colours alone.
+        residual: maps `N 3 H W` to `N C H W`; None uses only the colours.
 
     Returns:
-        `B T*(3+C) H W`: of each frame the colours, then the residuals.
+        `B T*(3+C) H W`: for each frame the colours, then the residuals.
     """
     seen = frames * 2 - 1
     if residual is not None:
@@ -29,7 +29,7 @@ def stacked(frames: Tensor, batch: int, residual: nn.Module | None) -> Tensor:
 
 
 def residual_channels(residual: nn.Module | None) -> int:
-    """Return how many channels a residual makes of a frame; 0 for None."""
+    """Return the number of channels of a residual for one frame; 0 for None."""
     if residual is None:
         return 0
     with torch.no_grad():
@@ -44,10 +44,11 @@ def conv_layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def log_energies(maps: Tensor, levels: int) -> list[Tensor]:
-    """Return how strong maps are around each place, at strides 2, 4, 8, ...: the statistics of many a detector.
+    """Return the local strength of maps at strides 2, 4, 8, ...: statistics that many forgery detectors use.
 
-    At each stride it is the logarithm of the mean square over a cell, and that less its mean over the frame: a forged
-    region is smoother, noisier or less steady than the rest. A convolution with a ReLU would have to learn it.
+    At each stride there are two values: the logarithm of the mean square over a cell, and the same minus its mean over
+    the frame. They are useful because a forged region is smoother, noisier or less steady than the rest. Convolutions
+    with ReLU would have to learn them.
 
     Args:
         maps: `B C H W` in grey levels, with a mean near 0; H and W are multiples of `2^levels`.
@@ -66,7 +67,7 @@ def log_energies(maps: Tensor, levels: int) -> list[Tensor]:
 
 
 def gradients(frames: Tensor) -> Tensor:
-    """Return how the brightness changes from a pixel to the next, along x and along y, in grey levels.
+    """Return the differences of brightness to the next pixel, along x and along y, in grey levels.
 
     Args:
         frames: `N 3 H W` in [0, 1].
@@ -80,7 +81,7 @@ def gradients(frames: Tensor) -> Tensor:
 
 
 def differences(frames: Tensor, batch: int) -> Tensor:
-    """Return how the brightness of each further frame of a window differs from the first, in grey levels.
+    """Return the difference in brightness between each later frame of a window and the first, in grey levels.
 
     Args:
         frames: `B*T 3 H W` in [0, 1].

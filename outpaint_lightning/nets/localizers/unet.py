@@ -1,4 +1,4 @@
-"""The trunk of a U-Net, and a small U-Net as a localizer: the plain net to compare others with."""
+"""The trunk of a U-Net, and a small U-Net localizer: the simple net to compare others with."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
 from outpaint_lightning.nets.localizers.stem import residual_channels, stacked
 from outpaint_lightning.types import InputError
 
-GROUP = 8  # channels normalised together
+GROUP = 8  # number of channels that are normalised together
 
 
 class UShape(nn.Module):
-    """A trunk that looks at its input from fine to coarse and back, with what each level saw on the way down.
+    """The trunk of a U-Net: an encoder from fine to coarse, and a decoder back with skip connections.
 
     Source: Ronneberger et al., *U-Net* (MICCAI 2015, arXiv:1505.04597), with padded convolutions, bilinear upsampling
     and group normalisation (Wu and He, ECCV 2018).
 
     Args:
-        inputs: number of channels that are seen.
-        outputs: number of channels that are given.
-        width: channels at full resolution, a multiple of 8; each of the levels below has twice those above it.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        width: number of channels at full resolution, a multiple of 8; it doubles with each level.
         depth: number of levels below full resolution.
 
     Raises:
         InputError: width is not a positive multiple of 8, or depth is negative.
+
+    Example:
+        >>> net = UShape(inputs=6, outputs=2, width=8, depth=1)
+        >>> net.rise(net.first(torch.zeros(1, 6, 16, 24))).shape
+        torch.Size([1, 2, 16, 24])
     """
 
     def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
@@ -47,7 +52,7 @@ class UShape(nn.Module):
         self.scores = nn.Conv2d(width, outputs, 1)
 
     def rise(self, features: Tensor) -> Tensor:
-        """Return `N outputs H W` of what the first layer gave, `N width H W`; H and W are multiples of `stride`."""
+        """Return `N outputs H W` from the output of `first`, `N width H W`; H and W are multiples of `stride`."""
         levels = []
         for stage in self.encoder:
             features = stage(features)
@@ -60,20 +65,20 @@ class UShape(nn.Module):
 
 
 class UNet(UShape):
-    """Class scores per pixel of the first frame of a window, whose frames are stacked on the channels.
+    """Class scores per pixel of the first frame of a window, whose frames are stacked along the channel axis.
 
-    A `UShape`, normalised by groups. Not by batches: that judges with the statistics of training crops, which other
-    footage does not have. Not by instances: that removes how strong a residual is against
-    the others, and is undefined where a small frame has shrunk to one pixel. As both do, it compares a place with all
-    the net sees, so judge in tiles as large as the crops (`model.tile`).
+    It is a `UShape` with group normalisation. Batch normalisation would use the statistics of training crops, which do
+    not fit other footage. Instance normalisation would remove how strong one residual is relative to the others, and is
+    undefined where a small frame has shrunk to one pixel. Like instance normalisation, group normalisation compares
+    each pixel with the whole input, so score in tiles of the size of the training crops (`model.tile`).
 
     Args:
-        width: channels at full resolution, a multiple of 8; each of the levels below has twice those above it. 16 makes
-            1.9 M parameters.
+        width: number of channels at full resolution, a multiple of 8; it doubles with each level. 16 gives 1.9 M
+            parameters.
         depth: number of levels below full resolution.
-        frames: number of frames that are seen.
-        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the net sees beside the colours; such as
-            `SrmFilters` and `BayarConv`. None shows the colours alone.
+        frames: number of frames that the net uses.
+        residual: maps frames `N 3 H W` in [0, 1] to `N C H W`, which the net gets together with the colours, such as
+            `SrmFilters` and `BayarConv`. None uses only the colours.
 
     Raises:
         InputError: width is not a positive multiple of 8, depth is negative or frames is below 1.
@@ -96,13 +101,13 @@ class UNet(UShape):
 
         Args:
             image: `B T 3 H W` RGB in [0, 1], any H and W; the first `frames` of T are used.
-            last_only: makes no difference.
+            last_only: has no effect.
 
         Returns:
             One tensor of logits `B 2 H W`: a sequence of one update.
 
         Raises:
-            InputError: the window has fewer frames than the net sees.
+            InputError: the window has fewer frames than the net uses.
         """
         if image.shape[1] < self.frames:
             raise InputError(
@@ -115,7 +120,7 @@ class UNet(UShape):
         return [unpad(self.rise(features), padding)]
 
     def _see(self, image: Tensor, padding: Padding = (0, 0, 0, 0)) -> Tensor:
-        """Return `B C H W`, what the net sees of frames `B T 3 H W`: colours in [-1, 1] and residuals, padded."""
+        """Return the input `B C H W` of the net for frames `B T 3 H W`: colours in [-1, 1] and residuals, padded."""
         return stacked(pad(image.flatten(0, 1), padding), len(image), self.residual)
 
 

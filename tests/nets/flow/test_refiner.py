@@ -350,6 +350,7 @@ def test_it_can_be_exported():
         assert worst(program.module()(*given), net(*given)) < 1e-4
 
 
+@pytest.mark.slow
 def test_onnx():
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason=f"{package} is no dependency of the package")
