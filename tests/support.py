@@ -1,5 +1,7 @@
 """What the tests share beside fixtures: paths, small clips, fast options."""
 
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -88,3 +90,14 @@ def short_options(dataset: Path, run: Path) -> list[str]:
         *("--trainer.check_val_every_n_epoch", "1"),
         *("--trainer.default_root_dir", str(run)),
     ]
+
+
+@contextmanager
+def full_disk(size: int = 0):
+    """Let no file of this process grow beyond `size` bytes, as on a disk without room: writing raises `OSError`."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from outpaint_lightning.io import write_json
+from outpaint_lightning.io.files import full_disk_at
 from outpaint_lightning.types import Batch, InputError, did_you_mean
 
 
@@ -49,7 +50,8 @@ class TrialReporter(Callback):
         if trainer.is_global_zero:
             metrics = {name: float(logged[name]) for name in self.metrics}
             report = {"epoch": trainer.current_epoch, "step": trainer.global_step, "metrics": metrics}
-            with (_run(trainer) / "reports.jsonl").open("a", encoding="utf-8") as file:
+            path = _run(trainer) / "reports.jsonl"
+            with full_disk_at(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(report) + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -13,8 +13,10 @@ from torch import nn
 
 from outpaint_lightning.checkpoints.allowed import checked, class_paths, require_class
 from outpaint_lightning.checkpoints.files import find_checkpoint, read_checkpoint
+from outpaint_lightning.settings.messages import relevant_lines
 from outpaint_lightning.types import InputError
 
+_LONGEST = 300  # letters of a reason
 NET = "net."
 """Prefix of the names of a net's weights in the checkpoint of its task."""
 
@@ -113,9 +115,15 @@ def _require_mappings(plain: Any, parsed: Any, path: Path) -> None:
 
 
 def _parsed(base: type, spec: Mapping[str, Any], path: Path) -> tuple[ArgumentParser, Namespace]:
-    """Match options to the signatures of their classes; files and interpolations are not read."""
+    """Match options to the signatures of their classes; files and interpolations are not read.
+
+    `add_subclass_arguments` would take text for the name of a file, read it, and import the classes that it names.
+    """
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, "built", fail_untyped=False)
+    parser.add_argument("--built", type=base, sub_configs=False).sub_add_kwargs = {
+        "fail_untyped": False,
+        "sub_configs": False,
+    }
     try:
         return parser, parser.parse_object({"built": dict(spec)})
     except Exception as error:  # a class that no longer exists or has changed
@@ -133,5 +141,13 @@ def _built(base: type, spec: Mapping[str, Any], weights: Mapping[str, Any], path
 
 
 def _cannot(path: Path, error: Exception) -> InputError:
-    last = next(reversed(str(error).strip().splitlines()), type(error).__name__)
-    return InputError(f"{path}: cannot rebuild its net ({last.strip()})")
+    return InputError(f"{path}: cannot rebuild its net ({_reason(error)[:_LONGEST]})")
+
+
+def _reason(error: Exception) -> str:
+    """Return what a class itself says, or the parser, without the options, which a stranger makes pages long."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__ or cause.__context__
+    lines = [str(cause)] if cause else relevant_lines(str(error)) or [type(error).__name__]
+    return lines[-1] if "state_dict" in lines[0] else " ".join(lines).removeprefix('Parser key "built": ')

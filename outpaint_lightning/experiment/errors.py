@@ -13,12 +13,9 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
+from outpaint_lightning.settings.messages import relevant_lines
 from outpaint_lightning.types import InputError, did_you_mean
 
-# Lines that only repeat the given value or the alternatives of a union.
-_NOISE = re.compile(
-    r"Given value|Subtypes: |Errors:|Does not validate|Expected a <class 'NoneType'>|Expected a path but", re.ASCII
-)
 _PACKAGES = ("tasks", "data", "nets", "losses", "augment", "callbacks")
 
 
@@ -27,8 +24,7 @@ def one_line(message: str) -> str:
     for pattern, explain in _PATTERNS:
         if match := re.search(pattern, message):
             return explain(match, message)
-    lines = [line.strip(" -") for line in message.splitlines() if not _NOISE.search(line)]
-    keys, rest = _split_keys(" ".join(filter(None, lines)))
+    keys, rest = _split_keys(" ".join(relevant_lines(message)))
     return f"{keys}: {rest}" if keys else rest
 
 

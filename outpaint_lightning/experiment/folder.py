@@ -10,7 +10,6 @@ RUN/validate/ test/ predict/   files of the other commands
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from outpaint_lightning.io.files import atomic
 from outpaint_lightning.loggers import as_options
+from outpaint_lightning.loggers.metrics import MetricsLogger, read_rows
 from outpaint_lightning.settings.read import read_mapping
 from outpaint_lightning.types import InputError
 
@@ -65,21 +66,16 @@ class RunFolder:
             )
         return found
 
-    def csv_logger(self, step: int) -> CSVLogger:
+    def csv_logger(self, step: int) -> MetricsLogger:
         """Return a logger to `metrics.csv` or `validate/metrics.csv`; a resumed fit keeps its earlier rows.
 
         Args:
             step: step of the checkpoint from which a fit continues; later rows are written again.
         """
-        metrics = self.path / "metrics.csv"
-        logger = CSVLogger(self.path, name="", version="" if self.command == "fit" else self.command)
-        if self.resumed and metrics.exists() and not rank():
-            with metrics.open(newline="") as file:
-                rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-            rows = [row for row in rows if int(row["step"]) < step]
-            if rows:
-                logger.experiment.metrics = rows  # the logger has deleted the file
-                logger.experiment.save()
+        logger = MetricsLogger(self.path, name="", version="" if self.command == "fit" else self.command)
+        if self.resumed and not rank():
+            rows = [row for row in read_rows(self.path / "metrics.csv") if int(row["step"]) < step]
+            logger.experiment.keep(rows)
         return logger
 
 
@@ -103,8 +99,8 @@ class SaveConfig(SaveConfigCallback):
                 Path(logger.log_dir).mkdir(parents=True, exist_ok=True)
         assert trainer.state.fn is not None
         path = Path(trainer.default_root_dir) / f"config.{trainer.state.fn.value}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, str(path), skip_unset=False, overwrite=True, multifile=False)
+        with atomic(path) as temporary:
+            self.parser.save(self.config, str(temporary), skip_unset=False, multifile=False)
         options = as_options(read_mapping(path, "the config just written"))
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger):  # it would write the same file again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -89,8 +90,10 @@ def write_program(source: Source, path: Path) -> Run:
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # which names the folders of this machine
         about = source.about(fingerprint(source.graph.module.state_dict()))
-        torch.export.save(program, path, extra_files={KEY: about.text})
-        run: Run = torch.export.load(path).module()
+        content = io.BytesIO()  # where torch writes to a full disk itself, the process aborts
+        torch.export.save(program, content, extra_files={KEY: about.text})
+    path.write_bytes(content.getbuffer())
+    run: Run = torch.export.load(path).module()
     return run
 
 

@@ -15,6 +15,7 @@ from outpaint_lightning.export.formats import FORMATS, Format, Source, files_of
 from outpaint_lightning.export.graphs import graph_of
 from outpaint_lightning.export.parity import LIMIT, largest_difference, times
 from outpaint_lightning.io import require_free
+from outpaint_lightning.io.files import full_disk_at
 from outpaint_lightning.io.output import durable, require_spared, sole_writer
 from outpaint_lightning.localize.judging import streams
 from outpaint_lightning.tasks import LocalizationTask
@@ -104,7 +105,8 @@ def _written(source: Source, chosen: Format, target: Path) -> Exported:
     graph = source.graph
     with TemporaryDirectory() as folder:
         path = Path(folder) / target.name
-        run = chosen.write(source, path)
+        with full_disk_at(path):
+            run = chosen.write(source, path)
         difference = largest_difference(graph, run)
         if not difference <= LIMIT:  # nor NaN
             raise InputError(

@@ -23,6 +23,8 @@ def nested(depth):
         ({"fills": [{"zero": (POPEN,)}]}, "subprocess.Popen"),
         ({"class_path": "outpaint_lightning.io.VideoWriter"}, "outpaint_lightning.io.VideoWriter"),
         ({"class_path": "torch.hub.load"}, "torch.hub.load"),
+        ({"class_path": "io.FileIO", "init_args": {"file": "a", "mode": "w"}}, "io.FileIO"),
+        ({"class_path": "kornia.feature.DISK", "init_args": {"pretrained": True}}, "kornia.feature.DISK"),
         ({"class_path": "torch.nnx.Linear"}, "torch.nnx.Linear"),
         ({"class_path": "Popen"}, "the class 'Popen'; expected one with its module"),
         ({"class_path": "torch.nn._reduction.warnings"}, "torch.nn._reduction.warnings"),

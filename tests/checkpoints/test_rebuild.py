@@ -71,10 +71,15 @@ def test_no_command_is_run(altered, dataset, tmp_path, capsys, part):
     [("evil.yaml", "cannot rebuild"), ("evil", "cannot rebuild"), ("HardNet", "stands where a class is expected")],
 )
 def test_text_is_no_class(altered, dataset, tmp_path, capsys, monkeypatch, value, words):
-    """A file in the working folder that holds a class, or the bare name of a class that some package has imported."""
-    (tmp_path / "evil.yaml").write_text("class_path: subprocess.Popen\ninit_args: {args: touch ran, shell: true}\n")
+    """A file in the working folder that names a class, or the bare name of a class that some package has imported.
+
+    jsonargparse read the file, and imported the module beside it.
+    """
+    (tmp_path / "evil_of_text.py").write_text("open('ran', 'w')")
+    (tmp_path / "evil.yaml").write_text("class_path: evil_of_text.Net")
     shutil.copy(tmp_path / "evil.yaml", tmp_path / "evil")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     path = altered(lambda options: options.update(net=value))
     for line in (line for line in commands(path, dataset, tmp_path) if line[0] in SHORT):
         assert main(line) == 2, line[0]
@@ -104,6 +109,26 @@ def test_odd_options_are_one_line(altered, options):
     for load in (load_task, load_net):
         with pytest.raises(InputError, match=r"stranger\.ckpt: "):
             load(path)
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        ({"class_path": "RaftLocalizer", "init_args": {"updates": 10**9}}, "RaftLocalizer: updates is 1000000000"),
+        ({"class_path": "UNet", "init_args": {"widht": 8}}, r"nets\.UNet': Option 'widht' is not accepted"),
+        ({"class_path": "UNet", "init_args": {"width": "x" * 10**4}}, r"nets\.UNet': Parser key \"width\""),
+        ({"class_path": "UNet", "init_args": {"width": 8, "depth": 3}}, "size mismatch for "),
+    ],
+)
+def test_why_a_net_cannot_be_rebuilt(altered, net, words):
+    """The reason was "Given value: ...", all options of the file; the class and what it says were missing."""
+    path = altered(
+        lambda options: options.update(net={**net, "class_path": f"outpaint_lightning.nets.{net['class_path']}"})
+    )
+    with pytest.raises(InputError, match=rf"stranger\.ckpt: cannot rebuild its net \(.*{words}") as error:
+        load_net(path)
+    assert len(str(error.value)) < 300 + len(str(path)) + 40
+    assert "Given value" not in str(error.value)
 
 
 def test_a_good_one_is_built(run_folder):

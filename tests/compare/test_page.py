@@ -259,6 +259,9 @@ def test_a_refiner_without_error(tmp_path):
         (lambda runs: (runs / "high/test/per_video.csv").write_text("clip,F1\na,1\n"), "per_video.csv: no column 'f1'"),
         (lambda runs: (runs / "high/test/summary.json").write_text("[" * 3000), "is not JSON (nested too deep)"),
         (lambda runs: (runs / "high/config.fit.yaml").write_text(BOMB), "unfolds to more than 100000 values"),
+        (lambda runs: (runs / "high/config.fit.yaml").write_text("a: &a [*a]"), "config.fit.yaml"),
+        (lambda runs: (runs / "high/config.fit.yaml").write_text("a: " + "9" * 5000), "config.fit.yaml"),
+        (lambda runs: (runs / "high/test/summary.json").write_text("[" + "9" * 5000 + "]"), "summary.json"),
         (lambda runs: example(runs, "../../../secret.png"), "file is '../../../secret.png'; expected one in "),
         (lambda runs: example(runs, "/etc/logo.png"), "file is '/etc/logo.png'"),
         (lambda runs: example(runs, "a\0.png"), "file is 'a\\x00.png'"),
@@ -275,6 +278,9 @@ def test_a_refiner_without_error(tmp_path):
         "column",
         "deep",
         "bomb",
+        "recursive",
+        "digits",
+        "digits of JSON",
         "above",
         "absolute",
         "nul",
@@ -291,6 +297,14 @@ def test_bad_input_is_one_line(runs, capsys, spoil, words):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_a_date_that_no_calendar_has_is_text(runs):
+    """It ended in the traceback of YAML's own reader of dates."""
+    with (runs / "high/config.fit.yaml").open("a") as config:
+        config.write("made: 2026-02-30\n")
+    compare([runs], runs.parent / "out")
+    assert "2026-02-30" in (runs.parent / "out" / "index.html").read_text()
 
 
 BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(

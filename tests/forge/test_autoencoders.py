@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from support import texture, write_clip
+from support import full_disk, texture, write_clip
 
 from outpaint_lightning.forge.autoencoders.net import SmallAutoencoder, Spec, load, save
 from outpaint_lightning.forge.autoencoders.train import frames_of, main, psnr, train, variants
@@ -62,6 +62,14 @@ def test_a_file_brings_the_net_back(tmp_path):
     assert not found.training
     image = torch.rand(1, 3, 16, 16)
     torch.testing.assert_close(found(image), net(image), atol=2e-3, rtol=0)  # half precision: 11 bits
+
+
+def test_a_full_disk_keeps_the_net_that_is_there(tmp_path):
+    (tmp_path / "net.safetensors").write_bytes(b"old")
+    with full_disk(100), pytest.raises(OSError, match="File too large") as error:
+        save(SmallAutoencoder(Spec(4, "shuffle", 12, "relu")), tmp_path / "net.safetensors", "not at all")
+    assert error.value.filename == str(tmp_path / "net.safetensors")
+    assert (tmp_path / "net.safetensors").read_bytes() == b"old"
 
 
 def test_what_is_no_autoencoder_is_refused(tmp_path):

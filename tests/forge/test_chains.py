@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
+from support import full_disk
 
 from outpaint_lightning.forge.chains import H264, Chain, Jpeg, Resize, Untouched, write_png
 from outpaint_lightning.io import open_clip, read_image, read_mask
@@ -243,3 +244,11 @@ def test_png_of_frames_and_of_masks(panning, tmp_path):
         np.testing.assert_array_equal(read_mask(tmp_path / "a" / "masks" / f"{index:05}.png"), mask[index])
     assert cv2.imread(str(tmp_path / "a" / "masks" / "00000.png"), cv2.IMREAD_UNCHANGED).ndim == 2
     assert len(list((tmp_path / "a" / "masks").iterdir())) == 11
+
+
+def test_a_full_disk_is_named(panning, tmp_path):
+    """OpenCV's own writer says that a file cannot be written, and not why."""
+    frames = panning(1, 40, 40, (1, 0))
+    with full_disk(100), pytest.raises(OSError, match="File too large") as error:
+        write_png(tmp_path / "frames", frames)
+    assert error.value.filename == str(tmp_path / "frames" / "00000.png")

@@ -179,6 +179,15 @@ def test_a_packet_that_says_nothing_new_is_no_frame(tmp_path):
     assert numbers_read(path, scattered(18)) == expected
 
 
+def test_empty_packets_are_no_frames(tmp_path):
+    """Catches a packet counted as a frame: AVI has an empty chunk where nothing was captured."""
+    times = [40 * number for number in (0, 1, 2, 6, 7, 8, 12, 13)]
+    path = encode(tmp_path / "gaps.avi", frames(8), codec="mpeg4", gop=4, b_frames=0, times_ms=times)
+    data = path.read_bytes()
+    assert data[data.index(b"movi") :].partition(b"idx1")[0].count(b"00dc\0\0\0\0") > 3
+    check_numbers(path, 8)
+
+
 def _bits(text):
     digits = text.replace(" ", "")
     return int(digits, 2).to_bytes(len(digits) // 8)

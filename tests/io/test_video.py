@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support import full_disk
 from videos import encode, number_of, numbered, scattered
 
 from outpaint_lightning.io import VideoFile, VideoWriter, decoding, open_clip
@@ -140,6 +141,42 @@ def test_frames_come_back_in_colour_and_rgb(clip_of):
     with VideoWriter(clip_of("a.mp4", 1), 48, 64, 25, crf=1) as writer:
         writer.write(colour)
     assert np.abs(VideoFile(writer.path).read([0])[0].astype(int) - colour).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("form", "space", "red", "blue", "is_full"),
+    [
+        ("yuv420p", 6, 0.299, 0.114, False),  # ITU-T H.273, table 4: BT.601
+        ("yuv420p", 1, 0.2126, 0.0722, False),  # BT.709
+        ("yuv420p", 1, 0.2126, 0.0722, True),
+        ("yuv420p10le", 9, 0.2627, 0.0593, False),  # BT.2020, 10 bits, as of HDR
+    ],
+)
+def test_colours_are_those_that_the_file_says(tmp_path, form, space, red, blue, is_full):
+    """Catches one matrix, or one range, for all files: colours off by up to 30 levels."""
+    rgb = np.array([200, 60, 30])
+    levels, depth = rgb / 255, 4 if form.endswith("10le") else 1
+    luma = levels @ (red, 1 - red - blue, blue)
+    chroma = (levels[2] - luma) / (2 - 2 * blue), (levels[0] - luma) / (2 - 2 * red)
+    begin, high, wide = (0, 255, 255) if is_full else (16, 219, 224)
+    values = [begin + high * luma, *(128 + wide * part for part in chroma)]
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, form
+        context = stream.codec_context
+        context.colorspace, context.color_range = space, 2 if is_full else 1
+        frame = av.VideoFrame(64, 48, form)
+        frame.colorspace, frame.color_range = context.colorspace, context.color_range
+        for plane, value in zip(frame.planes, values, strict=True):
+            plane.update(
+                np.full(
+                    plane.buffer_size // (2 if depth > 1 else 1), round(depth * value), "<u2" if depth > 1 else "u1"
+                )
+            )
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    [shown] = VideoFile(tmp_path / "a.mp4")
+    assert np.abs(shown.astype(int) - rgb).max() <= 3  # rounding to 8 bits, twice
 
 
 def test_opening_reads_packets_and_decodes_one_frame(clip_of, decoded):
@@ -459,6 +496,22 @@ def test_interrupted_writing_leaves_what_was_there(clip_of):
         raise KeyboardInterrupt
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.avi"])
+def test_a_full_disk_is_that_of_the_video(tmp_path, name):
+    """Catches the temporary file named, which nobody has heard of, and an old video lost to half a new one."""
+    path = tmp_path / name
+    path.write_bytes(b"old")
+    with (
+        full_disk(2000),
+        pytest.raises(OSError, match="File too large") as error,
+        VideoWriter(path, 96, 128, 25) as writer,
+    ):
+        writer.write(numbered(0, 96, 128, noise=100))
+    assert error.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_writer_refuses_a_frame_of_another_shape(tmp_path):

@@ -1,7 +1,12 @@
 """Processes that train together leave with one exit code, whoever was the first to fail."""
 
+import os
+import signal
+
 import pytest
+import torch
 import torch.distributed as dist
+import torch.multiprocessing as mp
 
 from outpaint_lightning.processes import ranks
 from outpaint_lightning.types import InputError
@@ -39,3 +44,33 @@ def test_a_store_that_is_gone(store, monkeypatch):
             raise error
         assert left.value.code == code
     assert store.num_keys() == 0
+
+
+def member(rank, folder):
+    """Train for ever; SIGTERM is given to the second process alone, and leaves it as Lightning's loops do."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    with ranks.one_voice():
+        for step in range(10**6):
+            dist.all_reduce(torch.ones(1))
+            if rank == 1 and step == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+def leaving(rank, folder):
+    try:
+        member(rank, folder)
+    except SystemExit as left:
+        os._exit(left.code)
+    except KeyboardInterrupt:
+        os._exit(130)
+    except BaseException:
+        os._exit(1)
+
+
+def test_sigterm_to_the_second_process_alone_ends_both_alike(tmp_path):
+    """In real processes: the first only notices that the connection is closed, and left with 1."""
+    started = mp.start_processes(leaving, (str(tmp_path),), nprocs=2, join=False, start_method="fork")
+    for process in started.processes:
+        process.join(60)
+    assert [process.exitcode for process in started.processes] == [130, 130]

@@ -11,7 +11,7 @@ from typing import cast
 
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 
 from outpaint_lightning.io import atomic
@@ -102,8 +102,9 @@ class SmallAutoencoder(nn.Module):
 def save(net: SmallAutoencoder, path: Path, training: str) -> None:
     """Write the weights in half precision, with the spec and one line about the training."""
     weights = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
+    content = as_bytes(weights, {"spec": json.dumps(asdict(net.spec)), "training": training})
     with atomic(path) as temporary:
-        save_file(weights, temporary, {"spec": json.dumps(asdict(net.spec)), "training": training})
+        temporary.write_bytes(content)
 
 
 def load(path: Path) -> SmallAutoencoder:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.forge.chains.base import Chain, require
 from outpaint_lightning.forge.parts import Parameters
+from outpaint_lightning.io.files import full_disk_at
 
 CHROMA = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -140,5 +141,5 @@ def _write_images(folder: Path, suffix: str, images: NDArray[np.uint8], options:
     folder.mkdir(parents=True)
     for index, image in enumerate(images):
         path = folder / f"{index:05}{suffix}"
-        if not cv2.imwrite(str(path), image, options):
-            raise OSError(f"{path}: cannot be written")
+        with full_disk_at(path):  # OpenCV's own writer does not say why it failed
+            path.write_bytes(cv2.imencode(suffix, image, options)[1].tobytes())
