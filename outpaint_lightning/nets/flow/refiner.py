@@ -103,7 +103,7 @@ class Update(nn.Module):
         return updated
 
     def _activate(self, features: Tensor, layer: int, groups: int) -> Tensor:
-        parts = features.unflatten(1, (groups, -1))
+        parts = torch.unflatten(features, 1, (groups, -1))
         size = (parts.square().mean(2, keepdim=True) + NORM_FLOOR).rsqrt()
         return F.leaky_relu((parts * size).flatten(1, 2) * self.gains[layer])
 
