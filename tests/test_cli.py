@@ -351,6 +351,7 @@ def test_an_interrupted_training_says_how_to_go_on(dataset, tmp_path, capsys, mo
     assert f"--ckpt_path {last}" in said if epoch else said.startswith("no checkpoint yet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("localizer/**/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, longer_dataset, tmp_path):
     """One batch of training and test of each YAML, with its own net; nothing is written.

@@ -305,6 +305,7 @@ def test_clips_that_change_meanwhile_are_made_anew(
     assert (out / "frames" / "c" / "00000.png").stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_goes_on(
     tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
 ):

@@ -114,6 +114,7 @@ def whole_window(net, image, last_only=False):  # noqa: ARG001 (as its own)
     raise AssertionError("a net that carries its state is to be streamed")
 
 
+@pytest.mark.slow
 def test_localize_carries_the_state(tmp_path, capsys):
     """Through the command line: a run that carries is streamed at one pair a frame, and refuses batches."""
     root = tmp_path / "data"

@@ -20,6 +20,8 @@ from outpaint_lightning.sweep.study import SeededSampler, file_url, open_storage
 from outpaint_lightning.sweep.worker import run_workers
 from outpaint_lightning.types import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def test_good_and_bad_trials(folder, plots, capfd, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")

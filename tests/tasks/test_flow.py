@@ -235,6 +235,7 @@ def test_a_checkpoint_rebuilds_its_net(refiner_run):
 OTHERS = [(REFINER / "report.yaml",), *((REFINER / "small.yaml", path) for path in sorted(REFINER.glob("grid/*.yaml")))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("configs", OTHERS, ids=lambda configs: configs[-1].stem)
 def test_every_shipped_config_trains(configs, tmp_path):
     assert main(["fit", *options(tmp_path, *configs), "--trainer.limit_train_batches", "1"]) == 0

@@ -193,6 +193,7 @@ def test_a_checkpoint_needs_no_weights_of_the_yaml(photos, region_run):
     assert config["model"]["init_args"]["net"]["init_args"]["weights"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("regions/**/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_runs(path, photos, tmp_path):
     """One batch of training and validation of each YAML, with its own net; nothing is written.

@@ -304,6 +304,7 @@ def overfit(steps, **options):
     return fill.item(), refined.item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_it_learns_one_scene(architecture):
     """Half of what the harmonic fill misses; a sixth is usual, and a sixteenth after 300 iterations."""
