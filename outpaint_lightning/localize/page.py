@@ -45,7 +45,7 @@ def render(examined: Examined, options: Options, files: Sequence[str]) -> str:
     parts = {
         "How sure this is": [_card(options), _numbers(examined), _rechecked(examined)],
         "Score over time": [_timeline(examined)],
-        "Frames that speak most for a forgery": list(_exhibits(examined, examined.most)),
+        "Frames that speak most for a forgery": [_spread(examined), *_exhibits(examined, examined.most)],
         "Frames that speak least for a forgery": list(_exhibits(examined, examined.least)),
         "Limits": [limits(examined, options.card)],
         "The file": [_facts(examined)],
@@ -90,12 +90,17 @@ def _card(options: Options) -> str:
     tested = options.card.get("tested")
     bad = not tested or is_worse_than_floors(tested)
     items = "".join(f"<li>{escape(line[0].upper() + line[1:])}.</li>" for line in lines)
-    return f'<div class="{"warning" if bad else ""}"><p>What the checkpoint knows of itself:</p><ul>{items}</ul></div>'
+    note = (
+        '<p class="note">The first line is about masks: which pixels of known forgeries were marked. The answer '
+        "above is about whole videos, by their score.</p>"
+    )
+    about = f"<p>How the checkpoint (the trained net) did on known videos:</p><ul>{items}</ul>{note}"
+    return f'<div class="{"warning" if bad else ""}">{about}</div>'
 
 
 def _numbers(examined: Examined) -> str:
     verdict = examined.verdict
-    score = "mean over all frames of the highest 1 % of the forged probabilities of each frame"
+    score = "of the most suspicious 1 % of the pixels of each frame, mean over all frames; no probability"
     if len(examined.heads) < 3:
         score = "highest score of an image"
     rows = [("Score of this input", verdict.score, score)]
@@ -106,7 +111,7 @@ def _numbers(examined: Examined) -> str:
         words = f"at most {MISSES:.0%} of known forgeries score below this (n = {verdict.forged})"
         rows.append(("No traces found below", verdict.none_below, words))
     if verdict.p_value is not None:
-        words = "share of authentic videos that score at least as high, at the worst level of compression"
+        words = "share of known authentic videos that score as high or higher, in the codec where most do"
         rows.append(("p-value", verdict.p_value, words))
     cells = [[text(name), number(value), text(words)] for name, value, words in rows]
     return table([Head("number", "t"), Head("value"), Head("meaning", "t")], cells, css="prose")
@@ -135,8 +140,15 @@ def _timeline(examined: Examined) -> str:
         levels=levels,
         span=(0, 1),
     )
-    dashed = " The dashed thresholds are those of the whole input, whose score sums up its frames." if levels else ""
+    dashed = " The dashed thresholds are for the score of the whole input, the mean of these." if levels else ""
     return figure(chart, f"Score of each frame.{dashed}")
+
+
+def _spread(examined: Examined) -> str:
+    """Return how the frames were chosen, where not all are shown."""
+    if len(examined.rows) <= len(examined.most):
+        return ""
+    return '<p class="note">Spread over the input: of frames that follow one another, one is shown.</p>'
 
 
 def _exhibits(examined: Examined, exhibits: Sequence[Exhibit]) -> Iterator[str]:

@@ -39,8 +39,11 @@ def recheck(task: Any, clip: Clip, frames: int, facts: Facts, card: Mapping[str,
 
 def flips(verdict: Verdict, rechecked: Sequence[Rechecked]) -> list[str]:
     """Return a reason to doubt a verdict for each change after which the answer is another one."""
+    known = (("found above", verdict.found_above), ("none below", verdict.none_below))
+    thresholds = ", ".join(f"{name} {value:.3f}" for name, value in known if value is not None)
     return [
-        f"{each.change}, the answer is '{each.answer}' (score {each.score:.3f} instead of {verdict.score:.3f})"
+        f"{each.change}, the answer is '{each.answer}' (score {each.score:.3f} instead of {verdict.score:.3f}; "
+        f"{thresholds})"
         for each in rechecked
         if verdict.answer is not None and each.answer != verdict.title
     ]

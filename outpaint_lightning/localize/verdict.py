@@ -60,7 +60,9 @@ class Verdict:
         """Return the verdict, made *unsure* where there are reasons to doubt it."""
         if not reasons or self.answer is None:
             return self
-        meaning = self.meaning if self.answer is Answer.UNSURE else "The answer cannot be relied on; see why below."
+        meaning = self.meaning
+        if self.answer is not Answer.UNSURE:
+            meaning = f"By its score alone the answer would be '{self.answer}'. It cannot be relied on; see why below."
         return replace(self, answer=Answer.UNSURE, meaning=meaning, reasons=(*self.reasons, *reasons))
 
 
@@ -135,8 +137,8 @@ def _answered(verdict: Verdict, calibration: Calibration) -> Verdict:
             "holds for footage like that of the calibration; the masks show where the traces are."
         ),
         Answer.NONE: (
-            f"The video looks like authentic footage. At most {MISSES:.0%} of forgeries like the known ones look this "
-            f"inconspicuous (n = {verdict.forged}). It is no proof: other forgeries may leave other traces."
+            f"Nothing was found. That does not make the video authentic: at most {MISSES:.0%} of forgeries of the "
+            f"kinds that this checkpoint knows score so low (n = {verdict.forged}); of other kinds, all may."
         ),
         Answer.UNSURE: (
             f"More than {FALSE_ALARMS:.0%} of authentic videos may look like this (n = {verdict.authentic}), so there "

@@ -79,7 +79,10 @@ def test_an_answer_that_flips_is_doubted():
     same, other = Rechecked("encoded", 0.8, "traces found"), Rechecked("rescaled", 0.31, "unsure")
     assert flips(verdict, [same]) == []
     reasons = flips(verdict, [same, other])
-    assert reasons == ["rescaled, the answer is 'unsure' (score 0.310 instead of 0.900)"]
+    assert reasons == [
+        "rescaled, the answer is 'unsure' (score 0.310 instead of 0.900; found above 0.380, none below 0.300)"
+    ]
+    assert "the answer would be 'traces found'" in verdict.doubted(reasons).meaning
     assert verdict.doubted(reasons).answer is Answer.UNSURE
     assert verdict.doubted([]) is verdict
     without = verdict_on(0.9, FACTS, {})
