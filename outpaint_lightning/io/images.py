@@ -60,7 +60,7 @@ def image_size(path: StrPath) -> tuple[int, int]:
     """
     with opened_image(path) as image:
         width, height = image.size
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # 5..8 swap rows and columns
+        turned = image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)  # they swap rows and columns
     return (width, height) if turned else (height, width)
 
 

@@ -103,11 +103,14 @@ def composed(name: str) -> str:
 
 def on_disk(path: Path) -> Path:
     """Return a path as it is spelled on the disk, if the spelling differs only in its accents; see `composed`."""
-    if path.parent == path or os.path.lexists(path):
-        return path
-    parent = on_disk(path.parent)
-    twins = [name for name in _names(parent) if composed(name) == composed(path.name)]
-    return parent / (twins[0] if twins else path.name)
+    missing: list[str] = []
+    while path.parent != path and not os.path.lexists(path):
+        missing.append(path.name)
+        path = path.parent
+    for name in reversed(missing):
+        twins = [other for other in _names(path) if composed(other) == composed(name)]
+        path /= twins[0] if twins else name
+    return path
 
 
 def _names(folder: Path) -> list[str]:

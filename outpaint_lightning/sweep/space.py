@@ -167,7 +167,7 @@ class Space(tuple[Parameter, ...]):
         """
         keys = {parameter.key: parameter for parameter in self}
         if key not in keys:
-            raise InputError(f"{where}: no key {key!r} in the space above it{did_you_mean(key, keys)}")
+            raise InputError(f"{where}: no key {key!r} in the space above it{did_you_mean(str(key), keys)}")
         return keys[key]
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:

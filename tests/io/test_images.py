@@ -86,7 +86,7 @@ def test_sixteen_bits_keep_their_high_byte(tmp_path, channels, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
-@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("orientation", [*range(1, 9), 518])  # 518 is none: the picture stays as it is
 def test_exif_orientation_is_applied_once(tmp_path, rgb, orientation, suffix):
     """Catches photographs left lying, or turned by the decoder and once more; and a size read before turning."""
     upright = {
@@ -98,7 +98,7 @@ def test_exif_orientation_is_applied_once(tmp_path, rgb, orientation, suffix):
         6: np.rot90(rgb, -1),
         7: np.rot90(rgb, 2).swapaxes(0, 1),
         8: np.rot90(rgb),
-    }[orientation]
+    }.get(orientation, rgb)
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"

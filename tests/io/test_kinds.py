@@ -246,6 +246,8 @@ def test_lists_and_frames_match_in_other_layouts(tmp_path):
     write_image(photo, picture(0, 8, 8))
     assert on_disk(tmp_path / NAME / f"{NAME}.png") == photo
     assert on_disk(tmp_path / "none" / NAME) == tmp_path / "none" / NAME
+    deep = photo.parent.joinpath(*["none"] * 2000)  # catches a function that calls itself for each folder
+    assert on_disk(tmp_path / NAME / deep.relative_to(photo.parent)) == deep
     (tmp_path / "list.json").write_text(f'[["{NAME}/{NAME}.png", "Negative"]]', encoding="utf-8")
     [entry] = read_dataset(tmp_path / "list.json")
     assert (entry.clip, entry.frames) == (f"{NAME}__{NAME}", photo)

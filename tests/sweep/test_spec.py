@@ -1,9 +1,9 @@
 """The file of a sweep: what is refused, and the command line of a trial."""
 
-import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from outpaint_lightning.sweep.spec import REPORTER, read_sweep
 from outpaint_lightning.types import InputError
@@ -18,7 +18,7 @@ BASIS = {
 
 
 def read(folder, **changes):
-    (folder / "s.yaml").write_text(json.dumps({**BASIS, **changes}))
+    (folder / "s.yaml").write_text(yaml.safe_dump({**BASIS, **changes}, sort_keys=False))
     return read_sweep(str(folder / "s.yaml"))
 
 
@@ -49,6 +49,7 @@ def read(folder, **changes):
         ({"configs": [{"a": 1}]}, "configs: expected files or names of shipped experiments, got [{'a': 1}]"),
         ({"configs": {"a": 1}}, "configs: expected files or names of shipped experiments"),
         ({"first": [{"a.c": 1}]}, "first: no key 'a.c' in the space above it; did you mean 'a.b'?"),
+        ({"first": [{"a.b": 0.5, 667: None}]}, "first: no key 667 in the space above it"),  # as in `{a.b: 0,5, 667}`
         ({"first": [{"a.b": 2}]}, "first: a.b: expected 0.0 to 1.0, got 2"),
         ({"first": {"a.b": 1}}, "first: expected a list of {key: value}"),
     ],
