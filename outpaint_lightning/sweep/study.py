@@ -77,9 +77,10 @@ class Turn:
 
 
 class SeededSampler(BaseSampler):
-    """Makes a new sampler for each trial, seeded by the sweep's seed and the trial's number.
+    """Makes a new sampler for each trial, seeded by the sweep's seed and the trial's place; retries take no place.
 
-    A sampler with a fixed sequence keeps the sweep's seed, and uses the first values that no trial has.
+    So an interrupted sweep proposes the same values as one that was not interrupted. A sampler with a fixed sequence
+    keeps the sweep's seed, and uses the first values that no trial has.
     """
 
     def __init__(self, factory: Factory[BaseSampler]) -> None:
@@ -90,7 +91,7 @@ class SeededSampler(BaseSampler):
         """Make the trial's sampler."""
         seed = self._factory.options.get("seed")
         if seed is not None and not isinstance(self._sampler, _OF_ONE_SEED):
-            own = int(np.random.SeedSequence((seed, trial.number)).generate_state(1)[0])
+            own = int(np.random.SeedSequence((seed, _place(study, trial))).generate_state(1)[0])
             self._sampler = self._factory.make(seed=own)
         self._sampler.before_trial(study, trial)
 
@@ -115,6 +116,13 @@ class SeededSampler(BaseSampler):
     ) -> None:
         """Forward to the trial's sampler."""
         self._sampler.after_trial(study, trial, state, values)
+
+
+def _place(study: optuna.Study, trial: FrozenTrial) -> int:
+    """Return how many trials came before this one, without retries; a retry has the place of what it retries."""
+    history = RetryHeartbeatStaleTrialCallback.retry_history
+    [first, *_] = [*history(trial), trial.number]
+    return sum(other.number < first and not history(other) for other in study.get_trials(deepcopy=False))
 
 
 def file_url(path: Path) -> str:

@@ -290,6 +290,28 @@ def test_a_seed_gives_each_trial_values_of_its_own_whoever_asks():
     assert len({*ask(1)}) == 6
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_an_interruption_changes_no_values(lost, drawn):
+    """Catches seeds by the number of a trial: a retry takes one, and all later trials had other values."""
+
+    def ask(lost):
+        study = optuna.create_study(sampler=SeededSampler(Factory(optuna.samplers.RandomSampler, {"seed": 0})))
+        found = []
+        while len(found) < 3:
+            trial = study.ask()
+            if trial.number == lost:
+                if drawn:
+                    trial.suggest_float("x", 0, 1)
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                try_again(study, study.trials[lost])
+                trial = study.ask()
+            found.append(trial.suggest_float("x", 0, 1))
+        return found
+
+    assert ask(lost) == ask(lost=-1)
+
+
 def test_a_sampler_that_deals_out_a_sequence_keeps_its_seed():
     study = optuna.create_study()
     options = {"search_space": {"x": [*range(8)]}, "seed": 0}
