@@ -172,6 +172,7 @@ def test_nothing_is_overwritten_unasked(run_folder, dataset, capsys):
     assert (run_folder / "checkpoints" / "best.ckpt").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resume_goes_on_and_keeps_the_log(dataset, tmp_path):
     """The second epoch after a resume equals that of a run in one go, and its rows join the first one's."""
     run, whole = tmp_path / "resumed", tmp_path / "whole"
@@ -189,6 +190,7 @@ def test_resume_goes_on_and_keeps_the_log(dataset, tmp_path):
     assert len(losses(run)) == 6
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_for_longer(dataset, tmp_path, capsys):
     """The one-cycle schedule of the checkpoint is shorter than the training that is asked for now.
 
@@ -217,6 +219,7 @@ def test_overwrite_costs_nothing_when_the_data_is_misspelled(dataset, tmp_path, 
     fails(capsys, ["fit", *fit_options(dataset, tmp_path / "new"), *other], "already exists")
 
 
+@pytest.mark.slow
 def test_windows_of_another_shape_are_named(run_folder, dataset, tmp_path, capsys):
     options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), "--data.stride", "2"]
     fails(capsys, ["validate", *options], "frames/c: 3 frames")
@@ -226,6 +229,7 @@ def test_windows_of_another_shape_are_named(run_folder, dataset, tmp_path, capsy
         assert main([command, *options, *shape, "--overwrite"]) == 0
 
 
+@pytest.mark.slow
 def test_validation_without_forgeries_trains_on(dataset, tmp_path, capsys):
     """The first validation clip is authentic: F1 is undefined, which must not stop the training, and is said."""
     assert main(["fit", *fit_options(dataset, tmp_path), "--trainer.limit_val_batches", "1"]) == 0
@@ -237,6 +241,7 @@ def test_validation_without_forgeries_trains_on(dataset, tmp_path, capsys):
     assert (tmp_path / "checkpoints" / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_net_is_named(run_folder, dataset, tmp_path, capsys):
     checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
     checkpoint["state_dict"] = {"net.other.weight": torch.zeros(1)}
@@ -266,6 +271,7 @@ def test_corrupt_and_malicious_checkpoints(run_folder, dataset, tmp_path, capsys
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_file_that_breaks_on_the_way_is_one_line(dataset, run_folder, tmp_path, capsys, workers):
     """Also from a worker process, whose traceback torch puts into the message."""
@@ -280,6 +286,7 @@ def test_a_file_that_breaks_on_the_way_is_one_line(dataset, run_folder, tmp_path
     fails(capsys, ["test", *options], "error: " + str(grey), "7")
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_reach_no_checkpoint(dataset, tmp_path, capsys, monkeypatch):
     """A finite loss whose gradient is not, in the last batch of an epoch: the epoch before stays the last."""
     from outpaint_lightning.tasks import LocalizationTask
@@ -310,6 +317,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(dataset, tmp_path, cap
     fails(capsys, ["fit", *options], "loss is nan at step 0 (epoch 0, batch 0)")
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypatch):
     """Ctrl-C in the second epoch: exit code 130, the first epoch's checkpoint is there and resumes."""
     from outpaint_lightning.tasks import LocalizationTask
@@ -331,6 +339,7 @@ def test_interrupt_keeps_the_last_checkpoint(dataset, tmp_path, capsys, monkeypa
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_interrupted_training_says_how_to_go_on(dataset, tmp_path, capsys, monkeypatch, epoch):
     """Before the first epoch has ended there is nothing to go on with, and that is said; catches "last" for all."""

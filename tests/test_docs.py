@@ -126,7 +126,7 @@ def named(page):
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[] if page.name in ("README.md", "quickstart.md") else pytest.mark.slow)
+        pytest.param(page, marks=[] if page.name == "README.md" else pytest.mark.slow)
         for page in PAGES
         if not page.name.startswith("add-a")
     ],
@@ -142,6 +142,7 @@ def test_blocks_run(page, folder, monkeypatch):
     run_blocks(BLOCK.findall(page.read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("add-a*.md")), ids=named)
 def test_adding_runs_from_an_empty_folder(page, small_dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

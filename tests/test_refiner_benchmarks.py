@@ -118,6 +118,7 @@ def test_rows_are_trained_with_what_they_say(tmp_path):
     assert schedule == {"every": 6.0, "width": 500.0}
 
 
+@pytest.mark.slow
 def test_what_is_laid_over_small_yaml_leaves_the_rest_of_it(tmp_path, monkeypatch, capsys):
     """Another class of net without small.yaml's fill, steps and scale would be compared in more than its switch.
 

@@ -37,6 +37,7 @@ def held(out):
     return sorted(path.relative_to(out) for path in out.rglob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["fit", "test"])
 def test_two_of_a_kind_in_one_run_folder(command, run_folder, dataset, capsys):
     """The rows of two trainings in one `metrics.csv` would go unnoticed; a test beside a training is welcome."""

@@ -103,6 +103,7 @@ def test_one_split_costs_nothing(monkeypatch):
     assert list(same_footage(hashes([A], [A], []), np.array([0, 0, 1]), np.arange(3))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the real clips, which the repository may not contain")
 def test_real_clips_match_their_copies_and_no_other(tmp_path):
     """37 clips: nothing in common; JPEG 50, H.264 CRF 32, half the size, and the last two together are recognised."""

@@ -77,6 +77,7 @@ def test_some_codecs_alone_make_no_score(clips, run_folder, tmp_path, capsys):
     assert [*numbers["conditions"]] == ["none"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_the_same_clips_give_the_same_bytes(clips, run_folder, tmp_path, capsys):
     words = ["--ckpt_path", str(run_folder)]

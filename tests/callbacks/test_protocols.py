@@ -12,6 +12,7 @@ from outpaint_lightning.types import InputError
 REPORT = ["--trainer.callbacks+=outpaint_lightning.callbacks.ProtocolReport"]
 
 
+@pytest.mark.slow
 def test_protocols_of_a_test(run_folder, dataset, tmp_path, capsys):
     """`source` at 0.5 is this project's own F1 at 0.5: maps, truth or clips mixed up would make them differ."""
     options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), *REPORT]
@@ -25,6 +26,7 @@ def test_protocols_of_a_test(run_folder, dataset, tmp_path, capsys):
     assert "protocol trufor" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_some_protocols(run_folder, dataset, tmp_path, capsys):
     options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), *REPORT]
     assert main(["test", *options, "--trainer.callbacks.protocols", "[truvil]"]) == 0

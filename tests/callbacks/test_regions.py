@@ -27,6 +27,7 @@ def predicted(photos, region_run):
     return region_run / "predict"
 
 
+@pytest.mark.slow
 def test_predict_writes_the_boxes_of_the_original_images(predicted):
     """Of photos of 120x80 and 96x144 judged at 64x96: a box in the net's pixels would never pass x 96 or y 64."""
     rows = list(csv.DictReader((predicted / "boxes.csv").open()))
@@ -67,6 +68,7 @@ def test_json_says_what_csv_says(predicted, photos):
     assert found["annotations"][2]["bbox"] == pytest.approx([*box[:2], box[2] - box[0], box[3] - box[1]], abs=0.011)
 
 
+@pytest.mark.slow
 def test_nothing_found_is_zeros(photos, region_run, tmp_path):
     words = [*region_options(photos, tmp_path), "--ckpt_path", str(region_run), "--model.threshold", "0.999999"]
     assert main(["predict", *words]) == 0
@@ -90,6 +92,7 @@ def test_coco_by_hand():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_test_writes_its_result_and_prints_the_floors(photos, region_run, capsys):
     assert main(["test", *region_options(photos, region_run), "--overwrite"]) == 0
     printed = capsys.readouterr().out
@@ -177,6 +180,7 @@ def test_nothing_is_shown_out_of_season(tmp_path, state):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_validate_keeps_the_pictures_of_fit(photos, region_run):
     before = (region_run / "pictures" / "epoch_0000.png").stat().st_mtime_ns
     assert main(["validate", *region_options(photos, region_run), "--overwrite"]) == 0

@@ -195,6 +195,7 @@ def own_net(tmp_path, monkeypatch):
     sys.modules.pop("mine_of_test_rebuild", None)
 
 
+@pytest.mark.slow
 def test_an_own_net(own_net, dataset, tmp_path, capsys):
     """The user's command line names it for `fit` and `test`, so a checkpoint may; `localize` is told by `--trust`."""
     net = ["--model.net", f"{own_net}.Net", "--model.net.width", "8", "--model.net.depth", "1"]

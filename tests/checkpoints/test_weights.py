@@ -80,6 +80,7 @@ def test_half_is_half_and_read_whole(run_folder, saved, tmp_path):
             assert torch.equal(value, whole[name].half().float()), name
 
 
+@pytest.mark.slow
 def test_commands_take_them(saved, dataset, tmp_path, capsys):
     """`test` reads by Lightning, which knows .ckpt alone; `fit` has nothing to go on with; `inpaint` needs another."""
     frames = str(dataset / "frames" / "d")

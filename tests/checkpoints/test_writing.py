@@ -22,6 +22,7 @@ def run(dataset, tmp_path):
     return tmp_path, ["fit", *options, "--trainer.max_epochs", "2", "--ckpt_path", "last"]
 
 
+@pytest.mark.slow
 def test_nothing_goes_through_the_systems_temporary_folder(run, monkeypatch):
     """Which may be another file system, where a move copies onto the good checkpoint. Lightning's own writer fails."""
     folder, go_on = run
@@ -36,6 +37,7 @@ def test_nothing_goes_through_the_systems_temporary_folder(run, monkeypatch):
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_good_checkpoint_and_is_named(run, capsys, monkeypatch):
     folder, go_on = run
     last = folder / "checkpoints" / "last.ckpt"

@@ -116,6 +116,7 @@ def test_dark_and_light_are_legible(browser, page):
     assert seen == [True, False]
 
 
+@pytest.mark.slow
 def test_prints_with_everything_unfolded(browser, page):
     opened(browser, page).execute_script("dispatchEvent(new Event('beforeprint'))")
     assert browser.execute_script("return [...document.querySelectorAll('details')].every((each) => each.open)")

@@ -494,6 +494,7 @@ def test_twenty_runs_without_torch(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_a_test_keeps_examples(run_folder, dataset, tmp_path):
     """By the real command: strips of frame, found and truth, worst first, none of an authentic clip."""
     options = fit_options(dataset, tmp_path / "run")

@@ -307,6 +307,7 @@ def test_online_frames_are_encoded_before_they_are_forged_and_after(clean):
     assert forged == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("module")
 def test_fit_with_a_codec_writes_a_config_that_builds_it_again(clean, tmp_path):
     """Catches options that YAML does not bring back: it reads 4:2:0 as a number."""

@@ -165,6 +165,7 @@ def test_the_datamodule_forges_authentic_clips_only(dataset):
     assert len(data.videos("test")) == 2 * 5
 
 
+@pytest.mark.slow
 def test_fit_and_test_online(clean, tmp_path):
     options = fit_options(clean, tmp_path / "run")
     options += ["--data.online", "true", "--data.recipe", "outpainting", "--data.crop", "[64,64]"]

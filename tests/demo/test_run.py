@@ -77,6 +77,7 @@ def done(tmp_path_factory):
     return out, code, printed.getvalue(), commands
 
 
+@pytest.mark.slow
 def test_the_numbers_printed_are_those_of_the_test_and_decide_the_exit_code(done):
     out, code, printed, _ = done
     summary = json.loads((out / "run/test/summary.json").read_text())

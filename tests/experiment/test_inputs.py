@@ -147,6 +147,7 @@ def test_help_all_tells_how_to_list_the_keys_of_classes(capsys):
         assert key in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_home_folder_is_meant_by_all_who_read_the_run_folder(dataset, here, monkeypatch, capsys):
     """Kills `~` as the name of a folder: fit wrote to one place, test read another, a second fit replaced the first."""
     home = here / "home"

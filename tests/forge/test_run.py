@@ -79,6 +79,7 @@ def test_writes_a_dataset_whose_records_replay_it(clips: Path, tmp_path: Path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_whatever_the_workers(
     tmp_path: Path, panning: Callable[..., np.ndarray], write_clip: Callable[..., None]
 ):

@@ -47,6 +47,7 @@ def material(tmp_path_factory):
     return root, clip, holes, expected
 
 
+@pytest.mark.slow
 def test_inpaint_shows_what_the_generator_makes_and_keeps_the_rest(material, tmp_path, capsys):
     """The same windows as `fill`, though frames come one by one. Catches holes of other frames, and a lost tail."""
     root, clip, holes, expected = material

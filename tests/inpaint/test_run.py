@@ -283,6 +283,7 @@ def refiner(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_refiner_completes_the_flow(material, clean, holes, refiner, tmp_path):
     """The checkpoint's steps, or those asked for. Catches a refiner that is loaded and then left out.
 

@@ -28,6 +28,7 @@ def frames(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_an_image_agrees_with_predict(photos, region_run, tmp_path):
     """Resized as for the training, in another way the score differs; and the box in the photo's own pixels."""
     assert main(["predict", *region_options(photos, region_run), "--overwrite", "--model.threshold", "0.000001"]) == 0
@@ -55,6 +56,7 @@ def test_an_image_agrees_with_predict(photos, region_run, tmp_path):
         assert read_mask(folder / "mask.png").shape == (summary["height"], summary["width"])
 
 
+@pytest.mark.slow
 def test_an_image_goes_to_the_detector_that_ships(photos, region_run, run_folder, tmp_path, monkeypatch):
     """By default; a folder of frames goes to the localizer, also in one call. Regions are in the photo's pixels."""
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
@@ -85,6 +87,7 @@ def test_an_image_that_is_not_found_has_no_box(photos, region_run, tmp_path, cap
     assert "photo4.png: no verdict; no region, score 0." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_frames_are_judged_each_by_itself(frames, region_run, tmp_path):
     """The summary is that of the surest frame; batches change nothing."""
     for size in ("1", "2"):

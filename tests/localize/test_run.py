@@ -189,6 +189,7 @@ def test_batches_change_nothing(video, run_folder, tmp_path):
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)  # convolutions of another batch size round differently
 
 
+@pytest.mark.slow
 def test_localize_agrees_with_test_on_the_same_frames(dataset, run_folder, tmp_path):
     """A frame folder of the test split: the masks that `predict` writes."""
     assert main(["predict", *fit_options(dataset, run_folder), "--overwrite"]) == 0

@@ -11,7 +11,7 @@ from scipy import ndimage
 from outpaint_lightning.metrics import PROTOCOLS
 from outpaint_lightning.types import InputError
 
-CASES = 1000
+CASES = 300
 TOGETHER = {"source": 10, "truvil": 10, "trufor": 10}  # videos judged together; the others' frames do not meet
 
 

@@ -15,6 +15,7 @@ def fit(dataset, run, metric, *options):
     return main(["fit", *fit_options(dataset, run), *reporter, *options])
 
 
+@pytest.mark.slow
 def test_validations_are_reported(dataset, tmp_path):
     assert fit(dataset, tmp_path, "val/f1") == 0
     assert json.loads((tmp_path / "result.json").read_text()) == {"state": "complete", "error": None}
@@ -23,6 +24,7 @@ def test_validations_are_reported(dataset, tmp_path):
     assert 0 <= report["metrics"]["val/f1"] <= 1
 
 
+@pytest.mark.slow
 def test_stop_file_prunes_within_an_epoch(dataset, tmp_path):
     """Kills one that looks for it after validations alone, of which a short trial has few."""
     (tmp_path / "STOP").touch()
@@ -31,6 +33,7 @@ def test_stop_file_prunes_within_an_epoch(dataset, tmp_path):
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("metric", "near"), [("val/f2", "val/f1"), ("vall/f1", "val/f1")])
 def test_metric_never_logged_is_named(dataset, tmp_path, capsys, metric, near):
     assert fit(dataset, tmp_path, metric) == 2
@@ -40,6 +43,7 @@ def test_metric_never_logged_is_named(dataset, tmp_path, capsys, metric, near):
     assert json.loads((tmp_path / "result.json").read_text())["state"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_told_from_bad_input(dataset, tmp_path):
     """Both leave with exit code 2, but a sweep ends at the one alone."""
     assert fit(dataset, tmp_path, "val/f1", "--model.optimizer.lr=1.0e+38", "--trainer.max_epochs=2") == 2

@@ -342,6 +342,7 @@ def test_updates_see_the_fill_that_they_trust():
         assert torch.allclose(*added, atol=1e-5) is not differs
 
 
+@pytest.mark.slow
 def test_it_can_be_exported():
     """`torch.export` traces what follows the fill; windows and the harmonic fill depend on the holes."""
     given = window()
