@@ -41,8 +41,8 @@ lint: setup ## style and docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup ## mypy in strict mode
-	$(BIN)/mypy
+types: setup ## mypy in strict mode: [JOBS=2]
+	$(BIN)/mypy -n $(or $(JOBS),2)
 
 unit: setup ## the quick tests alone, in as many processes as JOBS says: [JOBS=2]
 	$(BIN)/pytest $(QUICK) -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
