@@ -166,6 +166,7 @@ def file(tmp_path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_the_loaders_of_a_test_are_the_conditions_in_order(dataset, file):
     """The same from no worker and from two; catches a late-bound level, chance from a worker's state."""
     found = []

@@ -38,6 +38,7 @@ def base(path):
     return CONFIGS / path.parts[-3] / f"{LAID_OVER[path.parts[-3]]}.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_is_what_it_was(name, resolved, tmp_path):
     """A row that forgot `class_weights`, or kept an option of another net, would be another experiment."""

@@ -105,6 +105,7 @@ def test_rows_begin_with_the_clean_clips(tmp_path):
     assert len(lines) == 1 + 3 + 2 + 4 + 2
 
 
+@pytest.mark.slow
 def test_a_test_under_corruptions(run_folder, dataset, tmp_path, capsys):
     """Catches conditions mixed up between loader, summary and files."""
     content = {

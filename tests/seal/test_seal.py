@@ -26,6 +26,7 @@ def localized(run, dataset, out, *options):
     return json.loads((out / "c" / "score.json").read_text())
 
 
+@pytest.mark.slow
 def test_seal_learns_the_scores_that_localize_gives(run, dataset, tmp_path, capsys):
     """One score a source and level; of the same clip, the one that `localize` writes. And the test's numbers."""
     levels = tmp_path / "levels.yaml"

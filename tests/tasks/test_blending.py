@@ -131,6 +131,7 @@ def test_one_step_of_the_critic_for_two_of_the_net():
     assert fitted(task()).global_step == 2  # of three batches
 
 
+@pytest.mark.slow
 def test_a_few_steps_come_closer_to_four_photos():
     photos = data(photos=4, batch_size=4)
     made = task(lr=2e-2, decay=0.0, adversarial=0.0, turns=SameBatch())

@@ -201,6 +201,7 @@ def refiner_run(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_fit_test_and_predict_on_synthetic_scenes(refiner_run):
     """The real net on real scenes: true edges beat every fill, any net beats zero, and the net's fill is biharmonic."""
     summary = json.loads((refiner_run / "test" / "summary.json").read_text())

@@ -47,6 +47,7 @@ def summary_of(run):
     return json.loads((run / "test" / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_choice_is_kept_with_how_it_was_made(chosen_run, dataset, capsys):
     choice = checkpoint_of(chosen_run)["threshold_choice"]
     assert choice["threshold"] in THRESHOLDS
@@ -94,6 +95,7 @@ def test_validation_logs_the_f1_at_its_choice(chosen_run, dataset):
     assert float(values["val/f1"]) == pytest.approx(choice["f1"])
 
 
+@pytest.mark.slow
 def test_without_a_choice_nothing_is_judged(run_folder, dataset, tmp_path, capsys):
     """The checkpoint was trained with a fixed threshold, or validated on authentic clips only."""
     options = [*fit_options(dataset, tmp_path), "--ckpt_path", str(run_folder), *CHOOSE, "--overwrite"]

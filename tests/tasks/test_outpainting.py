@@ -259,6 +259,7 @@ def test_a_judge_of_other_classes_is_refused():
         pl.Trainer(enable_checkpointing=False, **QUIET).test(made, data(), verbose=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cto_segmenter_small", "cto_layout_small", "cto_layout", "cto_small", "cto"])
 def test_shipped_configs_run(name, tmp_path):
     """One step of each, its nets as narrow as they go; the weights of an earlier stage are left out."""

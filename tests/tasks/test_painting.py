@@ -181,6 +181,7 @@ def run_folder(fields, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_fit_and_test_leave_their_files(run_folder):
     summary = json.loads((run_folder / "test" / "summary.json").read_text())
     assert summary["mode"] == "unsupervised"
