@@ -26,27 +26,9 @@ from outpaint_lightning.io.packets import PATIENCE, TINY, FrameIndex, mark_of
 Numbered = tuple[int, av.VideoFrame]
 
 _STRICT = {"err_detect": "explode"}
+_SILENT = ("mjpeg",)  # decoders that tell damage only in strict mode, and else leave what an older frame had there
 _SLIGHT = 1 / 50  # share of a frame's pixels; see `_is_slight`
 _INTER = (PictureType.P, PictureType.B, PictureType.S)
-
-
-class _Setup(NamedTuple):
-    """Settings of a decoder."""
-
-    threads: int
-    """Number of threads; 0 stands for one on each core."""
-    kind: str
-    """Whether each thread decodes frames of its own (FRAME), or parts of one (SLICE)."""
-    options: dict[str, str]
-
-
-_ALONE = _Setup(1, "FRAME", {})
-_HASTY = _Setup(0, "FRAME", _STRICT)
-_SILENT = {"mjpeg": _Setup(1, "FRAME", _STRICT), "vp8": _Setup(2, "SLICE", _STRICT)}
-"""Settings of decoders that otherwise return a cut picture without a word, filled up with what an older one left there.
-
-VP8's checks a packet before it decodes it only if it has several threads for the parts of a frame.
-"""
 
 
 class NoStartError(Exception):
@@ -77,7 +59,9 @@ def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
     """
     with open_stream(path) as (container, stream):
         context = stream.codec_context
-        _set_up(context, _SILENT.get(context.name, _ALONE))
+        context.thread_count = 1
+        if context.name in _SILENT:
+            context.options |= _STRICT
         key = index.key(start)
         run = _Run(path, index, key, start, learns=True)
         for at, packet in _packets_from(key, path, index, container, stream):
@@ -103,18 +87,13 @@ def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
     """
     with open_stream(path) as (container, stream), suppress(_TroubleError):
         context = stream.codec_context
-        _set_up(context, _SILENT.get(context.name, _HASTY))
+        context.thread_count, context.thread_type, context.options = 0, "FRAME", context.options | _STRICT
         run = _Run(path, index, index.first, 0, learns=False)
         for at, packet in _packets_from(index.first, path, index, container, stream):
             run.decode(context, at, packet)
             yield from run.ready()
         run.finish(context)
         yield from run.rest()
-
-
-def _set_up(context: VideoCodecContext, setup: _Setup) -> None:
-    context.thread_count, context.thread_type = setup.threads, setup.kind
-    context.options = context.options | setup.options
 
 
 class _Run:
