@@ -108,9 +108,8 @@ def test_times_that_contradict_the_order_of_the_pictures_are_overruled(tmp_path,
     ("at", "b_frames"),
     [
         (0, 2),  # the first keyframe
-        (1, 2),  # the first P, whose time now is that of a later group
-        (6, 0),  # a later keyframe; nothing is shown out of order in this stream
-        (7, 2),
+        (6, 2),  # a later keyframe: what follows it looks like pictures shown before it
+        (6, 0),  # in this stream nothing is shown out of order
     ],
 )
 def test_a_time_that_is_far_off_is_noticed_whatever_is_read_first(tmp_path, at, b_frames):
@@ -125,6 +124,19 @@ def test_a_time_that_is_far_off_is_noticed_whatever_is_read_first(tmp_path, at, 
     wrong = remux(right, tmp_path / "wrong.flv", later)
     check_numbers(wrong, 12)
     assert numbers_read(wrong, range(12), fresh=True) == list(range(12))
+
+
+def test_a_time_within_an_earlier_group_of_pictures_is_noticed_whatever_is_read_first(tmp_path):
+    """Catches numbers one too high for all between that time and the picture, until the picture is decoded."""
+    options = {"x264-params": "bframes=2:b-adapt=0:scenecut=0:keyint=40:min-keyint=40:threads=1"}
+    path = encode(tmp_path / "early.flv", frames(44), gop=40, options=options)
+    data = bytearray(path.read_bytes())
+    wrong = packets_of(path)[41]
+    shift = 20 - wrong.dts  # to between the frames 0 and 1; in a tag, 13 bytes come before its shift
+    data[wrong.pos + 13 : wrong.pos + 16] = (shift % 2**24).to_bytes(3)
+    path.write_bytes(data)
+    assert packets_of(path)[41].pts == 20
+    assert numbers_read(path, [43, 39, 20, 1, 0], fresh=True) == [0, 1, 20, 39, 43]
 
 
 def test_a_packet_is_one_frame(tmp_path):
