@@ -50,7 +50,8 @@ class VideoFile(Clip):
     as they are coded. Reading is safe from several threads, after a fork and after pickling.
 
     If the decoder calls a frame damaged, that frame and those up to the next keyframe, which may refer to it, raise an
-    error, whichever frame is read first; if its header shows that no frame refers to it, only it does. A truncated file
+    error, whichever frame is read first; if its header shows that no frame refers to it, only it does. Damage that the
+    decoder does not tell is returned as it comes: FFmpeg's VP8 fills cut pictures from its memory. A truncated file
     gives the frames before the first one that is, or may be, missing. Its length includes the missing frames if the
     container gives their number.
     """
