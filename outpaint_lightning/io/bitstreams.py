@@ -1,8 +1,8 @@
-"""Reads from the first bits of a packet how other pictures use its picture, without decoding it.
+"""Reads from the first bits of a packet how its picture and other pictures use each other, without decoding it.
 
 Sources: ITU-T H.264, 7.3.1 and 7.4.1 (`nal_ref_idc`); ITU-T H.265, 7.3.1.2 and table 7-1 (sub-layer non-reference
 pictures); ISO/IEC 14496-15, 5.3.3.1 and 8.3.3.1 (sizes in place of start codes); RFC 6386, 9.1 (VP8); VP9 Bitstream &
-Decoding Process Specification, 6.2 and annex B.
+Decoding Process Specification, 6.2 and annex B; ITU-T T.81, B.2.2, B.2.4.1 and B.5 (JPEG).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class Use(NamedTuple):
     """Whether pictures of its own layer may refer to it."""
     is_hidden: bool = False
     """Whether it is only a reference and never shown: the packet produces no frame."""
+    is_start: bool = True
+    """Whether decoding may start with it, if the container calls it a keyframe."""
 
 
 REFERENCE = Use(layer=0, is_reference=True)
@@ -84,5 +86,34 @@ def _vp9(data: bytes) -> Use:
     return REFERENCE._replace(is_hidden=not (shows_existing or shows_this))
 
 
+def _mjpeg(data: bytes) -> Use:
+    """A JPEG may name a table of quantisation that only an earlier one holds."""
+    held: set[int] = set()
+    named: set[int] | None = None
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # up to the start of the scan
+        size = int.from_bytes(data[at + 2 : at + 4])
+        kind, segment = data[at + 1], data[at + 4 : at + 2 + size]
+        if kind == 0xDB:
+            held.update(_tables(segment))
+        elif 0xC0 <= kind <= 0xC3:
+            named = set(segment[8::3])
+        at += 2 + size
+    return REFERENCE._replace(is_start=named is not None and named <= held)
+
+
+def _tables(segment: bytes) -> Iterator[int]:
+    """Yield the numbers of the complete tables of quantisation in a segment."""
+    at = 0
+    while at < len(segment):
+        size = 128 if segment[at] >> 4 else 64
+        if at + size < len(segment):
+            yield segment[at] & 15
+        at += 1 + size
+
+
 _UNITS = {"h264": (4, _h264), "hevc": (21, _hevc)}  # offset of the sizes' width in the record; reader of a unit
-_WHOLE_PACKETS: dict[str, Callable[[bytes], Use]] = {"vp8": _vp8, "vp9": _vp9, "libvpx": _vp8, "libvpx-vp9": _vp9}
+_WHOLE_PACKETS: dict[str, Callable[[bytes], Use]] = {
+    **{"vp8": _vp8, "vp9": _vp9, "libvpx": _vp8, "libvpx-vp9": _vp9},
+    "mjpeg": _mjpeg,
+}

@@ -21,14 +21,12 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from outpaint_lightning.io.containers import open_stream, packets_of
-from outpaint_lightning.io.packets import TINY, FrameIndex, mark_of
+from outpaint_lightning.io.packets import PATIENCE, TINY, FrameIndex, mark_of
 
 Numbered = tuple[int, av.VideoFrame]
 
-PATIENCE = 34
-"""Packets after which a frame that has not come out is lost: decoders delay 16 frames, perhaps of two fields each."""
-
 _STRICT = {"err_detect": "explode"}
+_SILENT = ("mjpeg",)  # decoders that tell damage only in strict mode, and else leave what an older frame had there
 _SLIGHT = 1 / 50  # share of a frame's pixels; see `_is_slight`
 _INTER = (PictureType.P, PictureType.B, PictureType.S)
 
@@ -62,6 +60,8 @@ def decode(path: Path, index: FrameIndex, start: int) -> Iterator[Numbered]:
     with open_stream(path) as (container, stream):
         context = stream.codec_context
         context.thread_count = 1
+        if context.name in _SILENT:
+            context.options |= _STRICT
         key = index.key(start)
         run = _Run(path, index, key, start, learns=True)
         for at, packet in _packets_from(key, path, index, container, stream):
@@ -79,14 +79,15 @@ def decode_hastily(path: Path, index: FrameIndex) -> Iterator[Numbered]:
     """Decode from the start on all cores; yield consecutive frames with their numbers, and end at the first damage.
 
     With several threads a decoder may not mark a damaged frame. In strict mode it stops before returning
-    that frame. So all frames yielded are complete; `decode` finds the damage after them.
+    that frame, if each thread decodes frames of its own. So all frames yielded are complete; `decode` finds the damage
+    after them.
 
     Raises:
         DisorderError: the index is wrong.
     """
     with open_stream(path) as (container, stream), suppress(_TroubleError):
         context = stream.codec_context
-        context.thread_count, context.thread_type, context.options = 0, "AUTO", context.options | _STRICT
+        context.thread_count, context.thread_type, context.options = 0, "FRAME", context.options | _STRICT
         run = _Run(path, index, index.first, 0, learns=False)
         for at, packet in _packets_from(index.first, path, index, container, stream):
             run.decode(context, at, packet)
@@ -105,6 +106,8 @@ class _Run:
         """The first frame that is tracked; reordering does not reach further back."""
         self._next, self._latest = self.begin, -1
         self._has_begun = key == index.first or index.number[key] < 0
+        self._last_leading = index.last_leading(key)
+        self._is_settled = self._last_leading == key  # whether leading pictures can still come out
         self._awaited: dict[int, None] = {}  # packets whose frame has not come out; increasing
         self._held: dict[int, av.VideoFrame] = {}  # complete frames by number
         self._lost: set[int] = set()  # damaged packets to which no other packet refers
@@ -117,13 +120,16 @@ class _Run:
 
     def decode(self, context: VideoCodecContext, at: int, packet: av.Packet) -> None:
         """Decode a packet and store the frames that come out."""
-        if self._index.number[at] >= self._first:  # leading pictures belong to an earlier key
+        number = self._index.number[at]
+        if number >= self._first:  # leading pictures belong to an earlier key
             self._awaited[at] = None
         try:
             for frame in context.decode(packet):
                 self._take(frame)
         except av.FFmpegError:
-            self._refuse(at)
+            if not 0 <= number < self._first:
+                self._refuse(at)
+        self._is_settled = self._is_settled or at >= self._last_leading + context.has_b_frames
         oldest = next(iter(self._awaited), at)
         if at - oldest > PATIENCE + context.thread_count:
             self._refuse(oldest)
@@ -139,9 +145,9 @@ class _Run:
             self._index.break_at(self._end)
 
     def ready(self) -> Iterator[Numbered]:
-        """Yield the next frames as long as they are certain to be complete."""
+        """Yield the next frames as long as they are certain to be complete, and to have the right number."""
         order = self._index.order
-        while self._next < len(order):
+        while self._is_settled and self._next < len(order):
             at = order[self._next]
             if at < self._key:
                 raise NoStartError if self._index.is_watched else DisorderError
@@ -172,12 +178,14 @@ class _Run:
         if number < self._latest:
             self._disagree()
         self._latest = max(self._latest, number)
+        if number < self._first:
+            return
         if frame.is_corrupt and not self._is_slight(at):
             self._refuse(at)
             return
         self._awaited.pop(at, None)
         if number >= self._next:
-            self._held[number] = frame
+            self._held.setdefault(number, frame)  # a packet is one frame, even if a damaged one gives several
 
     def _begin(self, at: int, number: int, frame: av.VideoFrame) -> None:
         """Check that decoding began with a complete picture; pictures shown before it belong to an earlier key."""
@@ -277,8 +285,10 @@ def _packets_from(
             yield at, _numbered(packet, at)
             at += 1
         else:
-            if at > key:
+            if at == end:
                 return
+            if at > key:  # the file ends earlier after a seek
+                index.is_seekable = False
         with open_stream(path) as (whole, same):
             yield from _counted(at, end, whole, same)
     else:

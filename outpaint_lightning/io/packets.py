@@ -24,6 +24,9 @@ from outpaint_lightning.io.bitstreams import REFERENCE, Use, use_reader
 from outpaint_lightning.io.containers import packets_of
 from outpaint_lightning.types import InputError
 
+PATIENCE = 34
+"""Packets after which a frame that has not come out is lost: decoders delay 16 frames, perhaps of two fields each."""
+
 TINY = 12
 """Bytes of an MPEG-4 packet that may be empty ('nothing new'); the smallest picture has more."""
 
@@ -97,7 +100,7 @@ class FrameIndex:
         self._lost = set()
 
     def _starts(self) -> Iterable[tuple[int, int]]:
-        keys = [at for at, packet in enumerate(self.packets) if packet.is_key]
+        keys = [at for at, packet in enumerate(self.packets) if packet.is_key and packet.use.is_start]
         for key, end in pairwise([*keys, len(self.packets)]):
             number = self.number[key]
             if number < 0 and not self.packets[key].is_shown:
@@ -113,8 +116,16 @@ class FrameIndex:
         return self._keys[at][1] if at >= 0 else self.first
 
     def first_shown(self, key: int) -> int:
-        """Return the number of the first frame that decoding from a packet returns."""
-        return next((number for number, packet in self._keys if packet == key), 0)
+        """Return the number of the first frame that decoding from a packet returns; leading pictures do not count.
+
+        Leading pictures come after a keyframe in the file, but are shown before it and refer to pictures before it.
+        """
+        return next((number for number, packet in self._keys if packet == key != self.first), 0)
+
+    def last_leading(self, key: int) -> int:
+        """Return the last leading picture of a keyframe, or the keyframe if it has none."""
+        first, end = self.first_shown(key), min(key + PATIENCE, len(self.packets))
+        return max((at for at in range(key, end) if 0 <= self.number[at] < first), default=key)
 
     def distrust(self, key: int) -> None:
         """Stop using a packet as a start: it holds no complete picture, for example with gradual refresh."""
@@ -132,9 +143,10 @@ class FrameIndex:
         packet = self.order[number]
         if packet in self._lost:
             return number
-        at = bisect_left(self.broken, self.key(number))
-        if at < len(self.broken) and self.broken[at] <= packet:
-            return max(self.number[self.broken[at]], 0)
+        key = self.key(number)
+        for broken in self.broken[bisect_left(self.broken, key) : bisect_right(self.broken, packet)]:
+            if not 0 <= self.number[broken] < self.first_shown(key):  # nothing that follows refers to a leading picture
+                return max(self.number[broken], 0)
         return None
 
     def without(self, packets: Iterable[int]) -> FrameIndex:
@@ -223,10 +235,9 @@ def index_frames(path: Path, container: InputContainer, stream: VideoStream) -> 
     order = [at for at in order if (packets[at].pts or 0) < end]
     # A seek in an MPEG program stream lands inside a frame and gives the next frames wrong times.
     is_seekable = container.format.name != "mpeg" and runs[-1] == 0
-    is_doubtful = _is_doubtful(packets, runs, container, stream)
-    return FrameIndex(
-        packets, order, first, missing, is_seekable, is_doubtful, broken=list(_gaps(packets)) if is_stream else []
-    )
+    is_doubtful = _is_doubtful(packets, runs, container, stream) or _is_mixed(packets, order)
+    broken = list(_gaps(packets)) if is_stream else []
+    return FrameIndex(packets, order, first, missing, is_seekable, is_doubtful, broken=broken)
 
 
 def _survey(path: Path, container: InputContainer, stream: VideoStream) -> list[Packet]:
@@ -304,7 +315,20 @@ def _is_doubtful(packets: list[Packet], runs: list[int], container: InputContain
     # AVI stores no presentation times: with B-frames, FFmpeg guesses them.
     guessed = container.format.name == "avi" and reorders
     empty = stream.codec_context.name == "mpeg4" and any(packet.mark.size < TINY for packet in packets)
-    return (shared and shuffled) or guessed or empty
+    return (shuffled and (shared or not reorders)) or guessed or empty
+
+
+def _is_mixed(packets: list[Packet], order: list[int]) -> bool:
+    """Whether times show a picture before one that the file has before the keyframe before it; no encoder does."""
+    number = {packet: number for number, packet in enumerate(order)}
+    lowest = highest = -1
+    for at in sorted(order):
+        if packets[at].is_key:
+            lowest = highest
+        if number[at] < lowest:
+            return True
+        highest = max(highest, number[at])
+    return False
 
 
 def _gaps(packets: list[Packet]) -> Iterable[int]:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from outpaint_lightning.io.clips import Clip
 from outpaint_lightning.io.containers import open_stream
 from outpaint_lightning.io.decoding import (
-    PATIENCE,
     DisorderError,
     NoStartError,
     Numbered,
@@ -31,7 +30,7 @@ from outpaint_lightning.io.decoding import (
     watch,
 )
 from outpaint_lightning.io.files import StrPath
-from outpaint_lightning.io.packets import clock_of, index_frames
+from outpaint_lightning.io.packets import PATIENCE, clock_of, index_frames
 from outpaint_lightning.types import InputError
 
 # By default PyAV converts colours with one thread per core: too many beside other data loader workers, and a worker
@@ -51,7 +50,8 @@ class VideoFile(Clip):
     as they are coded. Reading is safe from several threads, after a fork and after pickling.
 
     If the decoder calls a frame damaged, that frame and those up to the next keyframe, which may refer to it, raise an
-    error, whichever frame is read first; if its header shows that no frame refers to it, only it does. A truncated file
+    error, whichever frame is read first; if its header shows that no frame refers to it, only it does. Damage that the
+    decoder does not tell is returned as it comes: FFmpeg's VP8 fills cut pictures from its memory. A truncated file
     gives the frames before the first one that is, or may be, missing. Its length includes the missing frames if the
     container gives their number.
     """
@@ -104,6 +104,8 @@ class VideoFile(Clip):
         expected = 0
         with suppress(DisorderError):
             for index, frame in decode_hastily(self.path, self._index):
+                if self._index.damage(index) is not None:
+                    break
                 yield self._rgb(index, frame)
                 expected = index + 1
         for index in range(expected, len(self)):
@@ -115,13 +117,14 @@ class VideoFile(Clip):
 
     def _decode(self, start: int) -> Iterator[Numbered]:
         """Yield complete frames from `start` on with their numbers; see `decoding.decode`."""
-        while start < len(self._index.order):
-            index = self._index
+        while start < len(self._index.order) and self._index.damage(start) is None:
+            index, begin = self._index, start
             try:
                 for number, frame in decode(self.path, index, start):
                     yield number, frame
                     start = number + 1
-                return
+                if start == begin:
+                    return
             except NoStartError:
                 index.distrust(index.key(start))
             except DisorderError:
@@ -137,7 +140,10 @@ class VideoFile(Clip):
         index = self._index
         if leading := index.order[: max(index.number[index.first], 0)]:
             given = watch(self.path, index, max(leading) - index.first + PATIENCE).given
-            self._index = index.without(set(leading).difference(given))
+            if index.first in given and not set(leading).isdisjoint(given[given.index(index.first) :]):
+                self._watch()  # the times are wrong: the keyframe is shown first
+            else:
+                self._index = index.without(set(leading).difference(given))
 
     def _first_frame(self) -> av.VideoFrame:
         """Return the first frame that decodes."""

@@ -6,6 +6,7 @@ import io
 import os
 from contextlib import suppress
 
+import av
 import numpy as np
 import pytest
 from fuzz.harness import fuzz, mutant
@@ -14,6 +15,7 @@ from videos import encode, frame_or_none, numbered
 
 from outpaint_lightning.audit.attributes import image_attributes, video_attributes
 from outpaint_lightning.io import image_size, open_clip, read_flow, read_image, read_mask, write_flow
+from outpaint_lightning.io.containers import open_stream, packets_of
 from outpaint_lightning.types import InputError
 
 SHOWN = 24  # frames of a mutant that are looked at
@@ -124,7 +126,10 @@ def videos(tmp_path_factory):
 
 
 def test_videos(videos, tmp_path):
-    """Beside being read or refused: a frame is the same alone, backwards and in order."""
+    """Beside being read or refused: a frame is the same alone, backwards and in order, as far as FFmpeg has one answer.
+
+    Some decoders return a damaged frame without a word, and fill it up with what their memory holds.
+    """
 
     def read(path):
         with suppress(InputError):
@@ -144,10 +149,38 @@ def test_videos(videos, tmp_path):
             alone, expected = backwards[index], in_order[index] if index < len(in_order) else None
             if index <= len(in_order):  # the first that is refused ends the order
                 assert (alone is None) == (expected is None), f"frame {index}"
-            if alone is not None and expected is not None:
-                np.testing.assert_array_equal(alone, expected, err_msg=f"frame {index}")
+            if alone is not None and expected is not None and not np.array_equal(alone, expected):
+                assert _has_many_answers(path, clip._index, index), f"frame {index}"
 
     fuzz(read, videos, tmp_path, 32)
+
+
+def _has_many_answers(path, index, number):
+    """Whether FFmpeg by itself gives a frame in several ways: from the file's start or from the frame's keyframe, and
+    with older frames kept or their memory used again."""
+    answers = {
+        _plainly_decoded(path, index.order[number], start, keeps)
+        for start in (index.first, index.key(number))
+        for keeps in (False, True)
+    }
+    return len(answers) > 1
+
+
+def _plainly_decoded(path, wanted, start, keeps):
+    """The pixels of the frame of a packet, by PyAV alone."""
+    kept, pixels = [], None
+    with open_stream(path) as (container, stream):
+        stream.codec_context.thread_count = 1
+        packets = [*packets_of(container, stream)][start:]
+        for number, packet in enumerate([*packets, None], start):
+            if packet:
+                packet.pts = packet.dts = number
+            with suppress(av.FFmpegError):
+                for frame in stream.codec_context.decode(packet):
+                    kept += [frame] if keeps else []
+                    if frame.pts == wanted and pixels is None:
+                        pixels = frame.to_ndarray(format="rgb24").tobytes()
+    return pixels
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 
 import av
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from videos import decoded, encode, number_of, numbered, numbers_read, packets_of, remux, scattered, with_data
 
 from outpaint_lightning.io import VideoFile, VideoWriter
-from outpaint_lightning.io.bitstreams import use_reader
+from outpaint_lightning.io.bitstreams import Use, use_reader
 from outpaint_lightning.types import InputError
+
+DQT = f"ffdb0043 00 {'10' * 64}"  # table 0 of quantisation
+SOF = "ffc0000b 08 0010 0010 01 01 11 00"  # a frame of one component, which uses table 0
 
 
 def frames(count, height=48, width=64, noise=0):
@@ -98,6 +102,57 @@ def test_times_that_contradict_the_order_of_the_pictures_are_overruled(tmp_path,
     check_numbers(wrong, 30)
     random = VideoFile(wrong)
     assert [number_of(random.read([index])[0]) for index in (29, 5, 14, 1, 2, 13)] == [29, 5, 14, 1, 2, 13]
+
+
+@pytest.mark.parametrize(
+    ("at", "b_frames"),
+    [
+        (0, 2),  # the first keyframe
+        (6, 2),  # a later keyframe: what follows it looks like pictures shown before it
+        (6, 0),  # in this stream nothing is shown out of order
+    ],
+)
+def test_a_time_that_is_far_off_is_noticed_whatever_is_read_first(tmp_path, at, b_frames):
+    """Catches numbers that change when a frame further on is read, and frames before such a keyframe forgotten."""
+    params = f"bframes={b_frames}:b-adapt=0:b-pyramid=none:scenecut=0:keyint=6:min-keyint=6:threads=1"
+    right = encode(tmp_path / "right.flv", frames(12), gop=6, options={"x264-params": params})
+
+    def later(number, packet):
+        packet.pts += 4000 * (number == at)
+        return packet
+
+    wrong = remux(right, tmp_path / "wrong.flv", later)
+    check_numbers(wrong, 12)
+    assert numbers_read(wrong, range(12), fresh=True) == list(range(12))
+
+
+def test_a_time_within_an_earlier_group_of_pictures_is_noticed_whatever_is_read_first(tmp_path):
+    """Catches numbers one too high for all between that time and the picture, until the picture is decoded."""
+    options = {"x264-params": "bframes=2:b-adapt=0:scenecut=0:keyint=40:min-keyint=40:threads=1"}
+    path = encode(tmp_path / "early.flv", frames(44), gop=40, options=options)
+    data = bytearray(path.read_bytes())
+    wrong = packets_of(path)[41]
+    shift = 20 - wrong.dts  # to between the frames 0 and 1; in a tag, 13 bytes come before its shift
+    data[wrong.pos + 13 : wrong.pos + 16] = (shift % 2**24).to_bytes(3)
+    path.write_bytes(data)
+    assert packets_of(path)[41].pts == 20
+    assert numbers_read(path, [43, 39, 20, 1, 0], fresh=True) == [0, 1, 20, 39, 43]
+
+
+def test_a_packet_is_one_frame(tmp_path):
+    """Catches the last one returned if a damaged packet of AV1 holds two: in order it was the first."""
+    coding = {"codec": "libsvtav1", "options": {"svtav1-params": "lp=1:pred-struct=1", "preset": "12"}}
+    path = encode(tmp_path / "a.ivf", frames(4, 64, 64), gop=4, **coding)
+    data = path.read_bytes()
+    begins = [32]  # of the packets: 4 bytes of size, 8 of time
+    while begins[-1] < len(data):
+        begins.append(begins[-1] + 12 + int.from_bytes(data[begins[-1] : begins[-1] + 4], "little"))
+    _, second, third, fourth, _ = begins
+    two = data[second + 12 : third] + data[third + 12 : fourth]
+    path.write_bytes(data[:second] + len(two).to_bytes(4, "little") + data[second + 4 : second + 12] + two)
+    assert decoded(path) == [0, 1, 2]
+    assert number_of(VideoFile(path).read([1])[0]) == 1
+    assert [number_of(frame) for frame in VideoFile(path)] == [0, 1]
 
 
 def _can_be_swapped(packet, following):
@@ -286,6 +341,16 @@ def test_a_seek_that_gives_other_packets_is_not_believed(tmp_path):
     assert number_of(clip.read([52])[0]) == 52
 
 
+def test_a_seek_that_gives_fewer_packets_is_not_believed(tmp_path, monkeypatch):
+    """Catches frames refused only when read alone: a damaged FLV may end early after a seek."""
+    from outpaint_lightning.io import decoding
+
+    path = encode(tmp_path / "a.mp4", frames(30), gop=10)
+    sought = decoding._sought
+    monkeypatch.setattr(decoding, "_sought", lambda *rest: islice(sought(*rest), 3))
+    assert numbers_read(path, range(29, -1, -1)) == list(range(30))
+
+
 @pytest.mark.parametrize(
     ("codec", "extradata", "data", "use"),
     [
@@ -306,8 +371,15 @@ def test_a_seek_that_gives_other_packets_is_not_believed(tmp_path):
         ("vp9", None, "b100", (0, True, False)),  # profile 3 has one bit more
         ("vp9", None, "b000", (0, True, True)),
         ("vp9", None, "8400c0", (0, True, False)),  # a superframe
+        ("mjpeg", None, f"ffd8 {DQT} {SOF} ffda", (0, True, False, True)),
+        ("mjpeg", None, f"ffd8 fffe0003aa {SOF} {DQT} ffda", (0, True, False, True)),  # a comment first
+        ("mjpeg", None, f"ffd8 {SOF} ffda {DQT}", (0, True, False, False)),  # behind the scan's start
+        ("mjpeg", None, f"ffd8 {DQT[:20]} {SOF} ffda", (0, True, False, False)),
+        ("mjpeg", None, f"ffd8 ffdb0043 01 {'10' * 64} {SOF} ffda", (0, True, False, False)),  # another table
+        ("mjpeg", None, f"ffd8 ffdb0084 01 {'10' * 64} 00 {'10' * 64} {SOF} ffda", (0, True, False, True)),  # two
+        ("mjpeg", None, f"ffd8 {DQT} ffda", (0, True, False, False)),  # no frame
     ],
 )
 def test_what_a_packet_tells_of_its_picture(codec, extradata, data, use):
     reader = use_reader(codec, extradata and bytes.fromhex(extradata).ljust(5, b"\xff"))
-    assert reader(bytes.fromhex(data)) == use
+    assert reader(bytes.fromhex(data)) == Use(*use)

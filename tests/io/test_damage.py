@@ -11,6 +11,8 @@ from outpaint_lightning.types import InputError
 
 X264 = "bframes=2:b-adapt=0:b-pyramid=none:scenecut=0:keyint=12:min-keyint=12:threads=1"
 H264 = {"options": {"x264-params": X264}}
+JPEG = {"codec": "mjpeg", "gop": 1, "options": {"strict": "unofficial", "qmin": "3", "qmax": "3"}}
+VP9 = {"deadline": "realtime", "cpu-used": "8"}
 
 
 def garbled(data):
@@ -97,19 +99,57 @@ def test_pictures_shown_before_an_open_keyframe_need_what_precedes_it(hurt):
     check(path, whole, set(range(7, 12)))
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.mpg"])
+def test_a_damaged_picture_before_an_mpeg_keyframe_spares_what_follows_the_keyframe(hurt, name):
+    """Catches frames behind a keyframe refused for a B-frame shown before it, if that one was read first.
+
+    And a damaged B-frame given in order: with threads for parts of a frame, FFmpeg's MPEG-2 marks nothing.
+    Packets 10, 11 and 12 are I 12, B 10 and B 11.
+    """
+    path, whole = hurt(name, 11, without_end, codec="mpeg2video", b_frames=2)
+    assert [at for at, packet in enumerate(packets_of(whole)) if packet.is_keyframe] == [0, 10, 22]
+    check(path, whole, {10, 11})
+
+
+def test_a_cut_jpeg_is_refused(hurt):
+    """Catches its lower part taken from the memory of an older frame, which depends on what was read before."""
+    path, whole = hurt("cut.avi", 10, lambda data: data[: -len(data) // 3].ljust(len(data), b"\xff"), **JPEG)
+    check(path, whole, {10})
+
+
+def test_a_jpeg_without_tables_of_its_own_is_read_from_an_earlier_one(hurt):
+    """Catches every JPEG taken for a keyframe: T.81 lets one use the tables of those before it."""
+    path, whole = hurt("tables.avi", 10, without_quantisation, **JPEG)
+    right = list(VideoFile(whole))
+    for frame in (VideoFile(path).read([10])[0], list(VideoFile(path))[10]):
+        np.testing.assert_array_equal(frame, right[10])
+
+
+def without_quantisation(data):
+    begin = data.index(b"\xff\xdb")
+    return data[:begin] + data[begin + 2 + int.from_bytes(data[begin + 2 : begin + 4]) :]
+
+
+def test_reading_goes_on_at_the_next_keyframe_behind_a_packet_of_a_later_frame(tmp_path):
+    """Catches a frame refused in order, but given alone: the damaged packet before it is another frame's."""
+    frames = [numbered(i, 64, 64) for i in range(8)]
+    whole = encode(tmp_path / "whole.webm", frames, codec="libvpx-vp9", gop=1, options=VP9)
+    path = remux(whole, tmp_path / "a.webm", lambda at, packet: with_data(packet, b"\xff" * 9) if at == 3 else packet)
+    clip = VideoFile(path)
+    order = clip._index.order
+    order[3:6] = order[4], order[5], order[3]
+    clip._index.__post_init__()
+    assert [number_of(frame) for frame in clip.read([0, 1, 2, 3, 4])] == [0, 1, 2, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("name", "coding", "at", "refused"),
     [
         ("a.mp4", {"codec": "mpeg4", "b_frames": 0, "gop": 8}, 10, range(10, 16)),
         ("a.avi", {"codec": "mpeg4", "b_frames": 0, "gop": 8}, 10, range(10, 16)),
         ("a.mkv", {"codec": "mpeg2video", "b_frames": 0, "gop": 8}, 10, range(10, 16)),
-        (
-            "a.webm",
-            {"codec": "libvpx-vp9", "gop": 8, "options": {"deadline": "realtime", "cpu-used": "8"}},
-            10,
-            range(10, 16),
-        ),
-        ("jpeg.avi", {"codec": "mjpeg", "gop": 1, "options": {"strict": "unofficial"}}, 10, [10]),
+        ("a.webm", {"codec": "libvpx-vp9", "gop": 8, "options": VP9}, 10, range(10, 16)),
+        ("jpeg.avi", JPEG, 10, [10]),
     ],
 )
 def test_other_codecs(hurt, name, coding, at, refused):
@@ -141,6 +181,10 @@ def test_what_follows_a_gap_in_a_transport_stream_is_refused(tmp_path, lost):
     expected = [None if number in refused else number for number in kept]
     assert numbers_read(path, range(len(kept))) == expected
     assert numbers_read(path, range(len(kept)), fresh=True) == expected
+    seen = []
+    with pytest.raises(InputError, match=f"frame {refused[0]} does not decode"):
+        seen.extend(number_of(frame) for frame in VideoFile(path))
+    assert seen == kept[: refused[0]]
 
 
 def test_streams_that_were_joined_are_not_damaged(tmp_path):
