@@ -71,7 +71,7 @@ def rows(
         ours, theirs = net(image), peer(image)
         error = max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True))
         scale = theirs[-1].abs().mean().item()
-        equality = f"outputs equal to {error:.1e} (mean |score| {scale:.2f})"
+        equality = f"outputs equal to {error:.1e} (mean size of a score {scale:.2f})"
         last = lambda: net(image, last_only=True)  # noqa: E731
         yield compared(f"{title}, inference", peer_name, last, lambda: peer(image), rounds, equality)
         equality = "the same, every update upsampled"
