@@ -16,6 +16,7 @@ with pytest.MonkeyPatch.context() as patch:
     import ablation
     import experiments
     import leave_one_out
+    import localizer_steps
 
 THRESHOLDS = [i / 100 for i in range(1, 100)]
 FLIP = {"class_path": "kornia.augmentation.RandomHorizontalFlip", "init_args": {"p": 0.5}}
@@ -308,6 +309,32 @@ def test_a_dataset_for_training_and_one_for_testing(dataset):
     """Catches test clips that were made of the sources of the training, and clips that are in neither part."""
     entries = leave_one_out.divided(dataset, dataset)
     assert sorted(entry.clip for entry in entries) == sorted(entry.clip for entry in read_dataset(dataset))
+
+
+def test_steps_without_regenerated_fills_are_tested_on_them(dataset):
+    """Catches a step that is trained on them, and one whose test is easier than that of the others."""
+    regenerated = [
+        experiments.replace(entry, forger=entry.forger and "border/regenerate/hard") for entry in read_dataset(dataset)
+    ]
+    left = localizer_steps.without_regenerated(regenerated)
+    assert left == [entry for entry in regenerated if entry.split != "train" or not entry.forger]
+    classical = read_dataset(dataset)
+    assert localizer_steps.without_regenerated(classical) == classical
+
+
+def test_the_table_of_steps():
+    """Means over the seeds by hand, and a step without a run."""
+    numbers = {
+        "oracle_f1": None, "pixel_fpr": 0.01, "compressed_pixel_fpr": 0.004, "minutes": 4.0, "f1_at_0.5": 0.5,
+    }  # fmt: skip
+    results = [
+        {"step": "codecs", "f1": 0.4, "compressed": 0.2, **numbers},
+        {"step": "codecs", "f1": 0.6, "compressed": 0.2, **numbers},
+    ]
+    lines = localizer_steps.table(results)
+    assert len(lines) == 2 + len(localizer_steps.STEPS)
+    assert lines[2] == "| no codecs | - | - | - | - | - | - | - | 0 |"
+    assert lines[3] == "| codecs | 0.500 ± 0.141 | 0.200 ± 0.000 | 0.500 ± 0.000 | - | 1.0% | 0.4% | 4.0 | 2 |"
 
 
 def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys):

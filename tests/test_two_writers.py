@@ -94,7 +94,9 @@ def test_two_forgers_that_start_together_leave_one_whole_dataset(clips, tmp_path
         forge(clips, out, recipe)
 
 
-@pytest.mark.parametrize("script", ["ablation", "leave_one_out", "region_results", "refiner_ablation"])
+@pytest.mark.parametrize(
+    "script", ["ablation", "leave_one_out", "localizer_steps", "region_results", "refiner_ablation"]
+)
 def test_two_runners_of_experiments(script, tmp_path, monkeypatch, capsys):
     path = REPOSITORY / "benchmarks" / f"{script}.py"
     monkeypatch.syspath_prepend(path.parent)
