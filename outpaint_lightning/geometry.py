@@ -40,8 +40,36 @@ def pad(image: Tensor, padding: Padding) -> Tensor:
     return F.pad(image, padding, mode="replicate") if any(padding) else image
 
 
+def mirror(image: Tensor, padding: Padding) -> Tensor:
+    """Continue a frame outwards by its mirror image, any number of times; edge pixels are not repeated.
+
+    What looks for forged regions must be shown this, not `pad`. Repeated edge pixels look like the fill `replicate`,
+    and the frame's own pixels beside them would be marked.
+
+    Args:
+        image: `N C H W`.
+        padding: see `padding_to`.
+
+    Returns:
+        `N C H+top+bottom W+left+right`.
+    """
+    if not any(padding):
+        return image
+    left, right, top, bottom = padding
+    rows = _mirrored(image.shape[-2], top, bottom).to(image.device)
+    columns = _mirrored(image.shape[-1], left, right).to(image.device)
+    return image.index_select(-2, rows).index_select(-1, columns)
+
+
+def _mirrored(size: int, before: int, after: int) -> Tensor:
+    """Return the indices of a line of `size` pixels that is mirrored at both ends."""
+    period = max(2 * (size - 1), 1)
+    place = torch.arange(-before, size + after) % period
+    return torch.minimum(place, period - place)
+
+
 def unpad(image: Tensor, padding: Padding) -> Tensor:
-    """Undo `pad`: remove `padding` from the last two dimensions of `image`."""
+    """Undo `pad` or `mirror`: remove `padding` from the last two dimensions of `image`."""
     left, right, top, bottom = padding
     height, width = image.shape[-2:]
     return image[..., top : height - bottom, left : width - right]

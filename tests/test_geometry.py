@@ -4,6 +4,7 @@ import torch
 from outpaint_lightning.geometry import (
     at_scales,
     in_tiles,
+    mirror,
     pad,
     padding_to,
     resize_flow,
@@ -33,6 +34,20 @@ def test_pad_repeats_the_edge_and_unpad_gives_the_frame_back():
     padded = pad(frame, (1, 2, 0, 1))
     assert padded[0, 0].tolist() == [[0, 0, 1, 2, 2, 2], [3, 3, 4, 5, 5, 5], [3, 3, 4, 5, 5, 5]]
     assert torch.equal(unpad(padded, (1, 2, 0, 1)), frame)
+
+
+def test_mirror_by_hand_and_unpad_gives_the_frame_back():
+    """Catches edge pixels that are repeated, and swapped sides."""
+    frame = torch.arange(6.0).view(1, 1, 2, 3)
+    mirrored = mirror(frame, (1, 2, 0, 1))
+    assert mirrored[0, 0].tolist() == [[1, 0, 1, 2, 1, 0], [4, 3, 4, 5, 4, 3], [1, 0, 1, 2, 1, 0]]
+    assert torch.equal(unpad(mirrored, (1, 2, 0, 1)), frame)
+
+
+def test_mirror_is_torchs_and_goes_on_where_torch_refuses():
+    frame = torch.rand(2, 3, *SIZE)
+    assert torch.equal(mirror(frame, (3, 4, 5, 8)), torch.nn.functional.pad(frame, (3, 4, 5, 8), mode="reflect"))
+    assert mirror(torch.tensor([[[[1, 2]]]]), (3, 2, 2, 0)).tolist() == [[[[2, 1, 2, 1, 2, 1, 2]] * 3]]
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def _localizer(task: LocalizationTask) -> Graph:
             "window": dict(task.window),
             "stride": stride,
             "smallest": smallest,
-            "padding": "sides that are no multiple of stride, or below smallest, repeat their edge, half on each side",
+            "padding": "sides that are no multiple of stride, or below smallest, are mirrored, half on each side",
             "tile": list(task.tile) if task.tile else None,
             "scales": list(task.scales),
             "threshold": task.chosen_threshold(),

@@ -13,7 +13,7 @@ from outpaint_lightning.checkpoints.card import checked_parts, read_card
 from outpaint_lightning.checkpoints.exported import ONNX
 from outpaint_lightning.checkpoints.onnx_net import OnnxNet
 from outpaint_lightning.checkpoints.rebuild import load_task
-from outpaint_lightning.geometry import pad, padding_to, unpad
+from outpaint_lightning.geometry import mirror, padding_to, unpad
 from outpaint_lightning.nets import RegionOutput
 from outpaint_lightning.tasks import LocalizationTask, RegionTask
 from outpaint_lightning.tasks.base import is_count
@@ -66,7 +66,7 @@ class PixelScores(nn.Module):
     def forward(self, image: Tensor, last_only: bool = False) -> list[Tensor]:  # noqa: ARG002 (there is one update)
         """Return logits `B 2 H W` of windows `B T 3 H W` in [0, 1]."""
         padding = padding_to(image.shape[-2], image.shape[-1], multiple=self.stride, minimum=self.smallest)
-        logits = [self._judge(pad(window, padding)[None]) for window in image]
+        logits = [self._judge(mirror(window, padding)[None]) for window in image]
         return [unpad(torch.cat(logits).to(image.device), padding)]
 
     def _judge(self, window: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import pad, padding_to, unpad
+from outpaint_lightning.geometry import mirror, padding_to, unpad
 from outpaint_lightning.nets.localizers.analysis import Analysis
 from outpaint_lightning.nets.localizers.stem import conv_layer, residual_channels, stacked
 from outpaint_lightning.types import InputError
@@ -93,7 +93,7 @@ class CompressionNet(nn.Module):
             raise InputError(f"CompressionNet: frames is {self.frames}: expected at most data.frames, {image.shape[1]}")
         padding = padding_to(image.shape[-2], image.shape[-1], multiple=self.stride, minimum=self.stride)
         with torch.autocast(image.device.type, enabled=False):  # bf16 would round the traces of a forgery away
-            frames = pad(image[:, : self.frames].flatten(0, 1).float(), padding)
+            frames = mirror(image[:, : self.frames].flatten(0, 1).float(), padding)
             stems = self._stems(frames, len(image))
         embedding = self.embed(torch.cat([_statistics(stem) for stem in stems], 1))
         features = self._decode(self._levels(stems), embedding)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import pad, padding_to, unpad
+from outpaint_lightning.geometry import mirror, padding_to, unpad
 from outpaint_lightning.nets.localizers.analysis import Analysis
 from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.stem import (
@@ -120,7 +120,7 @@ class EncoderUNet(nn.Module):
         height, width = image.shape[-2:]
         padding = padding_to(height, width, multiple=self.stride, minimum=self.stride)
         with torch.autocast(image.device.type, enabled=False):  # bf16 would round the traces of a forgery away
-            frames = pad(image[:, : self.frames].flatten(0, 1).float(), padding)
+            frames = mirror(image[:, : self.frames].flatten(0, 1).float(), padding)
             seen = stacked(frames, len(image), self.residual)
             trace = self.first(seen.contiguous(memory_format=torch.channels_last))
             strengths = self._strengths(frames, seen) if self.energies else [None] * len(self.strides)

@@ -21,7 +21,7 @@ from torchvision.models.optical_flow.raft import (
     make_coords_grid,
 )
 
-from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
+from outpaint_lightning.geometry import Padding, mirror, padding_to, unpad
 from outpaint_lightning.nets.localizers.heads import HEADS, STRIDE, Update
 from outpaint_lightning.nets.localizers.recurrence import Recurrence
 from outpaint_lightning.nets.pretrained import read_state
@@ -210,7 +210,7 @@ def _padded(image: Tensor) -> tuple[Tensor, Padding]:
     """Return frames `B T 3 H W` padded to a size that RAFT accepts, and the padding."""
     height, width = image.shape[-2:]
     padding = padding_to(height, width, multiple=STRIDE, minimum=MINIMUM_SIDE)
-    frames = pad(image.flatten(0, 1), padding)
+    frames = mirror(image.flatten(0, 1), padding)
     return frames.reshape(*image.shape[:3], *frames.shape[2:]), padding
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import Padding, pad, padding_to, unpad
+from outpaint_lightning.geometry import Padding, mirror, padding_to, unpad
 from outpaint_lightning.nets.localizers.stem import residual_channels, stacked
 from outpaint_lightning.types import InputError
 
@@ -121,7 +121,7 @@ class UNet(UShape):
 
     def _see(self, image: Tensor, padding: Padding = (0, 0, 0, 0)) -> Tensor:
         """Return the input `B C H W` of the net for frames `B T 3 H W`: colours in [-1, 1] and residuals, padded."""
-        return stacked(pad(image.flatten(0, 1), padding), len(image), self.residual)
+        return stacked(mirror(image.flatten(0, 1), padding), len(image), self.residual)
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:

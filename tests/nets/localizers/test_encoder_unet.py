@@ -38,6 +38,14 @@ def test_any_size_comes_back(size, scale):
 
 
 @torch.no_grad()
+def test_what_is_added_to_a_frame_is_its_mirror_image():
+    """Catches repeated edge pixels, a fill that training shows as forged: the border of the frame would be marked."""
+    image = torch.rand(1, 2, 3, 60, 59)
+    by_hand = nn.functional.pad(image[0], (2, 3, 2, 2), mode="reflect")[None]
+    torch.testing.assert_close(net()(image)[0], net()(by_hand)[0][..., 2:-2, 2:-3])
+
+
+@torch.no_grad()
 def test_what_is_far_away_or_larger_changes_nothing():
     """Whole frames are judged without tiles: catches a normalisation over the frame, which would see the other half."""
     judged = net(widths=(8, 8, 8), energies=False)

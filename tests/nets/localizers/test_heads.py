@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from outpaint_lightning.geometry import mirror
 from outpaint_lightning.nets import RaftLocalizer, SrmFilters
 from outpaint_lightning.nets.localizers.heads import Update
 from outpaint_lightning.types import InputError
@@ -53,7 +54,7 @@ def test_any_size_comes_back_in_place(size):
     assert logits.shape == (1, 2, *size)
     top, bottom = (max(128 - size[0], 0) // 2, -(-max(128 - size[0], 0) // 2))
     wide = -(-max(size[1], 128) // 8) * 8 - size[1]
-    padded = F.pad(image[0], (wide // 2, wide - wide // 2, top, bottom), mode="replicate")[None]
+    padded = mirror(image[0], (wide // 2, wide - wide // 2, top, bottom))[None]
     by_hand = net(padded)[0][..., top : top + size[0], wide // 2 : wide // 2 + size[1]]
     torch.testing.assert_close(logits, by_hand)
 
