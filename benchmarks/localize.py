@@ -35,6 +35,7 @@ from outpaint_lightning.localize.judging import judge_of, quicken, windows
 from outpaint_lightning.localize.moments import Moments
 from outpaint_lightning.localize.options import Options
 from outpaint_lightning.localize.scoring import judged_frames
+from outpaint_lightning.processes.memory import keep_freed_memory
 
 
 def main() -> None:
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=854)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    keep_freed_memory()  # as the command does
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = options.clip or rendered(Path(folder), options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Inpaint the video; return the exit code."""
     from outpaint_lightning.checkpoints.files import find_checkpoint
+    from outpaint_lightning.io import open_clip, require_free
 
-    if args.ckpt_path is not None:
-        find_checkpoint(args.ckpt_path)  # before torch is imported, which takes seconds
+    if args.ckpt_path is not None:  # all this before torch is imported, which takes seconds
+        find_checkpoint(args.ckpt_path)
+    require_free(Path(args.out) / open_clip(args.video).name, args.overwrite)
 
     from outpaint_lightning.inpaint.run import inpaint
 

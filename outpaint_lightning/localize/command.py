@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
 
 from outpaint_lightning.checkpoints.shipped import DEFAULT
 
@@ -44,8 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Localize every input; return the exit code."""
     from outpaint_lightning.checkpoints.files import find_checkpoint
+    from outpaint_lightning.io import open_clip, require_free
+    from outpaint_lightning.processes.memory import keep_freed_memory
 
-    find_checkpoint(args.ckpt_path)  # before torch is imported, which takes seconds
+    find_checkpoint(args.ckpt_path)  # all this before torch is imported, which takes seconds
+    for path in args.inputs:
+        require_free(Path(args.out) / open_clip(path).name, args.overwrite)
+    keep_freed_memory()
 
     from outpaint_lightning.localize.run import localize
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.checkpoints.files import find_checkpoint
 from outpaint_lightning.checkpoints.shipped import DEFAULT
-from outpaint_lightning.io import Clip, facts_of, open_clip
+from outpaint_lightning.io import Clip, facts_of, open_clip, until_broken
 from outpaint_lightning.localize.judging import quicken
 from outpaint_lightning.localize.opening import open_checkpoint
 from outpaint_lightning.localize.scoring import clip_score, judged_frames
@@ -132,9 +132,12 @@ def _opened(checkpoint: Path, threshold: float | None, device: str) -> tuple[Loc
 
 def _found(clip: Clip, task: LocalizationTask, batch_size: int) -> Iterator[FoundFrame]:
     threshold, times = task.chosen_threshold(), clip.timestamps
+    errors: list[InputError] = []
     try:
-        for number, (frame, probability, score) in enumerate(judged_frames(task, clip, batch_size)):
+        judged = judged_frames(task, until_broken(clip, errors), batch_size)
+        for number, (frame, probability, score) in enumerate(judged):
             yield FoundFrame(number, float(times[number]), frame, probability, probability >= threshold, score)
     except InputError as problem:
-        named = str(problem).startswith(str(clip.path))  # as of a frame that does not decode
-        raise problem if named else InputError(f"{clip.path}: {problem}") from problem
+        raise (errors[0] if errors else InputError(f"{clip.path}: {problem}")) from problem
+    if errors:
+        raise errors[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,9 +23,13 @@ from outpaint_lightning.types import InputError
 SAMPLE = (128, 128)
 """Height and width of the frames on which a net is compared with its quicker copy, in pixels."""
 SAME = 1e-5  # of a probability
+SIDE_BY_SIDE = 4
+"""Batches that a CPU judges at a time, at most: each needs memory of its own."""
 
 Frame = NDArray[np.uint8]
-Judge = Callable[[Sequence[Sequence[Frame]]], Tensor]
+Batch = Sequence[Sequence[Frame]]
+"""Windows of one clip."""
+Judge = Callable[[Batch], Tensor]
 """Takes a batch of windows and returns the forged probability `B H W` of each window's first frame, on the CPU."""
 
 
@@ -106,7 +111,7 @@ class Stream:
         self._frame = 0
 
     @torch.inference_mode()
-    def __call__(self, batch: Sequence[Sequence[Frame]]) -> Tensor:
+    def __call__(self, batch: Batch) -> Tensor:
         """Return the forged probability `1 H W` of the next frame, on the CPU, given a batch of its pair alone."""
         net: Any = self._task.net
         chain = self._frame % self._step
@@ -126,19 +131,48 @@ class Stream:
         return logits.softmax(1)[:, 1].cpu()
 
 
+def in_order(task: LocalizationTask, judge: Judge, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield each batch of windows with its probabilities.
+
+    On a CPU, up to `SIDE_BY_SIDE` batches are judged at a time, each on its share of PyTorch's threads: most layers are
+    too small for many threads. A net that carries its state, or has a runtime of its own, judges one after the other.
+    """
+    threads = torch.get_num_threads()
+    at_a_time = min(SIDE_BY_SIDE, threads)
+    parameter = next(task.net.parameters(), None)
+    if at_a_time == 1 or parameter is None or parameter.device.type != "cpu" or streams(task):
+        yield from ((batch, judge(batch)) for batch in batches)
+        return
+    waiting: deque[tuple[Batch, Future[Tensor]]] = deque()
+    try:
+        with ThreadPoolExecutor(at_a_time, "judge", torch.set_num_threads, (threads // at_a_time,)) as pool:
+            for batch in batches:
+                waiting.append((batch, pool.submit(judge, batch)))
+                if len(waiting) > at_a_time:
+                    yield _answered(*waiting.popleft())
+            while waiting:
+                yield _answered(*waiting.popleft())
+    finally:
+        torch.set_num_threads(threads)  # also for threads that start later
+
+
+def _answered(batch: Batch, answer: Future[Tensor]) -> tuple[Batch, Tensor]:
+    return batch, answer.result()
+
+
 def streams(task: LocalizationTask) -> bool:
     """Return whether the net carries its state along a clip, which needs windows that look back."""
     return bool(getattr(task.net, "carry", False)) and task.window["stride"] < 0
 
 
 @torch.inference_mode()
-def _judge(task: LocalizationTask, batch: Sequence[Sequence[Frame]]) -> Tensor:
+def _judge(task: LocalizationTask, batch: Batch) -> Tensor:
     """Return the forged probability `B H W`, on the CPU."""
     probability: Tensor = task(_images(batch, task.device))
     return probability.cpu()
 
 
-def _images(batch: Sequence[Sequence[Frame]], device: torch.device) -> Tensor:
+def _images(batch: Batch, device: torch.device) -> Tensor:
     """Return windows as `B T 3 H W` in [0, 1]."""
     frames = torch.from_numpy(np.stack([np.stack(window) for window in batch])).to(device)
     return frames.permute(0, 1, 4, 2, 3).contiguous().float().div_(255)  # nets are quicker on planes of one colour

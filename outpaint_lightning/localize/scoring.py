@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from outpaint_lightning.localize.judging import Frame, judge_images, judge_of, streams, windows
+from outpaint_lightning.localize.judging import Batch, Frame, in_order, judge_images, judge_of, streams, windows
 from outpaint_lightning.metrics import frame_scores
 from outpaint_lightning.tasks import LocalizationTask, RegionTask
 from outpaint_lightning.types import InputError
@@ -37,8 +37,9 @@ def judged_frames(task: LocalizationTask, frames: Iterable[Frame], batch_size: i
     require_batch(task, batch_size)
     judge, length = judge_of(task)
     source = windows(frames, length, task.window["stride"])
-    while batch := list(islice(source, batch_size)):
-        for window, probability in zip(batch, judge(batch), strict=True):
+    batches: Iterator[Batch] = iter(lambda: list(islice(source, batch_size)), [])
+    for batch, probabilities in in_order(task, judge, batches):
+        for window, probability in zip(batch, probabilities, strict=True):
             score = float(frame_scores(probability))
             yield JudgedFrame(window[0], np.asarray(probability.numpy(), np.float32), score)
 

@@ -1,9 +1,14 @@
 """A net that judges in less time gives the same answers, or is left as it is."""
 
+import threading
+
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from outpaint_lightning.localize.judging import SAME, quicken
+from outpaint_lightning.localize.judging import SAME, in_order, quicken
+from outpaint_lightning.localize.scoring import judged_frames
 from outpaint_lightning.losses import SequenceCrossEntropy
 from outpaint_lightning.tasks import LocalizationTask
 from outpaint_lightning.types import InputError
@@ -60,3 +65,54 @@ def test_a_net_of_other_answers_is_left_as_it_is():
     """Catches a folding that is not compared with what it replaces."""
     for net in (Skipping(), Picky()):
         assert quicken(task_of(net)).net is net
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_windows_that_are_judged_side_by_side_come_in_order():
+    """Catches answers in the order in which they end, and threads that are not given back."""
+    first = threading.Event()
+
+    def judge(batch):
+        (((number,),),) = batch
+        if number == 0:
+            assert first.wait(10)  # the first is ready after the second: only where both are judged at a time
+        first.set()
+        return torch.tensor([number]), torch.get_num_threads()
+
+    batches = [[[[number]]] for number in range(7)]
+    answers = list(in_order(task_of(Net()), judge, batches))
+    assert [answer.item() for _, (answer, _) in answers] == list(range(7))
+    assert [batch for batch, _ in answers] == batches
+    assert {threads for _, (_, threads) in answers} == {1}
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_side_by_side_says_what_one_after_the_other_says():
+    frames = [np.random.default_rng(n).integers(0, 256, (24, 40, 3), np.uint8) for n in range(6)]
+    task = task_of(Net())
+    beside = list(judged_frames(task, frames))
+    torch.set_num_threads(1)
+    alone = list(judged_frames(task, frames))
+    assert all(a.frame is b.frame for a, b in zip(alone, beside, strict=True))
+    for one, other in zip(alone, beside, strict=True):
+        np.testing.assert_allclose(one.probability, other.probability, atol=SAME)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_net_that_carries_its_state_judges_one_after_the_other():
+    net = Net()
+    net.carry = True
+    task = task_of(net)
+    task.window = {"frames": 2, "stride": -1}
+    threads = []
+    list(in_order(task, lambda _: threads.append(threading.current_thread()), [[0], [1]]))
+    assert threads == [threading.current_thread()] * 2
