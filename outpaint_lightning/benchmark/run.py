@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,13 @@ def _judged(
     task: LocalizationTask, entries: list[ClipEntry], ladder: Sequence[Curve], workers: int
 ) -> dict[str, list[Row]]:
     """Return the results for each clip under each condition; print a line when a condition is done."""
-    judged = {}
+    levels = sum(len(curve.levels) for curve in ladder)
+    print(f"benchmark: {len(entries)} clips, as they are and under {levels} codecs", file=sys.stderr, flush=True)
+    judged, start = {}, time.monotonic()
     for name, rows in conditions(task, entries, ladder, workers):
         judged[name] = rows
-        print(f"benchmark: {name} judged", file=sys.stderr, flush=True)
+        seconds = time.monotonic() - start
+        print(f"benchmark: {name} judged, {seconds:.0f} s so far", file=sys.stderr, flush=True)
     return judged
 
 

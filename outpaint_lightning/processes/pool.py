@@ -5,16 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 import cv2
-from tqdm import tqdm
 
+from outpaint_lightning.processes.progress import shown
 from outpaint_lightning.types import InputError
 
 Item = TypeVar("Item")
@@ -45,17 +44,7 @@ def each_clip(
     if workers < 1:
         raise InputError(f"--workers {workers}: expected 1 or more processes")
     done = _results(work, clips, workers)
-    return _shown(done, len(clips), title) if title else done
-
-
-def _shown(done: Iterator[Result], total: int, title: str) -> Generator[Result, None, None]:
-    if sys.stderr.isatty():
-        yield from tqdm(done, total=total, unit="clip", desc=title)
-        return
-    for count, result in enumerate(done, start=1):
-        if count * 10 // total > (count - 1) * 10 // total:
-            print(f"{title}: {count}/{total} clips", file=sys.stderr, flush=True)
-        yield result
+    return shown(done, len(clips), title, "clip") if title else done
 
 
 def _results(work: Callable[[Item], Result], clips: Sequence[Item], workers: int) -> Generator[Result, None, None]:

@@ -17,7 +17,7 @@ from outpaint_lightning.forge.chains import Chain
 from outpaint_lightning.io import Clip, ClipEntry, Facts, facts_of, open_clip, read_dataset
 from outpaint_lightning.localize.calibration import Calibration, Known, Level, fit_temperature
 from outpaint_lightning.localize.scoring import score_frames
-from outpaint_lightning.processes.progress import progress_bar
+from outpaint_lightning.processes.progress import shown
 from outpaint_lightning.types import InputError
 
 AS_IT_IS = "as it is"
@@ -67,13 +67,9 @@ def measured(task: Any, clips: Sequence[ClipEntry], curves: Sequence[Curve], fra
         if not isinstance(chain, Chain):
             raise InputError(f"--levels: {name} is no codec; expected chains of `forge`, which write files")
     tables = {name: _Table() for name in (AS_IT_IS, *chains)}
-    with progress_bar(len(clips), "known clips", "clip") as bar:
-        for entry in clips:
-            try:
-                _measure(task, entry, chains, frames, tables)
-            except InputError as problem:
-                print(f"{entry.clip}: left out ({problem})")
-            bar.update(1)
+    problems = (_problem(task, entry, chains, frames, tables) for entry in clips)
+    for problem in filter(None, shown(problems, len(clips), "seal", "clip")):
+        print(problem)
     return _calibration(tables)
 
 
@@ -85,6 +81,15 @@ class _Table:
     """By whether the clips are forged."""
     facts: list[Facts] = field(default_factory=list)
     """Of the authentic clips."""
+
+
+def _problem(task: Any, entry: ClipEntry, chains: dict[str, Any], frames: int, tables: dict[str, _Table]) -> str | None:
+    """Enter a clip into the tables; return a line if it is left out."""
+    try:
+        _measure(task, entry, chains, frames, tables)
+    except InputError as problem:
+        return f"{entry.clip}: left out ({problem})"
+    return None
 
 
 def _measure(task: Any, entry: ClipEntry, chains: dict[str, Any], frames: int, tables: dict[str, _Table]) -> None:
