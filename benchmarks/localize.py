@@ -35,6 +35,7 @@ from outpaint_lightning.localize.judging import judge_of, quicken, windows
 from outpaint_lightning.localize.moments import Moments
 from outpaint_lightning.localize.options import Options
 from outpaint_lightning.localize.scoring import judged_frames
+from outpaint_lightning.localize.watch import Watch
 from outpaint_lightning.processes.memory import keep_freed_memory
 
 
@@ -84,7 +85,7 @@ def measure(path: Path, folder: Path, task: Any, options: argparse.Namespace) ->
 
     def write() -> None:
         (folder / "alone").mkdir(exist_ok=True)
-        _written(judged, _Files(folder / "alone", clip, threshold, wanted), Moments(len(frames)), threshold)
+        _written(judged, _Files(folder / "alone", clip, threshold, wanted), Moments(len(frames)), threshold, Watch())
 
     parts: dict[str, Callable[[], object]] = {
         "the whole": lambda: localize_clip(task, open_clip(path), folder / f"found{time.monotonic_ns()}", wanted),

@@ -32,6 +32,7 @@ from outpaint_lightning.localize.options import Options
 from outpaint_lightning.localize.records import write_records
 from outpaint_lightning.localize.scoring import JudgedFrame, judged_frames, require_batch
 from outpaint_lightning.localize.verdict import Verdict
+from outpaint_lightning.localize.watch import WRITING, Watch
 from outpaint_lightning.pictures import heat_map, tinted
 from outpaint_lightning.processes.progress import progress_bar
 from outpaint_lightning.tasks import LocalizationTask
@@ -54,18 +55,19 @@ def localize_clip(task: LocalizationTask, clip: Clip, folder: Path, options: Opt
     require_batch(task, options.batch_size)
     threshold = task.chosen_threshold()
     errors: list[InputError] = []
-    start = time.monotonic()
+    start, watch = time.monotonic(), Watch()
     with whole_folder(folder) as partial:
         moments = Moments(len(clip))
         try:
-            frames = judged_frames(task, until_broken(clip, errors), options.batch_size)
-            rows = _written(frames, _Files(partial, clip, threshold, options), moments, threshold)
+            frames = judged_frames(task, until_broken(clip, errors), options.batch_size, watch)
+            rows = _written(frames, _Files(partial, clip, threshold, options), moments, threshold, watch)
         except InputError as problem:
             raise (errors[0] if errors else InputError(f"{clip.path}: {problem}")) from problem
         seconds = time.monotonic() - start
         concluded = conclude(task, clip, [row["score"] for row in rows], options)
         summary = _summary(task, clip, rows, concluded.verdict, options) | {
             "seconds": round(seconds, 3),
+            "seconds_of": {part: round(taken, 3) for part, taken in watch.seconds.items()},
             "frames_per_second": round(len(rows) / seconds, 3),
             "error": str(errors[0]) if errors else None,
         }
@@ -154,12 +156,15 @@ def write_probability(path: Path, probability: NDArray[np.float32]) -> None:
         temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
 
 
-def _written(frames: Iterable[JudgedFrame], files: _Files, moments: Moments, threshold: float) -> list[Row]:
+def _written(
+    frames: Iterable[JudgedFrame], files: _Files, moments: Moments, threshold: float, watch: Watch
+) -> list[Row]:
     """Write every frame as it is judged, and return their rows."""
     rows: list[Row] = []
     with files, progress_bar(len(files.clip), files.clip.name, "frame") as bar:
         for judged in frames:
-            rows.append(files.write(len(rows), judged))
-            moments.see(judged.score, functools.partial(pictures_of, judged, threshold))
+            with watch.of(WRITING):
+                rows.append(files.write(len(rows), judged))
+                moments.see(judged.score, functools.partial(pictures_of, judged, threshold))
             bar.update(1)
     return rows

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recheck", action="store_true", help="judge each input again, re-encoded and rescaled, and doubt what changes"
     )
+    parser.add_argument("--profile", action="store_true", help="print what share of the time each part took")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and nothing else, on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace the folders of earlier results")
 
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             overwrite=args.overwrite,
             save=args.save,
             recheck=args.recheck,
+            profile=args.profile,
         )
     if args.json:
         print(json.dumps(summaries, indent=2))

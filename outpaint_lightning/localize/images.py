@@ -17,6 +17,7 @@ from outpaint_lightning.localize.judging import judge_images
 from outpaint_lightning.localize.moments import Moments, all_shrunk
 from outpaint_lightning.localize.options import Options
 from outpaint_lightning.localize.records import write_records
+from outpaint_lightning.localize.watch import DECODING, JUDGING, WRITING, Watch
 from outpaint_lightning.metrics import SIDES, in_pixels
 from outpaint_lightning.pictures import draw_region, enlarged, picture_file
 from outpaint_lightning.processes.progress import progress_bar
@@ -40,9 +41,9 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
     if options.save:
         wanted = ", ".join(sorted(options.save))
         raise InputError(f"--save {wanted}: is for localizers; {options.checkpoint} holds a RegionTask")
-    start = time.monotonic()
+    start, watch = time.monotonic(), Watch()
     with whole_folder(folder) as partial:
-        rows, regions, exhibits = _write_pictures(task, clip, partial, options.batch_size)
+        rows, regions, exhibits = _write_pictures(task, clip, partial, options.batch_size, watch)
         worst = max(rows, key=lambda row: row["score"])
         box = [worst[side] for side in SIDES] if worst["label"] else None
         facts, verdict, rechecked = conclude(task, clip, [row["score"] for row in rows], options)
@@ -59,6 +60,7 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
             "regions": regions[worst["frame"]],
             "forged_frames": sum(row["label"] for row in rows),
             "seconds": round(time.monotonic() - start, 3),
+            "seconds_of": {part: round(taken, 3) for part, taken in watch.seconds.items()},
             "device": str(task.device),
             "checkpoint": str(options.checkpoint),
             "error": None,
@@ -76,21 +78,24 @@ def find_regions(task: RegionTask, clip: Clip, folder: Path, options: Options) -
 
 
 def _write_pictures(
-    task: RegionTask, clip: Clip, folder: Path, batch_size: int
+    task: RegionTask, clip: Clip, folder: Path, batch_size: int, watch: Watch
 ) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]], list[Exhibit]]:
     """Judge and draw every frame; return its row, with a box where it is found forged, its regions, and exhibits."""
     rows: list[dict[str, Any]] = []
     regions: list[list[dict[str, Any]]] = []
-    moments, frames = Moments(len(clip)), iter(clip)
+    moments, frames = Moments(len(clip)), watch.each(DECODING, clip)
     with progress_bar(len(clip), clip.name, "image") as bar:
         while batch := list(islice(frames, batch_size)):
-            for frame, (score, box, mask, several) in zip(batch, judge_images(task, batch), strict=True):
+            with watch.of(JUDGING):
+                answers = judge_images(task, batch)
+            for frame, (score, box, mask, several) in zip(batch, answers, strict=True):
                 height, width = frame.shape[:2]
                 found = in_pixels(box, height, width) if score >= task.threshold else None
-                picture = draw_region(frame, score, None if found is None else [*found.values()], mask)
-                write_image(folder / picture_file("drawn", len(rows), len(clip)), picture)
-                if mask is not None:
-                    write_mask(folder / picture_file("mask", len(rows), len(clip)), enlarged(mask, height, width))
+                with watch.of(WRITING):
+                    picture = draw_region(frame, score, None if found is None else [*found.values()], mask)
+                    write_image(folder / picture_file("drawn", len(rows), len(clip)), picture)
+                    if mask is not None:
+                        write_mask(folder / picture_file("mask", len(rows), len(clip)), enlarged(mask, height, width))
                 moments.see(score, functools.partial(all_shrunk, (frame, picture)))
                 regions.append(_in_pixels(several, height, width) if found else [])
                 sides = found or dict.fromkeys(SIDES)

@@ -21,6 +21,7 @@ from outpaint_lightning.localize.opening import open_checkpoint
 from outpaint_lightning.localize.options import SAVED, Options
 from outpaint_lightning.localize.page import INDEX, render_index
 from outpaint_lightning.localize.records import write_page
+from outpaint_lightning.localize.watch import shares
 from outpaint_lightning.processes.device import choose_device
 from outpaint_lightning.tasks import LocalizationTask, RegionTask
 from outpaint_lightning.types import InputError, did_you_mean
@@ -54,6 +55,7 @@ def localize(
     overwrite: bool = False,
     save: Iterable[str] = (),
     recheck: bool = False,
+    profile: bool = False,
 ) -> list[dict[str, Any]]: ...
 
 
@@ -68,6 +70,7 @@ def localize(
     overwrite: bool = False,
     save: Iterable[str] = (),
     recheck: bool = False,
+    profile: bool = False,
 ) -> Finding | list[dict[str, Any]]:
     """Analyse video files or frame folders, and write one folder `<out>/<name>` for each; or return one as arrays.
 
@@ -101,6 +104,7 @@ def localize(
         save: further files to write, of `options.SAVED`.
         recheck: judge each input once more re-encoded and once rescaled; where the answer is another one, the verdict
             is *unsure*. Takes three times as long.
+        profile: print what share of the time each part took; `seconds_of` of the summaries has it in any case.
 
     Returns:
         The summary of each input; or a `Finding`.
@@ -128,7 +132,9 @@ def localize(
         _require_free(clips, Path(out), overwrite, checkpoints.values())
         options = partial(Options, batch_size=batch_size, save=wanted, recheck=recheck)
         analyses = {path: _prepared(path, options, threshold, device) for path in dict.fromkeys(checkpoints.values())}
-        results, broken = _analysed(lambda clip: analyses[checkpoints[clip.name]](clip, Path(out) / clip.name), clips)
+        results, broken = _analysed(
+            lambda clip: analyses[checkpoints[clip.name]](clip, Path(out) / clip.name), clips, profile
+        )
         if len(clips) > 1 and results:
             write_page(Path(out) / INDEX, render_index(results))
     if broken:
@@ -184,7 +190,9 @@ def _analysis(task: Any, checkpoint: Path) -> Analysis:
     return analyse
 
 
-def _analysed(analyse: Callable[[Clip], Examined], clips: Iterable[Clip]) -> tuple[list[Examined], list[str]]:
+def _analysed(
+    analyse: Callable[[Clip], Examined], clips: Iterable[Clip], profile: bool
+) -> tuple[list[Examined], list[str]]:
     """Analyse clips, print a line for each, and return what was found, and what could not be read to its end."""
     results, broken = [], []
     for clip in clips:
@@ -194,6 +202,8 @@ def _analysed(analyse: Callable[[Clip], Examined], clips: Iterable[Clip]) -> tup
             broken.append(str(problem))
             continue
         print(examined.line)
+        if profile:
+            print(f"  {shares(examined.summary['seconds_of'])}")
         results.append(examined)
         broken += filter(None, [examined.summary["error"]])
     return results, broken

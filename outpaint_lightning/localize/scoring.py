@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from outpaint_lightning.localize.judging import Batch, Frame, in_order, judge_images, judge_of, streams, windows
+from outpaint_lightning.localize.watch import DECODING, JUDGING, Watch
 from outpaint_lightning.metrics import frame_scores
 from outpaint_lightning.tasks import LocalizationTask, RegionTask
 from outpaint_lightning.types import InputError
@@ -28,17 +30,31 @@ class JudgedFrame(NamedTuple):
     """Mean of the highest 1 % of the probabilities; see `metrics.frame_scores`."""
 
 
-def judged_frames(task: LocalizationTask, frames: Iterable[Frame], batch_size: int = 1) -> Iterator[JudgedFrame]:
+def judged_frames(
+    task: LocalizationTask, frames: Iterable[Frame], batch_size: int = 1, watch: Watch | None = None
+) -> Iterator[JudgedFrame]:
     """Yield every frame of a clip with its probabilities, in order, in bounded memory.
+
+    Args:
+        task: that judges.
+        frames: of the clip, in order.
+        batch_size: windows that are judged at once.
+        watch: gets the time of decoding and of judging.
 
     Raises:
         InputError: the clip is too short, or the batch does not suit the net.
     """
     require_batch(task, batch_size)
+    watch = watch or Watch()
     judge, length = judge_of(task)
-    source = windows(frames, length, task.window["stride"])
+    source = windows(watch.each(DECODING, frames), length, task.window["stride"])
+
+    def watched(batch: Batch) -> Tensor:
+        with watch.of(JUDGING):
+            return judge(batch)
+
     batches: Iterator[Batch] = iter(lambda: list(islice(source, batch_size)), [])
-    for batch, probabilities in in_order(task, judge, batches):
+    for batch, probabilities in in_order(task, watched, batches):
         for window, probability in zip(batch, probabilities, strict=True):
             score = float(frame_scores(probability))
             yield JudgedFrame(window[0], np.asarray(probability.numpy(), np.float32), score)

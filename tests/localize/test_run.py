@@ -164,10 +164,15 @@ def video(tmp_path_factory):
     return path
 
 
-def test_localize_a_video(video, run_folder, tmp_path):
-    assert main(["localize", str(video), "--ckpt_path", str(run_folder), "--out", str(tmp_path)]) == 0
+def test_localize_a_video(video, run_folder, tmp_path, capsys):
+    words = ["localize", str(video), "--ckpt_path", str(run_folder), "--out", str(tmp_path), "--profile"]
+    assert main(words) == 0
     folder = tmp_path / "clip"
     summary = json.loads((folder / "summary.json").read_text())
+    spent = summary["seconds_of"]
+    assert list(spent) == ["decoding", "judging", "writing"]
+    assert all(seconds > 0 for seconds in spent.values())
+    assert f"{round(100 * spent['judging'] / sum(spent.values()))} %, writing" in capsys.readouterr().out
     assert summary["frames"] == 5
     assert (summary["height"], summary["width"], summary["fps"]) == (130, 142, 12.5)
     assert summary["error"] is None
