@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = options.keep or Path(temporary) / "data"
         if not root.exists():
-            _generate(root, options.clips // 2, options.frames, options.height, options.width)
+            generate(root, options.clips // 2, options.frames, options.height, options.width)
         for quick in (True, False):
             start = time.perf_counter()
             report = audit(root, quick=quick, workers=options.workers)
@@ -52,7 +52,7 @@ def main() -> None:
             )
 
 
-def _generate(root: Path, sources: int, frames: int, height: int, width: int) -> None:
+def generate(root: Path, sources: int, frames: int, height: int, width: int) -> None:
     """Write panning textures, each one unchanged and with a random box blurred."""
     entries = []
     for source in range(sources):
