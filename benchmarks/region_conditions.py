@@ -8,8 +8,8 @@ forms and feathered seams, with four forgeries of each image, for the rectangle 
 detector's training. In `paper_jpeg_70` both of a pair are compressed by JPEG of quality 70. DATASET is judged as it is.
 
 `OUT/conditions.csv` is the table. `OUT/<checkpoint>/<condition>/test` holds the usual report with the best and the
-worst boxes, and the card that `seal --run` reads. `--worst` adds a picture and a table of the N worst answers, for
-detectors with masks.
+worst boxes, and the card that `seal --run` reads. For detectors with masks, `--worst N` adds a picture of the N worst
+answers and `answers.csv`, all answers with what may explain them.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from support import REPOSITORY
 
 from outpaint_lightning.forge.recipe import Recipe
+from outpaint_lightning.metrics import Detections
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(REPOSITORY / "benchmarks")  # as `python benchmarks/region_conditions.py` has it
@@ -37,18 +39,25 @@ def test_what_may_explain_an_error():
     """A step of 100 grey levels in a row of 4 x 8 pixels: the Laplacian is 100 on both sides of it, else 0."""
     image = np.zeros((4, 8, 3), np.uint8)
     image[:, 4:] = 100
-    true, mask = np.zeros((4, 8), bool), np.zeros((4, 8), bool)
+    true, found, none = np.zeros((4, 8), bool), np.zeros((4, 8), bool), np.zeros((4, 8), bool)
     true[:, 2:4] = True
-    mask[:, 6:] = True
-    forged = region_worst.described(row("a", 1, 0.9, 0.5), image, {"true": true, "mask": mask})
-    assert (forged["region"], forged["mask"], forged["brightness"]) == (0.25, 0.25, 50.0)
-    assert (forged["detail"], forged["detail_there"]) == (25.0, 50.0)
-    authentic = region_worst.described(row("b", 0, 0.9), image, {"true": np.zeros_like(true), "mask": mask})
-    assert (authentic["region"], authentic["detail_there"]) == (0.0, 0.0)
-    assert (
-        region_worst.described(row("c", 0, 0.1), image, {"true": mask & ~mask, "mask": mask & ~mask})["detail_there"]
-        is None
-    )
+    found[:, 6:] = True
+    region, box = torch.tensor([2.0, 0, 6, 4]), torch.tensor([2.0, 0, 4, 4])
+    answer = region_worst.Answer(image, found, true, torch.tensor([6.0, 0, 8, 4]), region, box)
+    forged = region_worst.described(row("a", 1, 0.9, 0.0), answer)
+    assert (forged["true_share"], forged["found_share"], forged["brightness"]) == (0.25, 0.25, 50.0)
+    assert (forged["region_iou"], forged["detail"], forged["detail_there"]) == (0.5, 25.0, 50.0)
+    alarm = region_worst.described(row("b", 0, 0.9), answer._replace(true=none))
+    assert (alarm["region_iou"], alarm["true_share"], alarm["detail_there"]) == (None, 0.0, 0.0)
+    right = region_worst.described(row("c", 0, 0.1), answer._replace(true=none, found=none))
+    assert right["detail_there"] is None
+
+
+def test_the_best_region_is_that_of_the_highest_score():
+    """Not the first, nor the largest; and an image without regions has an empty box, not an error."""
+    boxes = torch.tensor([[0.0, 0, 9, 9], [1.0, 1, 2, 2], [3.0, 3, 5, 5]])
+    assert region_worst.best_box(Detections(boxes, torch.tensor([0.1, 0.7, 0.2]))).tolist() == [1, 1, 2, 2]
+    assert region_worst.best_box(Detections(torch.zeros(0, 4), torch.zeros(0))).tolist() == [0, 0, 0, 0]
 
 
 def test_conditions(tmp_path):
