@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.forge.fills import Telea
 from outpaint_lightning.forge.parts import Footage
-from outpaint_lightning.inpaint.propagation import RADIUS
 from outpaint_lightning.inpaint.run import inpaint
 from outpaint_lightning.io import open_clip, read_image, write_csv, write_image, write_mask
 from outpaint_lightning.motion.classical import estimate_flow
@@ -31,6 +30,7 @@ from outpaint_lightning.types import InputError
 
 FRAMES = 16
 MOST_CLIPS = 6
+RADIUS = 5  # pixels, of the neighbourhood that Telea's method uses
 SHARE = 0.06  # share of the frame that is hidden
 MARGIN = 1 / 8  # distance from the rectangle to the border, as a share of a side
 MOVES = 2.0  # pixels per frame, median of the flow; in 16 frames this is a good part of the rectangle

@@ -102,7 +102,7 @@ def test_known_pixels_are_bit_identical_whatever_the_flow():
 
 
 def test_hidden_content_has_no_influence():
-    """Catches Telea or a sample that reads a little of what the mask hides."""
+    """Catches a surface or a sample that reads a little of what the mask hides."""
     frames, hole = pan(4, 32, 48, 1), boxes(4, 32, 48, [20] * 4, size=14)
     forward, backward = flows(4, 32, 48, (-1, 0))
     first, second = (
@@ -139,6 +139,16 @@ def test_what_no_frame_shows_is_inpainted_once_and_carried_on():
     assert (done.origin[hole] == Origin.INPAINTED).all()
     assert done.frames[hole].min() >= 90
     assert all(np.array_equal(frame, done.frames[0]) for frame in done.frames)
+
+
+def test_what_no_frame_shows_is_smooth():
+    """Noise of 64 to 192 all around: in the middle of the hole its mean, within 1 level. Telea's spread is 3."""
+    noise = np.random.default_rng(0).integers(64, 193, (1, 48, 48, 3), dtype=np.uint8)
+    frames, hole = np.repeat(noise, 2, 0), boxes(2, 48, 48, [14] * 2, size=20)
+    done = propagate(frames, hole, *flows(2, 48, 48, (0, 0)))
+    middle = done.frames[hole].reshape(2, 20, 20, 3)[:, 6:14, 6:14].astype(float)
+    assert abs(middle.mean() - 128) < 5
+    assert middle.std((0, 1, 2)).max() < 2
 
 
 def test_flow_that_is_not_a_number_ends_the_path():
