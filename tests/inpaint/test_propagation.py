@@ -131,7 +131,7 @@ def test_the_path_with_less_disagreement_weighs_more():
     assert (done.frames[hole] == round(255 * np.exp(-3) / (1 + np.exp(-3)))).all()
 
 
-def test_what_no_frame_shows_is_inpainted_once_and_carried_on():
+def test_what_no_frame_shows_is_the_same_in_all_frames_of_a_still_clip():
     """A still camera and a still hole: flagged, never black, and the same in all frames: it does not flicker."""
     still = np.repeat(texture(1, 32, 48)[None] // 2 + 100, 4, 0)
     hole = boxes(4, 32, 48, [20] * 4)
@@ -184,16 +184,19 @@ def test_nothing_known_at_all_is_refused():
         propagate(np.zeros((2, 16, 16, 3), np.uint8), np.ones((2, 16, 16), bool), *flows(2, 16, 16, (0, 0)))
 
 
-def test_settled_frames_are_kept_and_carried_on():
-    """The second piece of a clip goes on with what the first one invented: no jump where they meet."""
+@pytest.mark.parametrize(("kind", "goes_on"), [(Origin.BACKWARD, True), (Origin.INPAINTED, False)])
+def test_settled_frames_are_kept_and_what_they_found_goes_on(kind, goes_on):
+    """What an earlier frame, no longer in memory, has shown is not lost; a surface is made anew in each frame."""
     still, hole = np.repeat(texture(1, 32, 48)[None], 3, 0), boxes(3, 32, 48, [20] * 3)
     blue = still[:1].copy()
     blue[hole[:1]] = (0, 0, 255)
-    settled = Propagated(blue, hole[:1] * np.uint8(Origin.INPAINTED))
+    settled = Propagated(blue, hole[:1] * np.uint8(kind))
     done = propagate(poisoned(still, hole), hole, *flows(3, 32, 48, (0, 0)), settled)
     assert np.array_equal(done.frames[0], blue[0])
-    assert (done.frames[hole] == (0, 0, 255)).all()
-    assert (done.origin[hole] == Origin.INPAINTED).all()
+    later = hole.copy()
+    later[0] = False
+    assert (done.frames[later] == (0, 0, 255)).all() == goes_on
+    assert (done.origin[hole] == kind).all()
 
 
 def test_real_content_comes_before_settled():
