@@ -70,11 +70,10 @@ def measured(path: Path, out: Path, seed: int, completion: dict[str, Any]) -> di
     found = np.stack([read_image(out / clip.name / "frames" / f"{t:05d}.png") for t in range(len(frames))])
     alone = np.concatenate([Telea().apply(Footage(frame[None]), hole[None], {"radius": RADIUS}) for frame in hidden])
     ours, floor = psnr(found[:, hole], frames[:, hole]), psnr(alone[:, hole], frames[:, hole])
-    pixels = summary["pixels"]
     return {
         "clip": clip.name,
         "motion": float(np.median(np.linalg.norm(estimate_flow(frames)[0], axis=-1))),
-        "carried": 1 - pixels["inpainted"] / (len(frames) * int(hole.sum())),
+        "carried": 1 - summary["never_seen"],
         "telea": floor,
         "inpaint": ours,
         "gain": ours - floor,
