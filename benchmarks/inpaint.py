@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from outpaint_lightning.forge.fills import Telea
 from outpaint_lightning.forge.parts import Footage
-from outpaint_lightning.inpaint.propagation import RADIUS
 from outpaint_lightning.inpaint.run import inpaint
 from outpaint_lightning.io import open_clip, read_image, write_csv, write_image, write_mask
 from outpaint_lightning.motion.classical import estimate_flow
@@ -31,6 +30,7 @@ from outpaint_lightning.types import InputError
 
 FRAMES = 16
 MOST_CLIPS = 6
+RADIUS = 5  # pixels, of the neighbourhood that Telea's method uses
 SHARE = 0.06  # share of the frame that is hidden
 MARGIN = 1 / 8  # distance from the rectangle to the border, as a share of a side
 MOVES = 2.0  # pixels per frame, median of the flow; in 16 frames this is a good part of the rectangle
@@ -70,11 +70,10 @@ def measured(path: Path, out: Path, seed: int, completion: dict[str, Any]) -> di
     found = np.stack([read_image(out / clip.name / "frames" / f"{t:05d}.png") for t in range(len(frames))])
     alone = np.concatenate([Telea().apply(Footage(frame[None]), hole[None], {"radius": RADIUS}) for frame in hidden])
     ours, floor = psnr(found[:, hole], frames[:, hole]), psnr(alone[:, hole], frames[:, hole])
-    pixels = summary["pixels"]
     return {
         "clip": clip.name,
         "motion": float(np.median(np.linalg.norm(estimate_flow(frames)[0], axis=-1))),
-        "carried": 1 - pixels["inpainted"] / (len(frames) * int(hole.sum())),
+        "carried": 1 - summary["never_seen"],
         "telea": floor,
         "inpaint": ours,
         "gain": ours - floor,

@@ -56,18 +56,18 @@ def measured(frames: Path, truth: Path, forger: str, out: Path, options: dict[st
     name = frames.name
     localize([frames], "default", out / "found", overwrite=True)
     ways = {"found": out / "found" / name / "masks", "true": truth}
-    summaries = {way: inpaint(frames, path, out / way, overwrite=True, **options) for way, path in ways.items()}
+    repaired = out / "repaired"  # not `found`: the masks that were found lie in the folder of the same name there
+    summaries = {way: inpaint(frames, path, repaired / way, overwrite=True, **options) for way, path in ways.items()}
     clean = np.stack(list(islice(open_clip(out / "clips" / name.partition("__")[0]), FRAMES)))
     found, true = masks(ways["found"]), masks(truth)
-    pixels = summaries["found"]["pixels"]
-    hole = sum(pixels.values()) - pixels["known"]
+    unseen = summaries["found"]["never_seen"]
     return {
         "clip": name,
         "forger": forger,
         "iou": float((found & true).sum() / max(1, (found | true).sum())),
         "forged": psnr(pictures(frames)[true], clean[true]),
-        **{way: psnr(pictures(out / way / name / "frames")[true], clean[true]) for way in ways},
-        "carried": 1 - pixels["inpainted"] / max(1, hole),
+        **{way: psnr(pictures(repaired / way / name / "frames")[true], clean[true]) for way in ways},
+        "carried": None if unseen is None else 1 - unseen,
     }
 
 

@@ -14,7 +14,8 @@ from outpaint_lightning.inpaint.pieces import Piece
 from outpaint_lightning.inpaint.propagation import Origin
 
 INVERTED = 0.5  # if more than this share of every frame is masked, the masks may be inverted
-INVENTED = 0.9  # if no other frame shows more than this share of the hole, almost nothing was propagated
+INVENTED = 0.5  # if no other frame shows more than this share of the hole, most of the result is invented
+STILL = 0.5  # pixels a frame; what moves less in a hole hardly comes out of it
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Tally:
     pixels: Counter[int] = field(default_factory=Counter)
     frames: int = 0
     frames_with_hole: int = 0
+    motions: list[float] = field(default_factory=list)
+    """Median length of the completed flow in the hole of each frame, in pixels; none where no flow was used."""
     smallest_hole: float = 1.0
     whole_frames: list[int] = field(default_factory=list)
     always: NDArray[np.bool_] | None = None
@@ -32,8 +35,11 @@ class Tally:
 
     def count(self, piece: Piece) -> None:
         """Count the frames of the next piece."""
-        for origin in piece.filled.origin:
+        for origin, flows in zip(piece.filled.origin, piece.flows, strict=True):
             self._count(origin)
+            if flows and (hole := origin != Origin.KNOWN).any():
+                flow = next(iter(flows.values()))
+                self.motions.append(float(np.median(np.linalg.norm(flow[hole], axis=-1))))
         self.fallbacks["flow_not_finite"] += piece.numbers if piece.not_finite else []
         self.fallbacks["copied_frames"] += piece.copied
 
@@ -52,11 +58,24 @@ class Tally:
         """Masked share of all pixels."""
         return round(1 - self.pixels[Origin.KNOWN] / max(1, self.pixels.total()), 6)
 
+    @property
+    def never_seen(self) -> float | None:
+        """Share of the hole that no other frame shows; None without a hole, or if no other frame was looked at."""
+        hidden = self.pixels.total() - self.pixels[Origin.KNOWN]
+        return round(self.pixels[Origin.INPAINTED] / hidden, 6) if self.motions else None
+
+    @property
+    def motion(self) -> float | None:
+        """Median motion in the hole in pixels a frame; None without a hole, or if no flow was used."""
+        return round(float(np.median(self.motions)), 3) if self.motions else None
+
     def summarize(self) -> dict[str, Any]:
         """Return the counted part of `summary.json`."""
         return {
             "hole": self.hole,
             "frames_with_hole": self.frames_with_hole,
+            "never_seen": self.never_seen,
+            "hole_motion": self.motion,
             "pixels": {kind.name.lower(): self.pixels[kind] for kind in Origin},
             "fallbacks": self.fallbacks,
             "warnings": self.warnings(),
@@ -76,11 +95,12 @@ class Tally:
         if self.always is not None and self.always.any():
             share = self.always.sum() * self.frames / (self.pixels.total() - self.pixels[Origin.KNOWN])
             lines.append(f"{share:.0%} of the hole is masked in every frame: only where something moves can it be seen")
-        hidden = self.pixels.total() - self.pixels[Origin.KNOWN]
-        if hidden and (share := self.pixels[Origin.INPAINTED] / hidden) > INVENTED:
+        if self.motion is not None and self.never_seen is not None and self.never_seen > INVENTED:
+            still = self.motion < STILL
+            why = "what it hides hardly moves" if still else "the clip is too short, or its flow cannot be followed"
             lines.append(
-                f"no other frame shows {share:.0%} of the hole, as where the camera stands still: it is inpainted from "
-                "the pixels around it"
+                f"no other frame shows {self.never_seen:.0%} of the hole: {why} ({self.motion:.1f} px a frame); that "
+                "part is a smooth surface made from the pixels around it"
             )
         if frames := self.fallbacks["flow_not_finite"]:
             lines.append(f"flow was not finite in {_frames(frames)}: filled harmonically there")
@@ -96,11 +116,10 @@ def _frames(numbers: list[int]) -> str:
 
 def report(summary: dict[str, Any], folder: Path) -> str:
     """Return the line that is printed for a clip, and one line per warning."""
-    pixels = summary["pixels"]
-    hole = sum(pixels.values()) - pixels["known"]
-    carried = (hole - pixels["inpainted"]) / hole if hole else 0
+    unseen = summary["never_seen"]
+    seen = "" if unseen is None else f"{1 - unseen:.1%} of these seen in other frames, "
     line = (
-        f"{summary['input']}: {summary['frames']} frames, {summary['hole']:.1%} of the pixels masked, {carried:.1%} of "
-        f"these seen in other frames, {summary['frames_per_second']:.1f} frames/s -> {folder}/inpainted.mp4"
+        f"{summary['input']}: {summary['frames']} frames, {summary['hole']:.1%} of the pixels masked, {seen}"
+        f"{summary['frames_per_second']:.1f} frames/s -> {folder}/inpainted.mp4"
     )
     return "\n".join([line, *(f"warning: {warning}" for warning in summary["warnings"])])

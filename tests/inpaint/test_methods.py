@@ -59,6 +59,8 @@ def test_inpaint_shows_what_the_generator_makes_and_keeps_the_rest(material, tmp
     summary = json.loads((tmp_path / "clip" / "summary.json").read_text())
     assert summary["pixels"]["inpainted"] == holes.sum()
     assert (summary["window"], summary["flow"]) == (4, None)
+    assert (summary["never_seen"], summary["hole_motion"]) == (None, None)  # it looked at no other frame
+    assert not any("no other frame" in line for line in summary["warnings"])
     assert not (tmp_path / "clip" / "flow").exists()
     assert main([*line, "--out", str(tmp_path / "b"), "--steps", "3"]) == 2
     assert "--steps needs a flow refiner" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_known_pixels_are_bit_identical_whatever_the_flow():
 
 
 def test_hidden_content_has_no_influence():
-    """Catches Telea or a sample that reads a little of what the mask hides."""
+    """Catches a surface or a sample that reads a little of what the mask hides."""
     frames, hole = pan(4, 32, 48, 1), boxes(4, 32, 48, [20] * 4, size=14)
     forward, backward = flows(4, 32, 48, (-1, 0))
     first, second = (
@@ -131,7 +131,7 @@ def test_the_path_with_less_disagreement_weighs_more():
     assert (done.frames[hole] == round(255 * np.exp(-3) / (1 + np.exp(-3)))).all()
 
 
-def test_what_no_frame_shows_is_inpainted_once_and_carried_on():
+def test_what_no_frame_shows_is_the_same_in_all_frames_of_a_still_clip():
     """A still camera and a still hole: flagged, never black, and the same in all frames: it does not flicker."""
     still = np.repeat(texture(1, 32, 48)[None] // 2 + 100, 4, 0)
     hole = boxes(4, 32, 48, [20] * 4)
@@ -139,6 +139,16 @@ def test_what_no_frame_shows_is_inpainted_once_and_carried_on():
     assert (done.origin[hole] == Origin.INPAINTED).all()
     assert done.frames[hole].min() >= 90
     assert all(np.array_equal(frame, done.frames[0]) for frame in done.frames)
+
+
+def test_what_no_frame_shows_is_smooth():
+    """Noise of 64 to 192 all around: in the middle of the hole its mean, within 1 level. Telea's spread is 3."""
+    noise = np.random.default_rng(0).integers(64, 193, (1, 48, 48, 3), dtype=np.uint8)
+    frames, hole = np.repeat(noise, 2, 0), boxes(2, 48, 48, [14] * 2, size=20)
+    done = propagate(frames, hole, *flows(2, 48, 48, (0, 0)))
+    middle = done.frames[hole].reshape(2, 20, 20, 3)[:, 6:14, 6:14].astype(float)
+    assert abs(middle.mean() - 128) < 5
+    assert middle.std((0, 1, 2)).max() < 2
 
 
 def test_flow_that_is_not_a_number_ends_the_path():
@@ -174,16 +184,19 @@ def test_nothing_known_at_all_is_refused():
         propagate(np.zeros((2, 16, 16, 3), np.uint8), np.ones((2, 16, 16), bool), *flows(2, 16, 16, (0, 0)))
 
 
-def test_settled_frames_are_kept_and_carried_on():
-    """The second piece of a clip goes on with what the first one invented: no jump where they meet."""
+@pytest.mark.parametrize(("kind", "goes_on"), [(Origin.BACKWARD, True), (Origin.INPAINTED, False)])
+def test_settled_frames_are_kept_and_what_they_found_goes_on(kind, goes_on):
+    """What an earlier frame, no longer in memory, has shown is not lost; a surface is made anew in each frame."""
     still, hole = np.repeat(texture(1, 32, 48)[None], 3, 0), boxes(3, 32, 48, [20] * 3)
     blue = still[:1].copy()
     blue[hole[:1]] = (0, 0, 255)
-    settled = Propagated(blue, hole[:1] * np.uint8(Origin.INPAINTED))
+    settled = Propagated(blue, hole[:1] * np.uint8(kind))
     done = propagate(poisoned(still, hole), hole, *flows(3, 32, 48, (0, 0)), settled)
     assert np.array_equal(done.frames[0], blue[0])
-    assert (done.frames[hole] == (0, 0, 255)).all()
-    assert (done.origin[hole] == Origin.INPAINTED).all()
+    later = hole.copy()
+    later[0] = False
+    assert (done.frames[later] == (0, 0, 255)).all() == goes_on
+    assert (done.origin[hole] == kind).all()
 
 
 def test_real_content_comes_before_settled():

@@ -81,6 +81,8 @@ def test_known_pixels_are_kept_and_hidden_ones_found(material, clean, holes, tmp
     assert summary["pixels"]["known"] == (~holes).sum()
     assert sum(summary["pixels"].values()) == holes.size
     assert summary["pixels"]["inpainted"] < 0.1 * holes.sum()
+    assert summary["never_seen"] == pytest.approx(summary["pixels"]["inpainted"] / holes.sum(), abs=1e-6)
+    assert summary["hole_motion"] == pytest.approx(2, abs=0.1)
     assert (summary["frames"], summary["fill"], summary["checkpoint"]) == (COUNT, "harmonic", None)
     assert summary["hole"] == pytest.approx(holes.mean(), abs=1e-6)
     assert summary["fallbacks"] == {"flow_not_finite": [], "copied_frames": []}
@@ -91,6 +93,22 @@ def test_known_pixels_are_kept_and_hidden_ones_found(material, clean, holes, tmp
     for name in ("inpainted.mp4", "provenance.mp4"):
         film = VideoFile(folder / name)
         assert (len(film), film.height, film.width) == (COUNT, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(("step", "least", "most", "why"), [
+    (0, 1, 1, "what it hides hardly moves (0.0 px"), (3, 0.65, 0.85, "too short, or its flow cannot be followed (3.0"),
+])  # fmt: skip
+def test_what_is_never_seen_is_said_with_the_reason(clean, tmp_path, capsys, step, least, most, why):
+    """Two frames: nothing comes out of the box, or 2 to 3 columns of 10. Catches a share of the frame for the hole."""
+    for t in range(2):
+        write_image(tmp_path / "two" / f"{t}.png", clean[0, :, step * t : WIDTH - 3 + step * t])
+    hole = np.zeros((HEIGHT, WIDTH - 3), bool)
+    hole[28:38, 44:54] = True
+    write_mask(tmp_path / "mask.png", hole)
+    summary = inpaint(tmp_path / "two", tmp_path / "mask.png", tmp_path / "out", fill="nearest")
+    assert least <= summary["never_seen"] <= most
+    assert any(line.startswith("no other frame shows") and why in line for line in summary["warnings"])
+    assert f"{1 - summary['never_seen']:.1%} of these seen in other frames" in capsys.readouterr().out
 
 
 def test_flow_files_hold_the_completed_flow(material, holes, tmp_path):
@@ -170,6 +188,8 @@ def test_nothing_masked_is_a_copy_and_said_to_be(material, tmp_path, capsys):
     line = ["inpaint", str(material / "clip"), "--masks", str(tmp_path / "none.png"), "--fill", "harmonic"]
     assert main([*line, "--out", str(tmp_path)]) == 0
     assert "no pixel is masked" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "clip" / "summary.json").read_text())
+    assert (summary["never_seen"], summary["hole_motion"]) == (None, None)
     assert np.array_equal(written(tmp_path / "clip"), written_clip(material))
 
 
