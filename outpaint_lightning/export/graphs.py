@@ -172,7 +172,11 @@ def _detector(task: RegionTask) -> Graph:
         Answers(net),
         {"image": f"1 1 3 {height} {width}, float32 RGB in [0, 1]: an image brought to this size"},
         outputs,
-        {"size": [height, width], "threshold": task.threshold},
+        {
+            "size": [height, width],
+            "threshold": task.threshold,
+            "box_from_mask": getattr(task.net, "box_from_mask", False),
+        },
         [(window_sample(1, height, width, seed),) for seed in (SEED, SEED + 1)],
         None,
         f"height and width are fixed: the detector judges images brought to {width}x{height}",

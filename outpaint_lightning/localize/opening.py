@@ -81,11 +81,12 @@ class Regions(nn.Module):
 
     Args:
         net: takes one image `1 1 3 H W`, and gives parts of a `RegionOutput`, under their names.
+        box_from_mask: see `RegionTask.answers`.
     """
 
-    def __init__(self, net: OnnxNet) -> None:
+    def __init__(self, net: OnnxNet, box_from_mask: bool) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.box_from_mask = net, box_from_mask
 
     def forward(self, image: Tensor) -> RegionOutput:
         """Judge images `B 1 3 H W` in [0, 1]."""
@@ -122,7 +123,7 @@ def _detector(net: OnnxNet) -> RegionTask:
     if not {"logit", "box"} <= outputs <= set(RegionOutput._fields):
         raise InputError(f"its net gives {', '.join(outputs)}; expected parts of {', '.join(RegionOutput._fields)}")
     _require_numbers(threshold=options["threshold"])
-    task = RegionTask(Regions(net), nn.Identity(), threshold=options["threshold"])
+    task = RegionTask(Regions(net, options["box_from_mask"] is True), nn.Identity(), threshold=options["threshold"])
     task.on_load_checkpoint({"size": options["size"]})
     _require_input(net, [1, 1, 3, *options["size"]])
     return task

@@ -95,6 +95,10 @@ class RegionTask(TrainedTask):
             of the input, for every image; the score tells whether there is a region. Where the net makes masks, also
             `probability`: float32 `B H W` of the pixels; `mask`: bool `B H W`, and `mask_box`, the smallest box around
             it, zeros where it is empty. Where it predicts the IoU of its box, `quality`: float32 `B` in [0, 1].
+
+            A net that takes its box from its mask (`net.box_from_mask`) learns by the expected box, which faint marks
+            all over an image pull outwards. Its answer is the surest of `regions`, or the expected box if there is
+            none.
         """
         answers = {"score": output.logit.float().sigmoid(), "box": output.box.float()}
         if output.quality is not None:
@@ -107,6 +111,10 @@ class RegionTask(TrainedTask):
                 "mask": mask[:, 0],
                 "mask_box": boxes_from_masks(mask.float()),
             }
+            if getattr(self.net, "box_from_mask", False):
+                pairs = zip(self.regions(answers), answers["box"], strict=True)
+                surest = [each.boxes[0].to(box) if len(each.boxes) else box for each, box in pairs]
+                answers["box"] = torch.stack(surest)
         return answers
 
     @staticmethod

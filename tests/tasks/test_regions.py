@@ -134,6 +134,16 @@ def test_answers_follow_the_threshold():
     assert set(task().answers(output._replace(mask=None))) == {"score", "box"}
 
 
+def test_a_box_from_a_mask_is_that_of_the_surest_region():
+    """Catches the box around both regions, the larger one, and an image without a region that has no box."""
+    output = RegionOutput(torch.zeros(2), torch.tensor([[0, 0, 40, 30.0]] * 2), torch.full((2, 1, 30, 40), -4.0))
+    output.mask[0, :, 2:6, 3:9] = 3.0
+    output.mask[0, :, 12:28, 12:38] = 1.0
+    judge = task()
+    judge.net.box_from_mask = True
+    assert judge.answers(output)["box"].tolist() == [[3, 2, 9, 6], [0, 0, 40, 30]]
+
+
 def test_half_precision_is_judged_in_single():
     """bf16 has three digits: a box at 1001 would come out at 1000, and a score of 0.998 as 1."""
     answers = task().answers(RegionOutput(torch.tensor([6.25], dtype=torch.bfloat16), torch.ones(1, 4), None))

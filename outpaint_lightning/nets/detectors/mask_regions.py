@@ -41,6 +41,7 @@ class MaskRegions(nn.Module):
     """
 
     started_pretrained: Tensor
+    box_from_mask = True
 
     def __init__(
         self, localizer: nn.Module, weights: str | None = None, frozen: bool = True, quality: bool = False
