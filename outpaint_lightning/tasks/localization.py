@@ -108,7 +108,7 @@ class LocalizationTask(TrainedTask):
         return self._judge(image).softmax(1)[:, 1]
 
     def _judge(self, image: Tensor) -> Tensor:
-        """Return the last update's logits `B 2 H W`, averaged over scales and mirror images, each in tiles if they are given.
+        """Return the last update's logits `B 2 H W`, averaged over scales and mirror images, each whole or in tiles.
 
         Raises:
             InputError: a scale makes the frames smaller than the net's stride.
