@@ -46,14 +46,14 @@ class Correlation:
         for _ in range(levels - 1):
             seconds.append(F.avg_pool2d(seconds[-1], 2))
         self._radius = radius
-        self._levels: list[tuple[_Level, torch.Size]] = []
+        self._levels: list[tuple[_Level, int, int]] = []
         for features in reversed(seconds):
-            size = features.shape[-2:]
-            needed = scaled.element_size() * scaled[..., 0].numel() * size.numel()
+            height, width = features.shape[-2:]
+            needed = scaled.element_size() * len(scaled) * scaled.shape[1] * height * width
             stored = torch.compiler.is_compiling() or needed <= limit  # an exported graph has one way only
             limit -= needed if stored else 0
             level = _Stored(scaled, features.flatten(2)) if stored else _Computed(scaled, features.flatten(2).mT)
-            self._levels.insert(0, (level, size))
+            self._levels.insert(0, (level, height, width))
 
     def __call__(self, places: Tensor) -> Tensor:
         """Return the correlation around places `B 2 H W`, each (x, y) in pixels of level 0.
@@ -66,12 +66,11 @@ class Correlation:
         found = [self._around(wanted / 2**number, *level) for number, level in enumerate(self._levels)]
         return torch.cat(found, -1).mT.reshape(len(places), -1, *places.shape[2:])
 
-    def _around(self, places: Tensor, level: _Level, size: torch.Size) -> Tensor:
+    def _around(self, places: Tensor, level: _Level, height: int, width: int) -> Tensor:
         """Return the correlation of one level around places `B Q 2`, as `B Q (2 radius + 1)^2`.
 
         All samples of a place lie at the same fraction of a pixel, so four shifted parts of one patch are blended.
         """
-        height, width = size
         reach = self._radius + 1
         fraction = places - places.floor()  # if a place is not a number, its correlation is none either
         steps = torch.arange(1 - reach, reach + 1, device=places.device)

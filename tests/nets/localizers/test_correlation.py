@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.export import Dim
 from torchvision.models.optical_flow.raft import CorrBlock
 
 from outpaint_lightning.nets import RaftLocalizer
@@ -62,7 +64,7 @@ def test_values_and_gradients_of_torchvision(pair, places, limit, few, monkeypat
 def test_the_limit_decides_what_is_stored(pair):
     """Catches a limit that counts one sample only, or that stores the finest level first."""
     kinds = {
-        name: [type(level).__name__ for level, _ in Correlation(*pair, LEVELS, RADIUS, limit)._levels]
+        name: [type(level).__name__ for level, _, _ in Correlation(*pair, LEVELS, RADIUS, limit)._levels]
         for name, limit in {**LIMITS, "too little": LIMITS["the coarse level stored"] // 2}.items()
     }
     assert kinds == {
@@ -71,6 +73,22 @@ def test_the_limit_decides_what_is_stored(pair):
         "none stored": ["_Computed", "_Computed"],
         "too little": ["_Computed", "_Computed"],
     }
+
+
+def test_an_exported_graph_takes_any_size():
+    """Catches a size that is fixed in the graph, also by what is asked of the limit."""
+
+    class Looked(nn.Module):
+        def forward(self, first, second, places):
+            return Correlation(first, second, LEVELS, RADIUS, 0)(places)
+
+    def sample(height, width):
+        return torch.rand(1, 8, height, width), torch.rand(1, 8, height, width), 6 * torch.rand(1, 2, height, width)
+
+    free = {2: Dim("height", min=4), 3: Dim("width", min=4)}
+    graph = torch.export.export(Looked(), sample(8, 10), dynamic_shapes=(free, free, free)).module()
+    other = sample(12, 7)
+    torch.testing.assert_close(graph(*other), Looked()(*other))
 
 
 def test_no_place_gives_no_number(pair, places):
