@@ -134,7 +134,9 @@ class SpatiotemporalGenerator(nn.Module):
         return torch.where(mask > 0.5, torch.stack(clips), image)
 
     def filled(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return clips with their holes filled, in [0, 1]. The net processes all frames at once."""
+        """Return clips with their holes filled, in [0, 1]. The net processes all frames at once, if there is a hole."""
+        if not (mask > 0.5).any():
+            return image
         return torch.where(mask > 0.5, self(image, mask).clamp(0, 1), image)
 
 

@@ -63,6 +63,20 @@ def test_fill_takes_any_length_and_leaves_what_is_known():
     torch.testing.assert_close(filled[:, :2], net.filled(image[:, :4], mask[:, :4])[:, :2])  # before any overlap
 
 
+def test_windows_without_a_hole_cost_nothing(monkeypatch):
+    """Windows start at 0, 2 and 4; only the first has a hole, of 9 pixels."""
+    net = tiny(frames=4).eval()
+    image, _ = clips(batch=1, frames=7)
+    mask = torch.zeros(1, 7, 1, 8, 12)
+    mask[:, 1, :, 2:5, 3:6] = 1
+    seen = []
+    forward = net.forward
+    monkeypatch.setattr(net, "forward", lambda *given: seen.append(given[1].sum().item()) or forward(*given))
+    filled = net.fill(image, mask)
+    assert seen == [9]
+    torch.testing.assert_close(filled[:, :4], net.filled(image[:, :4], mask[:, :4]))
+
+
 def test_a_batch_of_one_has_no_statistics():
     net = tiny(norm="batch")
     with pytest.raises(InputError, match="norm is 'batch': a batch of 1 clip"):
