@@ -77,6 +77,31 @@ def test_windows_without_a_hole_cost_nothing(monkeypatch):
     torch.testing.assert_close(filled[:, :4], net.filled(image[:, :4], mask[:, :4]))
 
 
+def test_fill_sees_the_surroundings_of_a_hole():
+    """Rows 2 to 6 and columns 0 to 5, and nothing else. Catches exchanged axes and a lost offset."""
+    net = tiny(context=2, start=NearestFrameFill()).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    image, _ = clips(batch=1)
+    mask = torch.zeros(1, 4, 1, 8, 12)
+    mask[:, 1, :, 4:5, 2:4] = 1
+    filled = net.fill(image, mask)
+    part = (..., slice(2, 7), slice(0, 6))
+    assert torch.equal(filled[part], net.filled(image[part], mask[part]))
+    assert not torch.equal(filled[part], image[part])
+    known = mask.expand_as(image) < 0.5
+    assert torch.equal(filled[known], image[known])
+    for changed, differs in (((..., 1, 3), False), ((..., 4, 6), False), ((..., 2, 5), True), ((..., 6, 0), True)):
+        other = image.clone()
+        other[changed] = 1 - other[changed]
+        assert torch.equal(net.fill(other, mask)[~known], filled[~known]) != differs
+
+
+def test_surroundings_as_large_as_the_frame_are_the_frame():
+    image, mask = clips(batch=1)
+    assert torch.equal(tiny(context=12).eval().fill(image, mask), tiny(context=None).eval().fill(image, mask))
+
+
 def test_a_batch_of_one_has_no_statistics():
     net = tiny(norm="batch")
     with pytest.raises(InputError, match="norm is 'batch': a batch of 1 clip"):
@@ -87,7 +112,7 @@ def test_a_batch_of_one_has_no_statistics():
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"width": 3}, "width is 3"), ({"widest": 3}, "widest is 3"), ({"downs": -1}, "downs is -1"),
-     ({"norm": "layer"}, "norm is 'layer'"), ({"frames": 0}, "frames is 0")],
+     ({"norm": "layer"}, "norm is 'layer'"), ({"frames": 0}, "frames is 0"), ({"context": -1}, "context is -1")],
 )  # fmt: skip
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=f"SpatiotemporalGenerator: {message}"):
