@@ -65,6 +65,6 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     channels, and channels lie side by side in memory. So channels of zeros are added. They change no product.
     """
     channels = max(query.shape[-1], value.shape[-1])
-    padded = (F.pad(part, (0, channels - part.shape[-1])).contiguous() for part in (query, key, value))
-    mixed = F.scaled_dot_product_attention(*(part[:, None] for part in padded), scale=1.0)
+    padded = [F.pad(part, (0, channels - part.shape[-1])).contiguous()[:, None] for part in (query, key, value)]
+    mixed = F.scaled_dot_product_attention(padded[0], padded[1], padded[2], scale=1.0)
     return mixed[:, 0, :, : value.shape[-1]]
