@@ -10,7 +10,7 @@ the same number of steps on the classical fills of both, on each generator, and 
 With `--critic`, the context-aware discriminator of that training is tested as a localizer, as it is, after training on
 forgeries of its own generator (the first of `--scenes`), and after training on those of `--snapshots` too; beside it
 the same net from random weights. The shipped localizer is tested as well. All runs are in OUT, where the same command
-goes on when it was broken off.
+goes on if it was interrupted.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
-from experiments import Run, carry_out, forge_once, grid, keep, link, score, start
+from experiments import forge_once, grid, keep, link, score, start
 
+from outpaint_lightning.cli import main as command
 from outpaint_lightning.data.blending.landscapes import Landscape
 from outpaint_lightning.data.context.sources import SceneContexts
 from outpaint_lightning.io import ClipEntry, read_dataset, write_image, write_mask
@@ -35,13 +34,15 @@ from outpaint_lightning.io.manifest import SPLITS, read_table, write_manifest
 from outpaint_lightning.types import InputError
 
 SCENES, LANDSCAPES = "scenes", "landscapes"
-COUNTS = {SCENES: {"train": 160, "val": 24, "test": 60}, LANDSCAPES: {"train": 100, "val": 16, "test": 40}}
+COUNTS = {SCENES: {"train": 120, "val": 20, "test": 48}, LANDSCAPES: {"train": 80, "val": 16, "test": 32}}
 SEED = 19  # of photos that no generator was trained on
 SIDE = 32  # height and width of a scene, for which cto_small is trained, and of the localizers' crops
 HEIGHT, WIDTH = 64, 160  # of a landscape; wrib_small is trained for this height
 CLASSICAL = ("telea", "harmonic", "reflect")
 MASKS = {SCENES: "background", LANDSCAPES: "band"}
 UNET = ("--model.net.width", "8", "--model.net.depth", "3", "--model.net.frames", "1")
+Columns = Mapping[tuple[str, str], Sequence[str]]
+"""The fills of each column, by the kind of its photos and its title."""
 CRITIC = {"dim": 2, "width": 16, "layers": 2, "head": "mask"}
 """The context-aware discriminator of cto_small."""
 
@@ -56,9 +57,9 @@ class Training:
     configs: tuple[str, ...] = ()
 
 
-def maker_of(entry: ClipEntry) -> str:
+def maker_of(forger: str) -> str:
     """Return the fill of a forger such as `background/telea/hard`; empty for an authentic clip."""
-    return entry.forger.split("/")[1] if entry.forger else ""
+    return forger.split("/")[1] if forger else ""
 
 
 def render(out: Path) -> dict[str, Path]:
@@ -101,7 +102,7 @@ def forge(out: Path, kind: str, listed: Path, generators: Mapping[str, str]) -> 
     forge_once(out / kind, root, listed, options)
 
     def named(entry: ClipEntry) -> ClipEntry:
-        if maker_of(entry) != "net":
+        if maker_of(entry.forger) != "net":
             return entry
         record = json.loads((root / "records" / f"{entry.clip}.json").read_text())
         return replace(entry, forger=f"{MASKS[kind]}/{names[record['fill']['params']['ckpt_path']]}/hard")
@@ -115,7 +116,7 @@ def trainings(
     """Return the rows of the table: a U-Net for each kind of fill and one for all, then the critic."""
 
     def using(*makers: str, kinds: Sequence[str] = (SCENES, LANDSCAPES)) -> Callable[[ClipEntry], bool]:
-        return lambda entry: entry.scene in kinds and maker_of(entry) in ("", *makers)
+        return lambda entry: entry.scene in kinds and maker_of(entry.forger) in ("", *makers)
 
     rows = [Training("classical fills", using(*CLASSICAL))]
     rows += [Training(name, using(name, kinds=[SCENES])) for name in scenes]
@@ -145,36 +146,59 @@ def _critic_config(path: Path, weights: Path | None) -> str:
     return str(path)
 
 
-def test_shipped(root: Path, folder: Path) -> None:
-    """Test the shipped localizer on a dataset, unless that is done."""
-    if not (folder / "test" / "summary.json").exists():
-        words = ["test", "--config", "localizer/shipped", "--data.root", str(root), "--ckpt_path", "localizer"]
-        words += ["--data.workers", "0", "--trainer.default_root_dir", str(folder)]
-        subprocess.run([sys.executable, "-m", "outpaint_lightning", *words], check=True)
+def train(folder: Path, words: Sequence[str]) -> None:
+    """Train a net and test its last checkpoint, unless that is done.
+
+    Raises:
+        SystemExit: a command failed.
+    """
+    if (folder / "test" / "summary.json").exists():
+        return
+    words = [*words, "--trainer.default_root_dir", str(folder), "--overwrite"]
+    if command(["fit", *words]) or command(["test", *words, "--ckpt_path", "last"]):
+        raise SystemExit(1)
 
 
-def line(name: str, rows: Sequence[Mapping[str, str]], columns: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
-    """Return the cells of a row: the mean F1 of each column, then the shares of authentic pixels that were marked."""
+def test_shipped(folder: Path, root: Path) -> None:
+    """Test the shipped localizer on a dataset, unless that is done.
 
-    def mean(kind: str, makers: Sequence[str], key: str) -> float | None:
-        own = [row for row in rows if row["scene"] == kind and _maker(row) in makers]
-        return statistics.mean(float(row[key] or 0) for row in own) if own else None
-
-    found = [score(mean(kind, makers, "f1")) for (kind, _), makers in columns.items()]
-    return [name, *found, *(score(mean(kind, ("",), "pixel_fpr")) for kind in COUNTS)]
-
-
-def floors(rows: Sequence[Mapping[str, str]], columns: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
-    """Return the cells of the row of floors: marking every pixel, which marks the authentic ones too."""
-    cells = []
-    for (kind, _), makers in columns.items():
-        own = [float(row["floor_all_forged"]) for row in rows if row["scene"] == kind and _maker(row) in makers]
-        cells.append(score(statistics.mean(own)))
-    return ["floor: every pixel", *cells, *[score(1.0)] * len(COUNTS)]
+    Raises:
+        SystemExit: the command failed.
+    """
+    words = ["test", "--config", "localizer/shipped", "--data.root", str(root), "--data.workers", "0"]
+    words += ["--trainer.default_root_dir", str(folder), "--ckpt_path", "localizer"]
+    if not (folder / "test" / "summary.json").exists() and command(words):
+        raise SystemExit(1)
 
 
-def _maker(row: Mapping[str, str]) -> str:
-    return row["forger"].split("/")[1] if row["forger"] else ""
+def f1(row: Mapping[str, str]) -> float:
+    """Return the F1 of a forged photo."""
+    return float(row["f1"])
+
+
+def informedness(row: Mapping[str, str]) -> float:
+    """Return the share of forged pixels that are marked minus that of the authentic ones: 0 for any constant answer."""
+    return float(row["recall"]) - float(row["pixel_fpr"])
+
+
+def floor(row: Mapping[str, str]) -> float:
+    """Return the F1 of marking every pixel."""
+    return float(row["floor_all_forged"])
+
+
+def false_positives(row: Mapping[str, str]) -> float:
+    """Return the share of a photo's authentic pixels that are marked."""
+    return float(row["pixel_fpr"])
+
+
+def means(
+    rows: Sequence[Mapping[str, str]], columns: Columns, value: Callable[[Mapping[str, str]], float]
+) -> list[str]:
+    """Return the cells of a line: the mean of a value over the photos of each column."""
+    return [
+        score(statistics.mean(value(row) for row in rows if row["scene"] == kind and maker_of(row["forger"]) in makers))
+        for (kind, _), makers in columns.items()
+    ]
 
 
 def main() -> int:
@@ -201,31 +225,42 @@ def main() -> int:
         *("--trainer.max_epochs", "-1", "--trainer.max_steps", length, "--trainer.check_val_every_n_epoch", "null"),
         *("--trainer.val_check_interval", length, "--trainer.enable_progress_bar", "false", "--data.val_every", "1"),
         *("--data.crop", f"[{SIDE}, {SIDE}]", "--data.batch_size", "16", "--data.workers", "0"),
-        *("--model.threshold", "validation", *(word for word in fit if word != "--")),
+        *(
+            "--model.threshold",
+            "validation",
+            "--model.pixel_fpr_limit",
+            "0.05",
+            *(word for word in fit if word != "--"),
+        ),
     ]
+    folders = {}
     rows = trainings([*generators[SCENES]], [*generators[LANDSCAPES]], [*snapshots], args.critic, args.out)
-    runs = []
     for number, row in enumerate(rows):
-        root = args.out / f"root_{number}"
+        folders[row.name], root = args.out / f"run_{number}", args.out / f"root_{number}"
         link([entry for entry in entries if entry.split == "test" or row.uses(entry)], root)
-        words = (*options, *row.options)
-        runs.append(Run(row.name, ("localizer/unet", *row.configs), root, args.out / f"run_{number}", 0, words))
-    for run in runs:
-        run.check()
-    failed = carry_out(runs, 1)
-    test_shipped(runs[0].root, args.out / "shipped")
+        configs = [word for config in ("localizer/unet", *row.configs) for word in ("--config", config)]
+        train(folders[row.name], [*configs, "--data.root", str(root), *options, *row.options])
+    folders["the shipped localizer"] = args.out / "shipped"
+    test_shipped(folders["the shipped localizer"], args.out / "root_0")
 
     columns = {
         (kind, name): makers
         for kind, others in fills.items()
         for name, makers in {"classical": CLASSICAL, **{name: (name,) for name in others}}.items()
     }
-    done = [(run.name, run.folder) for run in runs if run.done] + [("the shipped localizer", args.out / "shipped")]
-    tables = {name: read_table(folder / "test" / "per_video.csv") for name, folder in done}
-    header = ["trained on", *(f"{kind}: {name}" for kind, name in columns), *(f"authentic {kind}" for kind in COUNTS)]
-    lines = [line(name, table, columns) for name, table in tables.items()]
-    print("\n".join(grid(header, [*lines, floors(next(iter(tables.values())), columns)])))
-    return 1 if failed else 0
+    authentic = {(kind, "authentic"): ("",) for kind in COUNTS}
+    tables = {name: read_table(folder / "test" / "per_video.csv") for name, folder in folders.items()}
+    header = ["trained on", *(f"{kind}: {title}" for kind, title in [*columns, *authentic])]
+    titles = {"F1": f1, "Share of forged pixels marked, minus that of authentic pixels": informedness}
+    for title, value in titles.items():
+        lines = [
+            [name, *means(table, columns, value), *means(table, authentic, false_positives)]
+            for name, table in tables.items()
+        ]
+        print(title)
+        print("\n".join(grid(header, lines)))
+    print("F1 of marking every pixel:", *means(next(iter(tables.values())), columns, floor))
+    return 0
 
 
 def _named(spec: str) -> tuple[str, str]:
