@@ -124,8 +124,10 @@ def trainings(
     rows.append(Training("all of them", using(*CLASSICAL, *scenes, *landscapes)))
     if critic is not None:
         own = scenes[0]
-        none = ("--model.optimizer.lr", "0", "--model.lr_scheduler", "null")
-        none += ("--trainer.max_steps", "1", "--trainer.val_check_interval", "1")
+        none = (
+            *("--model.optimizer.lr", "0", "--model.lr_scheduler", "null"),
+            *("--trainer.max_steps", "1", "--trainer.val_check_interval", "1"),
+        )
         left, random = _critic_config(out / "critic.yaml", critic), _critic_config(out / "random.yaml", None)
         alone, replay = using(own, kinds=[SCENES]), using(own, *snapshots, kinds=[SCENES])
         rows += [
