@@ -34,12 +34,12 @@ def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int
     """Return the `frames` indices of the window that starts at `frame`, the frame to classify.
 
     The window runs forwards in time, or backwards near the clip's end. With a negative stride it runs backwards, or
-    forwards near the clip's start.
+    forwards near the clip's start. A photo, a clip of one frame, is repeated: it is a video without motion.
 
     Raises:
         ValueError: neither window fits in a clip of `total` frames.
     """
-    for step in (stride, -stride):
+    for step in (stride, -stride) if total > 1 else (0,):
         window = [frame + i * step for i in range(frames)]
         if 0 <= window[-1] < total:
             return window
@@ -47,7 +47,7 @@ def window_indices(frame: int, total: int, frames: int, stride: int) -> list[int
 
 
 def window_reach(frames: int, stride: int) -> int:
-    """Return the distance from a window's first frame to its last. A clip needs at least twice as many frames."""
+    """Return the distance from a window's first frame to its last. A clip needs twice as many frames, or only one."""
     return (frames - 1) * abs(stride)
 
 
@@ -64,7 +64,7 @@ class WindowDataset(Dataset[Window]):
 
     Args:
         entries: clips of a dataset on disk.
-        frames: T, the frames in a window; 1 gives single frames, so photos work too.
+        frames: T, the frames in a window; 1 gives single frames. A photo is repeated for all frames.
         stride: distance between the frames; if negative, a frame is classified with the frames before it.
         crop: `(height, width)` of a random crop, the same for all frames of a window; None keeps whole frames.
         every: use only every `every`-th frame of a clip.
@@ -105,7 +105,7 @@ class WindowDataset(Dataset[Window]):
     def _open(self, entry: ClipEntry) -> Clip:
         clip = self._clip(entry)
         needed = 2 * window_reach(self.frames, self.stride)  # from this length on, every frame has a window on one side
-        if len(clip) < needed:
+        if 1 < len(clip) < needed:
             raise InputError(
                 f"{entry.frames}: {len(clip)} frames; windows of {self.frames} frames at stride {self.stride} "
                 f"need at least {needed}"

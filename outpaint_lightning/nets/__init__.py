@@ -4,7 +4,7 @@ from outpaint_lightning.nets.detectors.backbones import BACKBONES, Backbone
 from outpaint_lightning.nets.detectors.encoder_backbone import EncoderBackbone
 from outpaint_lightning.nets.detectors.mask_regions import MaskRegions
 from outpaint_lightning.nets.detectors.region import RegionDetector, RegionOutput
-from outpaint_lightning.nets.discriminators import PatchDiscriminator
+from outpaint_lightning.nets.discriminators import Critic, PatchDiscriminator
 from outpaint_lightning.nets.feature_maps import SeededMaps, VggMaps
 from outpaint_lightning.nets.features import SeededFeatures, TorchvisionFeatures
 from outpaint_lightning.nets.flow.blend import BlendFill
@@ -34,7 +34,7 @@ from outpaint_lightning.nets.layers.partial_conv import (
 )
 from outpaint_lightning.nets.layers.residual_filters import BayarConv, PredictionError, SrmFilters
 from outpaint_lightning.nets.localizers.compression_net import CompressionNet
-from outpaint_lightning.nets.localizers.critic import CriticLocalizer
+from outpaint_lightning.nets.localizers.critic import CriticLocalizer, LocalizerCritic
 from outpaint_lightning.nets.localizers.encoder_unet import EncoderUNet
 from outpaint_lightning.nets.localizers.encoders import Encoder
 from outpaint_lightning.nets.localizers.raft import RaftLocalizer
@@ -55,6 +55,7 @@ __all__ = [
     "CompressionNet",
     "ContentGenerator",
     "ContextualOutpainter",
+    "Critic",
     "CriticLocalizer",
     "DirectFlow",
     "EdgeCutFill",
@@ -71,6 +72,7 @@ __all__ = [
     "InertiaFill",
     "LayoutGenerator",
     "LinearBandFill",
+    "LocalizerCritic",
     "MaskRegions",
     "MaskRule",
     "MeanFill",

@@ -15,7 +15,19 @@ MOST = 8
 """No layer has more than this times `width` channels."""
 
 
-class PatchDiscriminator(nn.Module):
+class Critic(nn.Module):
+    """A net that is called with clips `B T C H W` in [0, 1] and returns scores; higher means more real.
+
+    Attributes:
+        dim: 2 if each frame is scored by itself, 3 if clips are.
+        head: shape of the scores, see `PatchDiscriminator`.
+    """
+
+    dim: int
+    head: Head
+
+
+class PatchDiscriminator(Critic):
     """A PatchGAN critic with spectral norm: each score depends only on one patch of the input.
 
     It has `layers` convolutions of stride 2 in space (1 in time), one convolution of stride 1, and a last convolution

@@ -29,6 +29,7 @@ BLENDING = Blending(
         Column("middle.mae", "error, one photo", ".4f"),
         Column("psnr", "PSNR, dB, one photo", ".2f"),
         Column("ssim", "SSIM, one photo"),
+        Column("lpips", "LPIPS of the middle, one photo"),
     ),
     lower=True,
     table="per_image.csv",
@@ -61,6 +62,8 @@ def _photos(summary: Summary) -> Iterator[Cells]:
     forms = {"mae_hole": ".4f", "rmse_hole": ".4f", "psnr": ".2f", "ssim": ".3f"}
     for name, errors in summary["methods"].items():
         yield _title(summary, name), *(number(errors[key], form) for key, form in forms.items()), ""
+    lpips = summary.get("lpips")  # tests of earlier versions have none
+    yield "  LPIPS of the middle", number(lpips), "" if lpips else "the weights of its backbone are not on this machine"
 
 
 def _title(summary: Summary, name: str) -> str:

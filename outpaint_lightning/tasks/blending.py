@@ -25,6 +25,7 @@ from outpaint_lightning.metrics import (
     BlendTraces,
     FillErrors,
     SetDistances,
+    lpips,
     summarize_fills,
     summarize_traces,
 )
@@ -239,6 +240,8 @@ class WideBlendingTask(AdversarialTask):
         self._traces = BlendTraces(len(self._videos), 1 + len(methods)).to(self.device)
         net = self._features[0] or SeededFeatures(2)
         self._distances = SetDistances(net, methods, self._subset_size).to(self.device)
+        perceptual = lpips() if split == "test" else None
+        self._perceptual: tuple[Any, ...] = () if perceptual is None else (perceptual.to(self.device),)
 
     def _enter(self, batch: Batch) -> dict[str, Tensor]:
         photos = [self._position[meta["clip"]] for meta in batch["meta"]]
@@ -249,6 +252,8 @@ class WideBlendingTask(AdversarialTask):
         self._errors.update(photos, [[0]] * len(photos), torch.stack(of_photos), batch["clean"], mask)
         real = batch["clean"]
         self._traces.update(photos, torch.stack([*of_pairs, real])[:, :, 0], size, 2 * size)
+        for perceptual in self._perceptual:
+            perceptual.update(_middle(filled[:, 0], size), _middle(real[:, 0], size))
         named = zip([FILLED, *self.floors], of_pairs, strict=True)
         self._distances.update(real[:, 0], {name: panorama[:, 0] for name, panorama in named})
         return {"filled": filled, "blended": blended}
@@ -272,6 +277,7 @@ class WideBlendingTask(AdversarialTask):
                 **{key: errors["mae"][key] for key in ("low", "high")},
             },
             **{key: errors[key] for key in ("psnr", "ssim", "methods")},
+            "lpips": next((float(perceptual.compute()) for perceptual in self._perceptual), None),
             "stage": self.stage,
         }
         values = {

@@ -18,7 +18,7 @@ from outpaint_lightning.losses import (
     masked_l1,
 )
 from outpaint_lightning.metrics import FILLED, disagreement
-from outpaint_lightning.nets import BiharmonicFrameFill, ContextualOutpainter, MeanFill, PatchDiscriminator
+from outpaint_lightning.nets import BiharmonicFrameFill, ContextualOutpainter, Critic, MeanFill, PatchDiscriminator
 from outpaint_lightning.results import OUTPAINTING, Result
 from outpaint_lightning.tasks.adversarial import AdversarialTask, Schedule, Terms
 from outpaint_lightning.tasks.base import unsaved
@@ -48,7 +48,8 @@ class ContextualOutpaintingTask(AdversarialTask):
     Args:
         net: its `layouts` samples layouts and is not trained. If that is null, training and evaluation use only true
             layouts.
-        context_critic: a critic with `head` `mask` and `dim` 2; null omits it.
+        context_critic: a critic with `head` `mask` and `dim` 2, such as `PatchDiscriminator` or, to train against a
+            localizer of the package, `LocalizerCritic`; null omits it.
         patch_critic: a critic with `dim` 2; null omits it. At least one of the two critics is required.
         context_criterion: null for `ContextAwareBce()`.
         patch_criterion: null for `Hinge()`.
@@ -91,7 +92,7 @@ class ContextualOutpaintingTask(AdversarialTask):
     def __init__(
         self,
         net: ContextualOutpainter,
-        context_critic: PatchDiscriminator | None = None,
+        context_critic: Critic | None = None,
         patch_critic: PatchDiscriminator | None = None,
         context_criterion: ContextAwareLoss | None = None,
         patch_criterion: AdversarialLoss | None = None,

@@ -132,6 +132,18 @@ def test_forged_on_the_fly_windows_that_look_back_need_their_span(clean):
         ForgeDataset(clean, Recipe.of(**{**FORGERIES, "chains": [thinned]}), fresh=True, span=6, frames=3, stride=-1)
 
 
+def test_a_photo_is_a_video_without_motion(tmp_path):
+    """As `localize` and `benchmark` have it: what `forge PHOTOS OUT` writes can be trained on."""
+    frame = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    write_image(tmp_path / "frames" / "photo" / "00000.png", frame)
+    write_mask(tmp_path / "masks" / "photo" / "00000.png", frame[..., 0] > 99)
+    windows = WindowDataset(read_dataset(tmp_path), frames=3, stride=-1)
+    (window,) = (windows[index] for index in range(len(windows)))
+    assert window["meta"]["frames"] == [0, 0, 0]
+    np.testing.assert_array_equal(window["image"].permute(0, 2, 3, 1), [frame] * 3)
+    np.testing.assert_array_equal(window["mask"][:, 0], [frame[..., 0] > 99] * 3)
+
+
 def test_short_clips_and_small_frames_are_named(dataset):
     """Catches a length check that a negative stride always passes."""
     for stride in (1, -1):

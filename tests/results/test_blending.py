@@ -30,6 +30,8 @@ def test_lines_name_extractor_and_subset_size():
     assert floor.split() == ["floor", "mirror", "-", "0.02000", "0.00200", "0.0300", "0.900"]
     (real,) = (line for line in lines if line.startswith("  real"))
     assert real.split() == ["real", "panoramas", "0.0100", "1.000"]
+    assert lines[-1].endswith("-  the weights of its backbone are not on this machine")
+    assert BLENDING.lines({**SUMMARY, "lpips": 0.25}, [])[-1].split() == ["LPIPS", "of", "the", "middle", "0.250"]
 
 
 def test_a_run_without_a_config_is_known_by_its_summary():

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support import REPOSITORY
+from torch import nn
 
 from outpaint_lightning.callbacks import BlendingPictures, PanoramaWriter, TestReport
 from outpaint_lightning.checkpoints.rebuild import load_net
@@ -196,6 +197,31 @@ def test_predictions_are_a_dataset_whose_photos_are_untouched(first_stage):
     assert len({width for _, width in middles}) > 1
     height, _ = image_size(first_stage / "predict" / "contact_sheet.png")
     assert height > 12 * 96
+
+
+class _Gap(nn.Module):
+    """In place of LPIPS: the mean difference, and how wide the compared pictures are."""
+
+    def __init__(self):
+        super().__init__()
+        self.gaps = []
+
+    def update(self, made, true):
+        assert made.shape[1:] == (3, SIZE, SIZE)
+        self.gaps.append((made - true).abs().mean())
+
+    def compute(self):
+        return torch.stack(self.gaps).mean()
+
+
+def test_lpips_compares_the_middle_of_single_photos(monkeypatch):
+    """Not the pasted photos, which are equal, and not pairs, whose middle nobody knows; only where a backbone is."""
+    monkeypatch.setattr("outpaint_lightning.tasks.blending.lpips", _Gap)
+    made = task()
+    pl.Trainer(**QUIET, enable_checkpointing=False).test(made, data(test_photos=3), verbose=False)
+    summary = made.result.summary
+    assert summary["lpips"] == pytest.approx(summary["middle"]["mae"], rel=1e-4)
+    assert not any("perceptual" in name for name, _ in made.named_modules())
 
 
 def test_the_second_stage_starts_from_the_first(first_stage):

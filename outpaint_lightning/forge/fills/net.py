@@ -21,6 +21,9 @@ from outpaint_lightning.types import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+LOADED = 8
+"""Number of generators that stay in memory: a recipe may list some, such as snapshots of one training."""
+
 
 class Generator(Protocol):
     """A `torch.nn.Module` that fills the missing part of a clip."""
@@ -114,7 +117,7 @@ def _hash(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - part of 
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=LOADED)
 def _generator(path: str, sha256: str) -> Generator:  # noqa: ARG001 - part of the cache's key
     """Build the generator of a checkpoint, with its weights, in evaluation mode."""
     from outpaint_lightning.checkpoints.rebuild import load_net

@@ -130,7 +130,12 @@ class RaftLocalizer(nn.Module):
 
         Returns:
             Logits `B 2 H W` of each update; the last one is the best. An update does not depend on later updates.
+
+        Raises:
+            InputError: the window has only one frame.
         """
+        if image.shape[1] < 2:
+            raise InputError("RaftLocalizer: windows of 1 frame; expected 2 or more")
         image, padding = _padded(image if self.carry else image[:, :2])
         made = self._walk(image, None, updates or self.updates)
         return self._judge(made[-1:] if last_only else made, image, padding)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from outpaint_lightning.losses import SequenceCrossEntropy
-from outpaint_lightning.nets import CriticLocalizer, PatchDiscriminator, SpatiotemporalGenerator
+from outpaint_lightning.nets import CriticLocalizer, LocalizerCritic, PatchDiscriminator, SpatiotemporalGenerator
 from outpaint_lightning.tasks import SpatiotemporalInpaintingTask
 from outpaint_lightning.types import InputError
 
@@ -69,3 +69,41 @@ def test_weights_are_those_of_the_task(tmp_path):
         CriticLocalizer(critic(), path, "pixel")
     with pytest.raises(InputError, match="critic has the head 'patch'"):
         CriticLocalizer(critic(head="patch"))
+
+
+class Bright(nn.Module):
+    """A localizer that finds bright pixels of the first frame; it keeps the shape of its windows."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, image, last_only=False):  # noqa: ARG002 (the contract of a localizer)
+        self.shape, first = image.shape, image[:, 0].mean(1, keepdim=True)
+        return [torch.cat([torch.zeros_like(first), self.gain * (first - 0.5)], 1)]
+
+
+def test_a_localizer_is_a_critic():
+    """What it finds has a low score; each frame is judged by itself. Catches the sign, and frames in another order."""
+    clips = torch.rand(2, 3, 3, 4, 6)
+    made = LocalizerCritic(Bright(), frames=2)
+    scores = made(clips)
+    assert made.net.shape == (6, 2, 3, 4, 6)
+    torch.testing.assert_close(scores, 3 * (0.5 - clips.mean(2, keepdim=True)))
+    with pytest.raises(InputError, match="LocalizerCritic: frames is 0: expected at least 1"):
+        LocalizerCritic(Bright(), frames=0)
+
+
+def test_a_localizer_comes_back_from_its_time_as_a_critic(tmp_path):
+    """From the training of a localizer into that of a generator and out again: the same probabilities."""
+    path = tmp_path / "localizer.ckpt"
+    torch.save({"state_dict": {"net.gain": torch.tensor(7.0)}}, path)
+    critic = LocalizerCritic(Bright(), str(path))
+    assert critic.net.gain == 7
+    trained = {f"critics.context.{name}": value + 1 for name, value in critic.state_dict().items()}
+    torch.save({"state_dict": trained}, tmp_path / "cto.ckpt")
+    net, image = CriticLocalizer(critic, str(tmp_path / "cto.ckpt"), "context"), torch.rand(1, 2, 3, 4, 6)
+    assert critic.net.gain == 8
+    torch.testing.assert_close(net(image)[0].softmax(1), critic.net(image)[0].softmax(1))
+    with pytest.raises(InputError, match=r"cto.ckpt: holds no net"):
+        LocalizerCritic(Bright(), str(tmp_path / "cto.ckpt"))

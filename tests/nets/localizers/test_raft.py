@@ -134,3 +134,9 @@ def test_a_number_of_updates_that_no_one_waits_for(updates):
     """A stranger's checkpoint once asked for 10**9, and took a minute to be refused."""
     with pytest.raises(InputError, match=f"updates is {updates}: expected 1 to"):
         RaftLocalizer("small", updates=updates)
+
+
+def test_a_single_frame_is_named(net):
+    """Before, `torch.cat` complained about an empty list."""
+    with pytest.raises(InputError, match="RaftLocalizer: windows of 1 frame; expected 2 or more"):
+        net(torch.rand(1, 1, 3, 128, 128))
