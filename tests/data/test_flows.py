@@ -316,3 +316,13 @@ def test_bad_folders_are_named(tmp_path, clip_root):
         module(one, "test")
     with pytest.raises(InputError, match=r"8 frames; data\.frames needs at least 9"):
         module(clip_root, "fit", frames=9)
+
+
+def test_windows_are_new_in_every_epoch_or_those_of_the_first():
+    """Kills one that repeats the scenes with new holes."""
+    for fresh in (True, False):
+        windows = module(fresh=fresh).datasets["train"]
+        first, second, other = (windows[key] for key in ((0, 1), (7, 1), (7, 2)))
+        for key in ("flow_forward", "hidden"):
+            assert torch.equal(first[key], second[key]) is not fresh
+            assert not torch.equal(first[key], other[key])
