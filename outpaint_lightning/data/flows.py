@@ -105,6 +105,12 @@ class FlowDataset(Dataset[FlowWindow]):
         params = sample_hole(sampler, rng, footage, motion_gradient(true.forward[0].numpy()))
         mask = torch.from_numpy(hole_mask(sampler, params, footage, setup))[:, None]
         hidden = hidden_vectors(mask, true.forward, true.backward, self.protocol) | ~true.valid
+        if hidden.all():
+            clip, frames = true.meta["clip"], true.meta["frames"]
+            raise InputError(
+                f"clip {clip!r}: no vector of frames {frames[0]} to {frames[-1]} is known outside of the hole; "
+                "expected flow that is known somewhere, and a hole that leaves some of it"
+            )
         window = FlowWindow(
             flow_forward=true.forward,
             flow_backward=true.backward,
