@@ -92,6 +92,7 @@ def methods(nets: Mapping[str, nn.Module]) -> dict[str, tuple[Method, int]]:
         **default_baselines(),
         "edge cut, nearest": EdgeCutFill(),
         "edge cut, inertia and nearest": EdgeCutFill(InertiaFill(NearestFill())),
+        "exact inertia, then the last": InertiaFill(EdgeCutFill(InertiaFill(NearestFill())), constant_velocity=False),
     }
     for name, net in nets.items():
         fills |= {name: net, f"edge cut, {name}": EdgeCutFill(net)}
