@@ -106,9 +106,9 @@ class FlowDataset(Dataset[FlowWindow]):
         mask = torch.from_numpy(hole_mask(sampler, params, footage, setup))[:, None]
         hidden = hidden_vectors(mask, true.forward, true.backward, self.protocol) | ~true.valid
         if hidden.all():
-            clip, frames = true.meta["clip"], true.meta["frames"]
+            clip, numbers = true.meta["clip"], true.meta["frames"]
             raise InputError(
-                f"clip {clip!r}: no vector of frames {frames[0]} to {frames[-1]} is known outside of the hole; "
+                f"clip {clip!r}: no vector of frames {numbers[0]} to {numbers[-1]} is known outside of the hole; "
                 "expected flow that is known somewhere, and a hole that leaves some of it"
             )
         window = FlowWindow(

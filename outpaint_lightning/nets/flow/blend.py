@@ -89,7 +89,7 @@ class BlendFill(Fill):
     def _candidates(self, *window: Tensor) -> Tensor:
         """Return the results of the fills, `B 2 T fills 2 H W`, with time reversed in the backward flow."""
         if self.training and self.remember:
-            return torch.cat([self._recall(*one) for one in zip(*(part.split(1) for part in window), strict=True)])
+            return torch.cat([self._recall(*one) for one in zip(*(torch.split(part, 1) for part in window), strict=True)])
         return self._compute(*window)
 
     def _compute(self, *window: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class BlendFill(Fill):
                 rows, columns = _around(holes.any(0), self.margin)
                 out[frames, :, rows, columns] = self._ask(window[frames, :, rows, columns])
             said.append(out)
-        return torch.stack(said).unflatten(1, seen.shape[1:3])
+        return torch.unflatten(torch.stack(said), 1, seen.shape[1:3])
 
     def _ask(self, seen: Tensor) -> Tensor:
         """Return the output of the net, `N C H W`, for frames of any size."""
