@@ -89,7 +89,8 @@ class BlendFill(Fill):
     def _candidates(self, *window: Tensor) -> Tensor:
         """Return the results of the fills, `B 2 T fills 2 H W`, with time reversed in the backward flow."""
         if self.training and self.remember:
-            return torch.cat([self._recall(*one) for one in zip(*(torch.split(part, 1) for part in window), strict=True)])
+            each = zip(*(torch.split(part, 1) for part in window), strict=True)
+            return torch.cat([self._recall(*one) for one in each])
         return self._compute(*window)
 
     def _compute(self, *window: Tensor) -> Tensor:
