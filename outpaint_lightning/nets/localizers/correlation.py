@@ -45,14 +45,15 @@ class Correlation:
         seconds = [second]
         for _ in range(levels - 1):
             seconds.append(F.avg_pool2d(seconds[-1], 2))
-        self._radius = radius
+        self._steps = torch.arange(-radius, radius + 2, device=first.device)
         self._levels: list[tuple[_Level, int, int]] = []
         for features in reversed(seconds):
             height, width = features.shape[-2:]
-            needed = scaled.element_size() * len(scaled) * scaled.shape[1] * height * width
+            framed = F.pad(features, (1, 1, 1, 1))  # nothing correlates with what is outside
+            needed = scaled.element_size() * len(scaled) * scaled.shape[1] * framed.shape[2] * framed.shape[3]
             stored = torch.compiler.is_compiling() or needed <= limit  # an exported graph has one way only
             limit -= needed if stored else 0
-            level = _Stored(scaled, features.flatten(2)) if stored else _Computed(scaled, features.flatten(2).mT)
+            level = _Stored(scaled, framed.flatten(2)) if stored else _Computed(scaled, framed.flatten(2).mT)
             self._levels.insert(0, (level, height, width))
 
     def __call__(self, places: Tensor) -> Tensor:
@@ -71,17 +72,11 @@ class Correlation:
 
         All samples of a place lie at the same fraction of a pixel, so four shifted parts of one patch are blended.
         """
-        reach = self._radius + 1
-        fraction = places - places.floor()  # if a place is not a number, its correlation is none either
-        steps = torch.arange(1 - reach, reach + 1, device=places.device)
-        corners = places.detach().floor().nan_to_num().unbind(2)
-        x, y = (
-            corner.clamp(-2 * reach, side + reach).long()[..., None] + steps  # far outside is as good as outside
-            for corner, side in zip(corners, (width, height), strict=True)
-        )
-        inside = ((y >= 0) & (y < height))[..., :, None] & ((x >= 0) & (x < width))[..., None, :]
-        index = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
-        patch = torch.where(inside, level.at(index.flatten(2)).view_as(index), 0)
+        whole = places.detach().floor()
+        x, y = (corner.long()[..., None] + self._steps for corner in whole.unbind(2))
+        index = (y.clamp(-1, height) + 1)[..., :, None] * (width + 2) + (x.clamp(-1, width) + 1)[..., None, :]
+        patch = level.at(index.flatten(2)).view_as(index)
+        fraction = places - whole  # if a place is not a number, its correlation is none either
         right, below = fraction[..., :1, None], fraction[..., 1:, None]
         rows = torch.lerp(patch[..., :-1, :].to(below), patch[..., 1:, :].to(below), below)
         return torch.lerp(rows[..., :-1], rows[..., 1:], right).mT.flatten(2)

@@ -12,7 +12,7 @@ from outpaint_lightning.nets.localizers.correlation import Correlation
 from outpaint_lightning.types import InputError
 
 LEVELS, RADIUS = 2, 2
-LIMITS = {"stored": 1 << 20, "the coarse level stored": 4 * 2 * 42 * 12, "none stored": 0}
+LIMITS = {"stored": 1 << 20, "the coarse level stored": 4 * 2 * 42 * (3 + 2) * (3 + 2), "none stored": 0}
 
 
 @pytest.fixture
