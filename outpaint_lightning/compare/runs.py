@@ -105,7 +105,7 @@ def read_run(folder: Path) -> Run:
         folder,
         config,
         summary,
-        rows=_rows(table, "clip", kind.value) if summary and table.exists() else [],
+        rows=_rows(table, "clip", kind.value) if summary and kind.value and table.exists() else [],
         curves=_curves(metrics) if metrics.exists() else {},
         examples=_examples(examples) if examples.exists() else [],
         missing=[words for words, is_missing in missing.items() if is_missing],

@@ -196,6 +196,21 @@ def compared_page(folder, names):
     return (folder / "page" / "index.html").read_text()
 
 
+def test_runs_whose_number_is_of_the_whole_set(tmp_path):
+    """Blending: a distance between sets is in no row of the table, which has other columns."""
+    for name, kid in (("first", 0.02), ("second", 0.01)):
+        folder = tmp_path / name / "test"
+        folder.mkdir(parents=True)
+        summary = {"kid": kid, "floors": {"mirror": 0.005}, "distances": {"subset_size": 20}}
+        (folder / "summary.json").write_text(json.dumps(summary))
+        (folder / "per_image.csv").write_text("clip,source,forger,seam_net\na,a,photo,0.1\nb,b,photo,0.2\n")
+        (folder.parent / "config.fit.yaml").write_text("seed_everything: 0\n")
+    compare([tmp_path / "first", tmp_path / "second"], tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "KID of pairs" in page
+    assert "0.01000" in page
+
+
 def test_words_of_others_are_no_markup(tmp_path):
     write_run(tmp_path / "runs" / "<b>bold", (0.1, 0.2, 0.3))
     write_run(tmp_path / "runs" / "plain", (0.1, 0.2, 0.4), gamma="</script><script>alert(1)</script>")
