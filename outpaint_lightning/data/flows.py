@@ -72,6 +72,7 @@ class FlowDataset(Dataset[FlowWindow]):
         setups: which frames have the hole. The setup changes after each round through the families.
         protocol: which vectors a hole hides.
         stream: seeds of the holes. A hole depends on them, the epoch, the index and the flow only.
+        fresh: new windows and holes in every epoch. Otherwise, every epoch has those of the first.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class FlowDataset(Dataset[FlowWindow]):
         setups: Sequence[Setup],
         protocol: Protocol,
         stream: tuple[int, ...],
+        fresh: bool = True,
     ) -> None:
         self.source, self.holes, self.setups, self.protocol, self.stream = source, holes, setups, protocol, stream
+        self.fresh = fresh
 
     def __len__(self) -> int:
         return len(self.source)
@@ -90,6 +93,7 @@ class FlowDataset(Dataset[FlowWindow]):
     def __getitem__(self, key: int | tuple[int, int]) -> FlowWindow:
         """Return window `index`, or window `index` of `epoch` for a key `(epoch, index)`."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
+        epoch *= self.fresh
         true = self.source.window(epoch, index)
         rng = np.random.default_rng((*self.stream, epoch, index, 1))  # 1: another stream than the window's own
         sampler = self.holes[index % len(self.holes)]
@@ -101,6 +105,12 @@ class FlowDataset(Dataset[FlowWindow]):
         params = sample_hole(sampler, rng, footage, motion_gradient(true.forward[0].numpy()))
         mask = torch.from_numpy(hole_mask(sampler, params, footage, setup))[:, None]
         hidden = hidden_vectors(mask, true.forward, true.backward, self.protocol) | ~true.valid
+        if hidden.all():
+            clip, numbers = true.meta["clip"], true.meta["frames"]
+            raise InputError(
+                f"clip {clip!r}: no vector of frames {numbers[0]} to {numbers[-1]} is known outside of the hole; "
+                "expected flow that is known somewhere, and a hole that leaves some of it"
+            )
         window = FlowWindow(
             flow_forward=true.forward,
             flow_backward=true.backward,
@@ -152,6 +162,8 @@ class FlowDataModule(pl.LightningDataModule):
         seed: seed of scenes, holes, windows, order and splits.
         images: also return images: scenes are rendered, clips are read. Flow files have no images.
         estimator: estimates the flow of clips; null uses `DisFlow`.
+        fresh: whether each training epoch has new windows and holes. False repeats those of the first epoch, so that a
+            `BlendFill` can remember what its fills gave (`remember`).
 
     Attributes:
         protocol: as above.
@@ -185,6 +197,7 @@ class FlowDataModule(pl.LightningDataModule):
         seed: int = 0,
         images: bool = False,
         estimator: FlowEstimator | None = None,
+        fresh: bool = True,
     ) -> None:
         super().__init__()
         if min(batch_size, frames, scenes, val_scenes, test_scenes) < 1 or workers < 0:
@@ -210,7 +223,7 @@ class FlowDataModule(pl.LightningDataModule):
         self.hole_setup: Setup = setup
         self.setups = setups
         self.protocol: Protocol = protocol
-        self.images, self.estimator = images, estimator or DisFlow()
+        self.images, self.estimator, self.fresh = images, estimator or DisFlow(), fresh
         self.datasets: dict[str, FlowDataset] = {}
 
     def setup(self, stage: str) -> None:
@@ -218,7 +231,9 @@ class FlowDataModule(pl.LightningDataModule):
         for split in SPLITS_OF[stage]:
             stream = self.seed, SPLITS.index(split)
             source = self._scenes(split, stream) if self.root is None else self._clips(self.root, split, stream)
-            self.datasets[split] = FlowDataset(source, self.holes, self.setups[split], self.protocol, stream)
+            self.datasets[split] = FlowDataset(
+                source, self.holes, self.setups[split], self.protocol, stream, self.fresh
+            )
 
     def _scenes(self, split: str, stream: tuple[int, ...]) -> FlowSource:
         size = self.size or SCENE_SIZE

@@ -143,6 +143,7 @@ def _localizer(task: LocalizationTask) -> Graph:
             "padding": "sides that are no multiple of stride, or below smallest, are mirrored, half on each side",
             "tile": list(task.tile) if task.tile else None,
             "scales": list(task.scales),
+            "mirrored": task.mirrored,
             "threshold": task.chosen_threshold(),
         },
         [(window_sample(frames, *size),) for size in sizes],

@@ -133,7 +133,7 @@ class NetCompletion(Completion):
                 f"got {frames}"
             )
         starts = [*range(0, frames - own, max(1, own // 2)), frames - own]
-        answers = [self._completed([flow[:, start : start + own] for flow in given]) for start in starts]
+        answers = [self._window(given, slice(start, start + own)) for start in starts]
         middle = torch.tensor(starts) + (own - 1) / 2
         chosen = (torch.arange(frames)[:, None] - middle).abs().argmin(1).tolist()
         ahead, back = (
@@ -141,6 +141,13 @@ class NetCompletion(Completion):
             for way in range(2)
         )
         return ahead, back
+
+    def _window(self, given: Sequence[Tensor], frames: slice) -> tuple[Tensor, Tensor]:
+        """Complete some frames. If no vector of theirs is known, a fill takes the flow of the nearest frame in time."""
+        if (given[2][:, frames] > 0.5).all():
+            first, second = HarmonicFill()(*given)
+            return first[:, frames], second[:, frames]
+        return self._completed([flow[:, frames] for flow in given])
 
     def _completed(self, given: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         completion = self._net(*given, steps=self._steps) if self._updates else self._net(*given)

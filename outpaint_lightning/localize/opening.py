@@ -111,7 +111,12 @@ def _localizer(net: OnnxNet) -> LocalizationTask:
         raise InputError(f"tile is {tile!r}: expected [height, width] or null")
     _require_numbers(threshold=options["threshold"], scales=options["scales"])
     task = LocalizationTask(
-        PixelScores(net, *sides), nn.Identity(), threshold=options["threshold"], tile=tile, scales=options["scales"]
+        PixelScores(net, *sides),
+        nn.Identity(),
+        threshold=options["threshold"],
+        tile=tile,
+        scales=options["scales"],
+        mirrored=options.get("mirrored") is True,  # files of before 28 November 2026 do not have it
     )
     task.on_load_checkpoint({"window": options["window"]})
     _require_input(net, [1, options["window"]["frames"], 3])

@@ -136,9 +136,9 @@ class FlowTask(BaseTask):
 
     def _enter(self, batch: Batch, completion: FlowCompletion, others: Sequence[Flows]) -> None:
         """Update the metrics with the net's last flow, its fill, and the flows of other methods."""
-        directions = zip(completion.forward, completion.backward, strict=True)
-        fill, *_, refined = directions
-        flows = torch.stack([torch.stack(pair, 3) for pair in (refined, fill, *others)])  # M B T 2 direction H W
+        answers = [*zip(completion.forward, completion.backward, strict=True)]  # the fill alone, of a net of 0 updates
+        pairs = answers[-1], answers[0], *others
+        flows = torch.stack([torch.stack(pair, 3) for pair in pairs])  # M B T 2 direction H W
         true = torch.stack([batch["flow_forward"], batch["flow_backward"]], 3)
         self._errors.update(
             videos=[self._position[meta["clip"]] for meta in batch["meta"]],

@@ -41,6 +41,8 @@ class LocalizationTask(TrainedTask):
             was chosen, for `test`, `predict` and `localize`. A test never chooses.
         scales: sizes at which frames are judged, as factors of their sides; the logits are averaged. Training does not
             use them.
+        mirrored: judge the mirror image of each frame as well; the logits are averaged. Takes twice the time. Training
+            does not use it.
         pixel_fpr_limit: of `threshold: validation`: only thresholds count at which the mean share of marked pixels
             over the authentic validation videos is at most this; where none is as low, the one with the lowest share.
             None sets no limit.
@@ -66,6 +68,7 @@ class LocalizationTask(TrainedTask):
         tile: list[int] | None = None,
         pixel_fpr_limit: float | None = None,
         scales: list[float] | None = None,
+        mirrored: bool = False,
     ) -> None:
         super().__init__(optimizer, lr_scheduler)
         fixed = None if threshold == "validation" else float(threshold)
@@ -96,6 +99,7 @@ class LocalizationTask(TrainedTask):
         self.pixel_fpr_limit = pixel_fpr_limit
         self.tile = (tile[0], tile[1]) if tile else None
         self.scales = tuple(scales) if scales else (1.0,)
+        self.mirrored = mirrored
         self.prior = MaskPrior()
         self.window: dict[str, int] = {}  # the shape of those that the net was trained on, once it was
 
@@ -104,7 +108,7 @@ class LocalizationTask(TrainedTask):
         return self._judge(image).softmax(1)[:, 1]
 
     def _judge(self, image: Tensor) -> Tensor:
-        """Return the last update's logits `B 2 H W`, averaged over scales, each whole or in blended tiles.
+        """Return the last update's logits `B 2 H W`, averaged over scales and mirror images, each whole or in tiles.
 
         Raises:
             InputError: a scale makes the frames smaller than the net's stride.
@@ -117,8 +121,11 @@ class LocalizationTask(TrainedTask):
         def whole(frames: Tensor) -> Tensor:
             return in_tiles(last, frames, self.tile) if self.tile else last(frames)
 
+        def both(frames: Tensor) -> Tensor:
+            return (whole(frames) + whole(frames.flip(-1)).flip(-1)) / 2
+
         self._check_scales(*image.shape[-2:])
-        return at_scales(whole, image, self.scales)
+        return at_scales(both if self.mirrored else whole, image, self.scales)
 
     def _check_scales(self, height: int, width: int) -> None:
         smallest, stride = min(self.scales), getattr(self.net, "stride", 1)

@@ -316,3 +316,21 @@ def test_bad_folders_are_named(tmp_path, clip_root):
         module(one, "test")
     with pytest.raises(InputError, match=r"8 frames; data\.frames needs at least 9"):
         module(clip_root, "fit", frames=9)
+
+
+def test_windows_are_new_in_every_epoch_or_those_of_the_first():
+    """Kills one that repeats the scenes with new holes."""
+    for fresh in (True, False):
+        windows = module(fresh=fresh).datasets["train"]
+        first, second, other = (windows[key] for key in ((0, 1), (7, 1), (7, 2)))
+        for key in ("flow_forward", "hidden"):
+            assert torch.equal(first[key], second[key]) is not fresh
+            assert not torch.equal(first[key], other[key])
+
+
+def test_a_clip_without_a_known_vector_is_named(flow_root):
+    """Kills an error of the net in its place, which knows no clip."""
+    for path in (flow_root / "b").rglob("*.flo"):
+        write_flow(path, np.zeros((H, W, 2), np.float32), np.zeros((H, W), bool))
+    with pytest.raises(InputError, match="clip 'b': no vector of frames 1 to 4 is known outside of the hole"):
+        module(flow_root).datasets["val"][0]

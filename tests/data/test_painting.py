@@ -144,6 +144,17 @@ def test_clips_are_cut_into_windows(tmp_path):
         module(tmp_path, stage="test", frames=10)
 
 
+def test_a_folder_of_clips_needs_no_layout(tmp_path):
+    """Sources are dealt to the splits: of three clips, one each."""
+    for name in ("a", "b", "c"):
+        write_clip(tmp_path, (name, "", name, ""), frames=T, size=(40, 60))
+    videos = [module(tmp_path / "frames", stage="fit").videos(split) for split in ("train", "val")]
+    videos.append(module(tmp_path / "frames", stage="test").videos("test"))
+    assert sorted(video["clip"] for split in videos for video in split) == ["a", "b", "c"]
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        module(tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -81,6 +81,17 @@ def test_each_frame_comes_from_the_window_in_whose_middle_it_lies():
     assert torch.equal(backward, -forward)
 
 
+def test_a_window_without_a_known_vector_takes_the_flow_of_the_nearest_frame():
+    """Kills a net that is asked, and refuses: a shot may be covered for as long as a window, or longer."""
+    task = type("Task", (), {"net": Counts(), "test_steps": None})
+    flow = torch.full((1, 6, 2, 3, 3), 9.0)
+    hidden = torch.zeros(1, 6, 2, 3, 3)
+    hidden[:, :4] = 1  # all of the first window
+    flow[:, 4] = 7
+    forward, backward = NetCompletion("net.ckpt", task, None, torch.device("cpu"))(flow, flow, hidden)
+    assert forward[0, :, 0, 0, 0].tolist() == backward[0, :, 0, 0, 0].abs().tolist() == [7, 7, 7, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("options", "more", "said"),
     [

@@ -13,6 +13,7 @@ from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
 from outpaint_lightning.io import read_flow, read_image
 from outpaint_lightning.losses import ExponentialWeights, RefinementCriterion
+from outpaint_lightning.nets import FlowRefiner
 from outpaint_lightning.tasks import FlowRefinementTask
 from outpaint_lightning.types import InputError
 
@@ -120,6 +121,15 @@ def test_a_test_compares_the_last_update_with_the_fill(tmp_path):
     assert summary["gain"] == pytest.approx(0.75)
     assert (summary["steps"], summary["protocol"], summary["setup"]) == (2, "strict", "all")
     assert [row["clip"] for row in judge.result.rows] == ["test0", "test1", "test2", "test3"]
+
+
+def test_a_net_without_updates_is_judged_by_its_fill(tmp_path):
+    """A fill that learns needs no updates: `steps: 0`."""
+    judge = FlowRefinementTask(FlowRefiner(steps=0, channels=4), RefinementCriterion(fill=1.0), baselines={})
+    trainer(tmp_path).test(judge, Pans(), verbose=False)
+    summary = judge.result.summary
+    assert summary["steps"] == 0
+    assert summary["epe"]["hole"] == summary["methods"]["fill"]["epe"]["hole"] == pytest.approx(0.0, abs=1e-2)
 
 
 def test_test_steps_leave_training_alone(tmp_path):

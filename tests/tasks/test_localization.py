@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 from support import fit_options
+from torch import nn
 
 from outpaint_lightning.checkpoints.rebuild import load_task
 from outpaint_lightning.cli import main
@@ -29,7 +30,7 @@ def chosen_run(dataset, tmp_path_factory):
 def test_a_net_without_last_only_is_named():
     """Lightning's traceback came after the first epoch."""
     with pytest.raises(InputError, match=r"net is a Conv2d, whose forward has no argument last_only; expected forward"):
-        LocalizationTask(torch.nn.Conv2d(3, 2, 1), SequenceCrossEntropy())
+        LocalizationTask(nn.Conv2d(3, 2, 1), SequenceCrossEntropy())
 
 
 @pytest.mark.parametrize("state", [{"window": 5}, {"window": {"frames": 2}}, {"threshold_choice": {"threshold": "x"}}])
@@ -164,3 +165,20 @@ def test_a_limit_of_false_positives_raises_the_threshold(dataset, tmp_path):
 def test_bad_choices_are_named(option, value, message, dataset, tmp_path, capsys):
     assert main(["fit", *fit_options(dataset, tmp_path), f"--model.{option}", value]) == 2
     assert message in capsys.readouterr().err
+
+
+class Leftmost(nn.Module):
+    """Scores the left column of frames as forged, wherever it is."""
+
+    def forward(self, image, last_only=False):  # noqa: ARG002
+        logits = torch.zeros(len(image), 2, *image.shape[-2:])
+        logits[:, 1, :, 0] = 2
+        return [logits]
+
+
+def test_mirrored_judges_both_ways():
+    """Catches an answer of the mirror image that is not turned back, and a sum instead of a mean."""
+    image = torch.rand(1, 2, 3, 4, 5)
+    for mirrored, expected in ((False, [2.0, 0, 0, 0, 0]), (True, [1.0, 0, 0, 0, 1])):
+        task = LocalizationTask(Leftmost(), SequenceCrossEntropy(), mirrored=mirrored)
+        torch.testing.assert_close(task(image)[0].logit(), torch.tensor(expected).expand(4, 5))

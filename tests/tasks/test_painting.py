@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from support import write_clip
 
 from outpaint_lightning.callbacks import ClipWriter
 from outpaint_lightning.cli import main
@@ -190,6 +191,20 @@ def test_fit_and_test_leave_their_files(run_folder):
     assert {part["samples"]: part["distance"] for part in summary["frechet"].values()} == {4 * T: None, 4: None}
     assert (run_folder / "test" / "per_video.csv").read_text().count("\n") == 5
     assert (run_folder / "pictures" / "epoch_0000.png").is_file()
+
+
+@pytest.mark.slow
+def test_own_clips_need_a_folder_and_a_size(tmp_path):
+    """sti_real.yaml over sti_small.yaml."""
+    for name in ("a", "b", "c"):
+        write_clip(tmp_path, (name, "", name, ""), frames=6, size=(40, 60))
+    assert main([
+        "fit", "--config", "generators/sti_small", "--config", "generators/sti_real",
+        "--data.root", str(tmp_path / "frames"), "--data.size", "[32, 40]", "--model.net.width", "4",
+        "--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.max_epochs", "1",
+        "--trainer.accelerator", "cpu",
+    ]) == 0  # fmt: skip
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
 
 
 def test_predicted_clips_are_written(fields, tmp_path):

@@ -13,8 +13,9 @@ from outpaint_lightning.data.painting.dataset import PaintingDataset, PaintingWi
 from outpaint_lightning.data.painting.sources import ArrayPaintings, ClipPaintings, PaintingSource, ScenePaintings
 from outpaint_lightning.data.regions import SPLITS_OF
 from outpaint_lightning.forge.masks import MaskSampler
-from outpaint_lightning.forge.sources import deal_splits
-from outpaint_lightning.io import read_dataset
+from outpaint_lightning.forge.sources import clean_clips, deal_splits
+from outpaint_lightning.io import ClipEntry, read_dataset
+from outpaint_lightning.io.layouts import LAYOUTS
 from outpaint_lightning.io.manifest import SPLITS
 from outpaint_lightning.types import InputError, VideoInfo
 
@@ -27,8 +28,9 @@ class PaintingDataModule(pl.LightningDataModule):
 
     Args:
         root: null for synthetic scenes; a folder with `train.npy`, `val.npy` and `test.npy`, each `N T H W` or `N T C H
-            W` in [0, 1]; or a dataset of clips in a layout of docs/reference/dataset.md, of which only authentic clips
-            are used. Clips without a split are assigned to the three splits by their source.
+            W` in [0, 1]; a folder of clips, as `forge` takes it; or a dataset of clips in a layout of
+            docs/reference/dataset.md, of which only authentic clips are used. Clips without a split are assigned to the
+            three splits by their source.
         batch_size: number of windows in a batch, per process.
         frames: number of frames T in a window. Windows of a clip do not overlap.
         size: `[height, width]` of scenes and clips; arrays keep their own size.
@@ -96,11 +98,8 @@ class PaintingDataModule(pl.LightningDataModule):
             return ScenePaintings(stream, split, self.clips[split], self.frames, self.size)
         if any((self.root / f"{name}.npy").is_file() for name in SPLITS):
             return ArrayPaintings(self.root / f"{split}.npy", self.frames)
-        entries = [entry for entry in read_dataset(self.root) if entry.masks is None]
-        if not entries:
-            raise InputError(f"{self.root}: no clip without masks; expected authentic clips, whose frames are true")
         listed = self.root / "manifest.csv"
-        chosen = [entry for entry in deal_splits(entries, self.seed, listed) if entry.split == split]
+        chosen = [entry for entry in _clips(self.root, listed, self.seed) if entry.split == split]
         if not chosen:
             raise InputError(f"{listed}: no clip in split {split!r}; expected a column `split`")
         return ClipPaintings(chosen, self.frames, self.size)
@@ -135,3 +134,13 @@ class PaintingDataModule(pl.LightningDataModule):
             collate=collate,
             **options,
         )
+
+
+def _clips(root: Path, listed: Path, seed: int) -> list[ClipEntry]:
+    """Return the clips of a folder of clips, or the authentic clips of a dataset, with their splits."""
+    if not any(layout.recognises(root) for layout in LAYOUTS):
+        return clean_clips(root, listed if listed.is_file() else None, seed)
+    entries = [entry for entry in read_dataset(root) if entry.masks is None]
+    if not entries:
+        raise InputError(f"{root}: no clip without masks; expected authentic clips, whose frames are true")
+    return deal_splits(entries, seed, listed)

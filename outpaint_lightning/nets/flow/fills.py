@@ -214,6 +214,8 @@ class InertiaFill(Fill):
 
     Args:
         fill: fills the remaining vectors; None for `HarmonicFill()`.
+        constant_velocity: False leaves the second item out, which is wrong where something else comes into view. A
+            `fill` that knows the neighbouring frames, such as `EdgeCutFill(InertiaFill())`, is better there.
 
     Example:
         >>> import torch
@@ -224,33 +226,43 @@ class InertiaFill(Fill):
         [2.0, 2.0, 2.0, 2.0, 2.0]
     """
 
-    def __init__(self, fill: Fill | None = None) -> None:
+    def __init__(self, fill: Fill | None = None, constant_velocity: bool = True) -> None:
         super().__init__()
         self.fill = HarmonicFill() if fill is None else fill
+        self.constant_velocity = constant_velocity
 
     def fill_window(
         self, forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Fill both directions from the neighbouring frames, then fill the rest."""
-        ahead, ahead_hole = _carry(forward, backward, forward_hole, backward_hole)
+        carry = _carry if self.constant_velocity else _carry_exact
+        ahead, ahead_hole = carry(forward, backward, forward_hole, backward_hole)
         reverse = [part.flip(1) for part in (backward, forward, backward_hole, forward_hole)]
-        behind, behind_hole = (part.flip(1) for part in _carry(*reverse))
+        behind, behind_hole = (part.flip(1) for part in carry(*reverse))
         filled: tuple[Tensor, Tensor] = self.fill(ahead, behind, torch.cat([ahead_hole, behind_hole], 2))
         return filled
 
 
 def _carry(forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor) -> tuple[Tensor, Tensor]:
     """Return the forward flow `B T 2 H W` completed from the neighbouring frames, and the remaining holes."""
-    exact, exact_weight = _land(-backward, backward, ~backward_hole, 1)
+    flow, left = _carry_exact(forward, backward, forward_hole, backward_hole)
     kept = [
         _land(forward, forward, ~forward_hole, -1),
         _land(-backward, -backward, forward_hole & ~backward_hole, -1),
         _land(forward, -forward, ~forward_hole, 1),
     ]
     total, weight = (torch.stack(parts).sum(0) for parts in zip(*kept, strict=True))
-    flow = torch.where(forward_hole & (weight > LANDED), total / weight, forward)
-    flow = torch.where(forward_hole & (exact_weight > LANDED), exact / exact_weight, flow)
-    return flow, forward_hole & (weight <= LANDED) & (exact_weight <= LANDED)
+    landed = weight > LANDED
+    return torch.where(left & landed, total / weight, flow), left & ~landed
+
+
+def _carry_exact(
+    forward: Tensor, backward: Tensor, forward_hole: Tensor, backward_hole: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Do the same with the backward flow of the next frame alone, which is the same motion, seen from its other end."""
+    exact, weight = _land(-backward, backward, ~backward_hole, 1)
+    landed = weight > LANDED
+    return torch.where(forward_hole & landed, exact / weight, forward), forward_hole & ~landed
 
 
 def _land(values: Tensor, motion: Tensor, known: Tensor, neighbour: int) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from outpaint_lightning.geometry import padding_to
+from outpaint_lightning.geometry import boxes_from_masks, padding_to
 from outpaint_lightning.nets.generators.windows import fill_windows
 from outpaint_lightning.nets.layers.attention import SelfAttention
 from outpaint_lightning.nets.layers.conv import NORMS, ConvNd, Norm, ResBlock
@@ -35,6 +35,8 @@ class SpatiotemporalGenerator(nn.Module):
         frames: length T of the windows that `fill` cuts clips into; the number of frames of the training is best.
         start: a fill (`NearestFrameFill`, ...) that the net corrects. Before training, the net returns what the fill
             gives. None: the net predicts the colours directly, as in the paper.
+        context: `fill` gives the net only the box around the holes of a window and this many pixels beside it; None
+            gives it whole frames.
 
     Raises:
         InputError: an option is out of range.
@@ -56,11 +58,12 @@ class SpatiotemporalGenerator(nn.Module):
         norm: Norm = "batch",
         frames: int = 8,
         start: nn.Module | None = None,
+        context: int | None = 64,
     ) -> None:
         super().__init__()
-        _check(width, widest, downs, norm, frames)
+        _check(width, widest, downs, norm, frames, context)
         self.channels, self.downs, self.norm, self.frames = channels, downs, norm, frames
-        self.start = start
+        self.start, self.context = start, context
         self.first = ResBlock(3, channels + 1, width, norm)
         self.down = nn.ModuleList(ConvNd(3, width, width, stride=(1, 2, 2)) for _ in range(downs))
         widths = [width, *(width * 2**power for power in range(widest.bit_length() - 1, 0, -1))]
@@ -134,11 +137,26 @@ class SpatiotemporalGenerator(nn.Module):
         return torch.where(mask > 0.5, torch.stack(clips), image)
 
     def filled(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return clips with their holes filled, in [0, 1]. The net processes all frames at once."""
-        return torch.where(mask > 0.5, self(image, mask).clamp(0, 1), image)
+        """Return clips with their holes filled, in [0, 1]. All frames are processed at once; see `context`."""
+        hole = mask > 0.5
+        if not hole.any():
+            return image
+        box = (..., *self._surroundings(hole.flatten(0, 2).any(0)))
+        filled = image.clone()
+        filled[box] = torch.where(hole[box], self(image[box], mask[box]).clamp(0, 1), image[box])
+        return filled
+
+    def _surroundings(self, hole: Tensor) -> tuple[slice, slice]:
+        """Return the rows and columns within `context` of the box around a hole, bool `H W`."""
+        if self.context is None:
+            return slice(None), slice(None)
+        more = self.context
+        box = boxes_from_masks(hole[None, None])[0].int().cpu() + torch.tensor([-more, -more, more, more])
+        left, top, right, bottom = box.clamp(min=0).tolist()
+        return slice(top, bottom), slice(left, right)
 
 
-def _check(width: int, widest: int, downs: int, norm: str, frames: int) -> None:
+def _check(width: int, widest: int, downs: int, norm: str, frames: int, context: int | None) -> None:
     """Raise InputError for an option of the generator that is out of range."""
     powers = [2**power for power in range(1, 8)]
     for name, value, fine, expected in (
@@ -147,6 +165,7 @@ def _check(width: int, widest: int, downs: int, norm: str, frames: int) -> None:
         ("downs", downs, downs >= 0, "0 or more"),
         ("frames", frames, frames >= 1, "at least 1"),
         ("norm", norm, norm in ("batch", "group"), "batch or group"),
+        ("context", context, context is None or context >= 0, "0 or more, or null"),
     ):
         if not fine:
             raise InputError(f"SpatiotemporalGenerator: {name} is {value!r}: expected {expected}")

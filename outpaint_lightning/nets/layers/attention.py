@@ -52,7 +52,19 @@ class SelfAttention(nn.Module):
     def _frames(self, frames: Tensor) -> Tensor:
         pooled = [F.max_pool2d(part, 2, ceil_mode=True) for part in (self.key(frames), self.value(frames))]
         query, key, value = (part.flatten(2).mT for part in (self.query(frames), *pooled))  # N pixels channels
-        mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # the paper does not scale the products
+        mixed = _attend(query, key, value)
         attended = mixed.mT.reshape(len(frames), -1, *frames.shape[2:])
         result: Tensor = frames + self.gamma * self.out(attended)
         return result
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return means of the values `N K C`, weighted by softmax(query key^T), `N Q C`. Products are not scaled.
+
+    PyTorch never stores the weights, which are `Q x K` per frame, if there is an axis for heads, all three have as many
+    channels, and channels lie side by side in memory. So channels of zeros are added. They change no product.
+    """
+    channels = max(query.shape[-1], value.shape[-1])
+    padded = [F.pad(part, (0, channels - part.shape[-1])).contiguous()[:, None] for part in (query, key, value)]
+    mixed = F.scaled_dot_product_attention(padded[0], padded[1], padded[2], scale=1.0)
+    return mixed[:, 0, :, : value.shape[-1]]

@@ -19,6 +19,7 @@ NORMS: dict[tuple[int, str], Callable[[int], nn.Module]] = {
     (3, "group"): lambda channels: nn.GroupNorm(groups_of(channels), channels),
 }
 Norm = Literal["batch", "group"]
+FEW = 20480  # the largest N C T H with which PyTorch chooses the slow code for a 3D convolution of one clip on a CPU
 
 
 def groups_of(channels: int) -> int:
@@ -73,8 +74,17 @@ class ConvNd(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features `N outputs ...`. Each axis is divided by its stride, rounded up."""
+        if _slow_alone(features):
+            doubled: Tensor = self.conv(features.expand(2, -1, -1, -1, -1))
+            return doubled[:1]
         convolved: Tensor = self.conv(features)
         return convolved
+
+
+def _slow_alone(features: Tensor) -> bool:
+    """Return whether these are the features of one clip that take longer than two copies of it, up to ten times."""
+    alone = features.ndim == 5 and len(features) == 1 and features.device.type == "cpu"
+    return alone and not torch.compiler.is_compiling() and features[..., 0].numel() <= FEW
 
 
 class ResBlock(nn.Module):

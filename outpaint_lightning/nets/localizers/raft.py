@@ -22,6 +22,7 @@ from torchvision.models.optical_flow.raft import (
 )
 
 from outpaint_lightning.geometry import Padding, mirror, padding_to, unpad
+from outpaint_lightning.nets.localizers.correlation import Correlation
 from outpaint_lightning.nets.localizers.heads import HEADS, STRIDE, Update
 from outpaint_lightning.nets.localizers.recurrence import Recurrence
 from outpaint_lightning.nets.pretrained import read_state
@@ -68,9 +69,13 @@ class RaftLocalizer(nn.Module):
             forgeries. Except for batch normalisation, its parameters have the same names and shapes.
         head: how class scores are computed, a name in `heads.HEADS`.
         carry: use all frames of a window, not only the first pair.
+        volume_limit: MiB that the correlation volumes of a pair may take. What does not fit is computed at each lookup.
+            A volume grows with the square of the pixels: all levels take 16 MiB at 256 x 448, 1.0 GiB at 720 x 1280 and
+            5.3 GiB at 1088 x 1920, in float32 and for each window of a batch.
 
     Raises:
-        InputError: the head is unknown, or the weights cannot be read or downloaded or belong to another variant.
+        InputError: the head is unknown, the updates or the limit are out of range, or the weights cannot be read or
+            downloaded or belong to another variant.
 
     Example:
         >>> import torch
@@ -90,6 +95,7 @@ class RaftLocalizer(nn.Module):
         context: Literal["torchvision", "residual"] = "torchvision",
         head: Literal["flow", "features"] = "flow",
         carry: bool = False,
+        volume_limit: int = 2048,
     ) -> None:
         super().__init__()
         if not 1 <= updates <= MAX_UPDATES:
@@ -98,7 +104,9 @@ class RaftLocalizer(nn.Module):
             raise InputError(
                 f"RaftLocalizer: head is {head!r}: expected one of {', '.join(HEADS)}{did_you_mean(head, HEADS)}"
             )
-        self.updates, self.carry = updates, carry
+        if volume_limit < 0:
+            raise InputError(f"RaftLocalizer: volume_limit is {volume_limit}: expected 0 MiB or more")
+        self.updates, self.carry, self.volume_limit = updates, carry, volume_limit
         self.raft = get_model(f"raft_{variant}", weights=None)
         hidden = self.raft.update_block.hidden_state_size
         self.head = HEADS[head](hidden)
@@ -166,7 +174,8 @@ class RaftLocalizer(nn.Module):
     ) -> list[Update]:
         """Return the updates of one pair, given the encoders' outputs and the last update of the previous pair."""
         raft = self.raft
-        raft.corr_block.build_pyramid(first, second)
+        block = raft.corr_block
+        correlation = Correlation(first, second, block.num_levels, block.radius, self.volume_limit << 20)
         start, context = context.split_with_sizes(self._context_channels, dim=1)
         context = context.relu()
         grid = make_coords_grid(len(first), *first.shape[-2:], device=first.device)
@@ -175,8 +184,8 @@ class RaftLocalizer(nn.Module):
         made = []
         for _ in range(updates):
             before = state.detach()  # as in RAFT: no gradient through the lookup's position
-            correlation = raft.corr_block.index_pyramid(grid + before)
-            motion = raft.update_block.motion_encoder(before if self.head.judges_state else state, correlation)
+            around = correlation(grid + before)
+            motion = raft.update_block.motion_encoder(before if self.head.judges_state else state, around)
             hidden = recurrence(hidden, motion)
             state = before + raft.update_block.flow_head(hidden)
             made.append(Update(state, hidden))

@@ -99,3 +99,58 @@ def test_the_loss_of_a_refiner_reaches_it():
 def test_it_takes_two_fills_to_blend(fills):
     with pytest.raises(InputError, match=rf"BlendFill: fills has {len(fills)}: expected two or more"):
         BlendFill(fills)
+
+
+@pytest.mark.parametrize("options", [{"margin": -1}, {"remember": -3}])
+def test_negative_options_are_refused(options):
+    (name, value), *_ = options.items()
+    with pytest.raises(InputError, match=rf"BlendFill: {name} is {value}: expected 0 or more"):
+        BlendFill(width=8, **options)
+
+
+def test_a_margin_shows_the_net_the_hole_and_so_much_around_it():
+    """Kills a wrong box, and a batch whose windows depend on each other; a margin of the whole frame is no crop."""
+    forward, backward, hidden = window()
+    hidden[1], hidden[1, ..., 9:14, 2:7] = 0, 1  # another hole in the second window
+    hidden[:, 0] = 0  # and a frame without one
+    fills = NearestFill(), ZeroFill()  # exact, in any batch
+    whole = trained(blend(*fills))
+    cropped = trained(BlendFill(fills, width=8, depth=2, margin=2))
+    wide = trained(BlendFill(fills, width=8, depth=2, margin=99))
+    for other in (cropped, wide):
+        other.load_state_dict(whole.state_dict())
+    together = cropped(forward, backward, hidden)
+    for one in range(2):
+        alone = cropped(*(part[one : one + 1] for part in (forward, backward, hidden)))
+        for flows, flow in zip(together, alone, strict=True):
+            torch.testing.assert_close(flows[one : one + 1], flow)
+    assert not torch.allclose(together[0], whole(forward, backward, hidden)[0])
+    for flows, flow in zip(wide(forward, backward, hidden), whole(forward, backward, hidden), strict=True):
+        torch.testing.assert_close(flows, flow)
+
+
+class Counted(HarmonicFill):
+    """A harmonic fill that counts its windows."""
+
+    windows = 0
+
+    def fill_window(self, forward, *others):
+        self.windows += len(forward)
+        return super().fill_window(forward, *others)
+
+
+def test_it_remembers_the_fills_of_windows_that_come_again():
+    """Kills a memory that mixes windows up, that forgets the backward flow, or that grows beyond its size."""
+    counted = Counted(tolerance=1e-6)
+    fill = trained(BlendFill([counted, NearestFill()], width=8, depth=1, remember=3))
+    forward, backward, hidden = window()
+    first = fill(forward, backward, hidden)
+    again = fill(forward.flip(0), backward.flip(0), hidden)
+    assert counted.windows == 2
+    for flow, flow_again in zip(first, again, strict=True):
+        assert torch.equal(flow_again.flip(0), flow)
+    fill(*window(seed=5))
+    fill(*window(seed=5))
+    assert counted.windows == 2 + 2 + 1  # there was room for one of the two
+    fill.eval()(forward, backward, hidden)
+    assert counted.windows == 5 + 2  # outside of training, nothing is looked up

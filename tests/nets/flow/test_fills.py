@@ -240,8 +240,9 @@ def test_inertia_takes_the_answer_from_the_other_end():
     assert torch.equal(filled[:, 1][covered], forward[:, 1][covered])
     slower = torch.tensor([-1.0, 0])[:, None, None]  # what the other end says is exact, inertia only likely
     backward[:, 2] = torch.where(inside[:, 2], slower, backward[:, 2])
-    filled, _ = InertiaFill(ZeroFill())(forward, backward, hidden)
-    assert filled[0, 1, :, 9, 15].tolist() == [1, 0]
+    for fill in (InertiaFill(ZeroFill()), InertiaFill(ZeroFill(), constant_velocity=False)):
+        filled, _ = fill(forward, backward, hidden)
+        assert filled[0, 1, :, 9, 15].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("known", [0, 2])
@@ -257,6 +258,8 @@ def test_inertia_carries_the_velocity(known):
     assert torch.equal(filled[:, 1][covered], forward[:, 1][covered])
     behind = InertiaFill(ZeroFill())(*(flow.flip(1) for flow in (backward, forward)), hidden.flip(1).flip(2))[1].flip(1)
     assert torch.equal(behind, filled)  # time reversed, with both directions swapped
+    exact, _ = InertiaFill(ZeroFill(), constant_velocity=False)(forward, backward, hidden)
+    assert not exact[:, 1][covered].any()  # the other end of these vectors is hidden, too
 
 
 def test_nothing_hidden_and_nothing_known():

@@ -63,6 +63,45 @@ def test_fill_takes_any_length_and_leaves_what_is_known():
     torch.testing.assert_close(filled[:, :2], net.filled(image[:, :4], mask[:, :4])[:, :2])  # before any overlap
 
 
+def test_windows_without_a_hole_cost_nothing(monkeypatch):
+    """Windows start at 0, 2 and 4; only the first has a hole, of 9 pixels."""
+    net = tiny(frames=4).eval()
+    image, _ = clips(batch=1, frames=7)
+    mask = torch.zeros(1, 7, 1, 8, 12)
+    mask[:, 1, :, 2:5, 3:6] = 1
+    seen = []
+    forward = net.forward
+    monkeypatch.setattr(net, "forward", lambda *given: seen.append(given[1].sum().item()) or forward(*given))
+    filled = net.fill(image, mask)
+    assert seen == [9]
+    torch.testing.assert_close(filled[:, :4], net.filled(image[:, :4], mask[:, :4]))
+
+
+def test_fill_sees_the_surroundings_of_a_hole():
+    """Rows 2 to 6 and columns 0 to 5, and nothing else. Catches exchanged axes and a lost offset."""
+    net = tiny(context=2, start=NearestFrameFill()).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    image, _ = clips(batch=1)
+    mask = torch.zeros(1, 4, 1, 8, 12)
+    mask[:, 1, :, 4:5, 2:4] = 1
+    filled = net.fill(image, mask)
+    part = (..., slice(2, 7), slice(0, 6))
+    assert torch.equal(filled[part], net.filled(image[part], mask[part]))
+    assert not torch.equal(filled[part], image[part])
+    known = mask.expand_as(image) < 0.5
+    assert torch.equal(filled[known], image[known])
+    for changed, differs in (((..., 1, 3), False), ((..., 4, 6), False), ((..., 2, 5), True), ((..., 6, 0), True)):
+        other = image.clone()
+        other[changed] = 1 - other[changed]
+        assert torch.equal(net.fill(other, mask)[~known], filled[~known]) != differs
+
+
+def test_surroundings_as_large_as_the_frame_are_the_frame():
+    image, mask = clips(batch=1)
+    assert torch.equal(tiny(context=12).eval().fill(image, mask), tiny(context=None).eval().fill(image, mask))
+
+
 def test_a_batch_of_one_has_no_statistics():
     net = tiny(norm="batch")
     with pytest.raises(InputError, match="norm is 'batch': a batch of 1 clip"):
@@ -73,7 +112,7 @@ def test_a_batch_of_one_has_no_statistics():
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"width": 3}, "width is 3"), ({"widest": 3}, "widest is 3"), ({"downs": -1}, "downs is -1"),
-     ({"norm": "layer"}, "norm is 'layer'"), ({"frames": 0}, "frames is 0")],
+     ({"norm": "layer"}, "norm is 'layer'"), ({"frames": 0}, "frames is 0"), ({"context": -1}, "context is -1")],
 )  # fmt: skip
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=f"SpatiotemporalGenerator: {message}"):

@@ -15,6 +15,23 @@ def test_the_largest_singular_value_becomes_one(dim):
     assert torch.linalg.matrix_norm(conv.conv.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("stride", [1, (1, 2, 2)])
+def test_one_clip_is_convolved_as_one_of_many(stride, monkeypatch):
+    """Values, gradients and sizes; one clip is convolved twice, where that is faster."""
+    torch.manual_seed(0)
+    conv, clips = ConvNd(3, 4, 6, stride=stride).eval(), torch.randn(3, 4, 3, 6, 8, requires_grad=True)
+    seen = []
+    conv.conv.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))  # noqa: ARG005
+    alone, together = conv(clips[:1]), conv(clips)
+    torch.testing.assert_close(alone, together[:1])
+    given = torch.rand_like(alone)
+    expected, found = (torch.autograd.grad(made, conv.parameters(), given) for made in (together[:1], alone))
+    torch.testing.assert_close(found, expected)
+    monkeypatch.setattr("outpaint_lightning.nets.layers.conv.FEW", 71)  # one less than 4 x 3 x 6
+    conv(clips[:1])
+    assert seen == [2, 3, 1]
+
+
 def test_judging_changes_no_estimate():
     conv = ConvNd(2, 3, 4).eval()
     before = {name: value.clone() for name, value in conv.state_dict().items()}
