@@ -75,6 +75,7 @@ def test_the_limit_decides_what_is_stored(pair):
     }
 
 
+@pytest.mark.slow
 def test_an_exported_graph_takes_any_size():
     """Catches a size that is fixed in the graph, also by what is asked of the limit."""
 
