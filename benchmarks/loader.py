@@ -29,7 +29,7 @@ from outpaint_lightning.io import write_image
 from outpaint_lightning.settings.find import find_config
 from outpaint_lightning.settings.read import read_mapping
 
-CLIPS, FRAMES, HEIGHT, WIDTH = 5, 12, 256, 448
+CLIPS, FRAMES, HEIGHT, WIDTH = 6, 12, 256, 448
 
 
 def main() -> None:
@@ -67,12 +67,12 @@ def main() -> None:
 
 
 def _write(folder: Path) -> None:
-    """Write rendered clips, of which one is for validation."""
+    """Write rendered clips, of which two are for validation: a fill may need another clip of the split."""
     with (folder / "manifest.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("clip", "split"))
         for number in range(CLIPS):
-            table.writerow((f"clip{number}", "val" if number == 0 else "train"))
+            table.writerow((f"clip{number}", "val" if number < 2 else "train"))
             scene = sample_scene(number, HEIGHT, WIDTH, FRAMES, "move")
             noise = np.random.default_rng(number)
             for index, frame in enumerate(render(scene)):
